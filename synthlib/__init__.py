@@ -1,0 +1,47 @@
+"""synthlib: synthetic patient data whose protocol, attempts and releases anyone can check.
+
+The names below load what they need on first use, so that `import synthlib` is quick and imports no TensorFlow.
+"""
+
+from importlib import import_module
+
+_HOMES = {
+    "Bundle": "bundle",
+    "BundleError": "bundle",
+    "Finding": "bundle",
+    "StewardKey": "bundle",
+    "Column": "schema",
+    "Schema": "schema",
+    "SchemaError": "schema",
+    "Score": "scores",
+    "read_table": "data.tables",
+    "write_table": "data.tables",
+    "load_support2": "data.cohorts",
+    "support2_schema": "data.cohorts",
+    "simulate_cohort": "data.simulation",
+    "load_mimic": "data.mimic",
+    "deidentify": "data.deidentification",
+    "split": "data.preparation",
+    "IndependentMarginals": "models.synthesizer",
+    "TabularGAN": "models.gan",
+    "load_synthesizer": "models.synthesizer",
+    "evaluate": "evaluation.report",
+    "Ledger": "chain.registry",
+    "record_bundle": "chain.registry",
+    "verify": "chain.verification",
+}
+
+__all__ = sorted(_HOMES)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'synthlib' has no attribute {name!r}")
+    value = getattr(import_module(f"synthlib.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

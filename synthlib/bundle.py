@@ -1,0 +1,416 @@
+"""A Bundle is a folder and its manifest: how notebooks hand work on and what the Ledger records.
+
+The manifest names every file with its digest, the parameters that made them and the digests of the
+Bundles they came from. The Bundle's own digest is the SHA-256 of the manifest's bytes. Files under
+`ledger/` are the exception: they are written when a Bundle is recorded, so they cannot be part of
+what was recorded.
+
+Bundles of confidential files are keyed: their manifest holds HMAC-SHA-256 values under a key that stays
+with the data's steward, since a plain hash lets anybody who guesses a row or a table confirm the guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FORMAT = "synthlib-bundle/1"
+MANIFEST = "manifest.json"
+LEDGER_FOLDER = "ledger"
+_FIELDS = {"format", "kind", "digests", "files", "parameters", "parents"}
+
+
+class BundleError(ValueError):
+    """A folder that is not the Bundle its manifest describes."""
+
+
+class Finding(NamedTuple):
+    """What one check saw.
+
+    Attributes:
+        subject: what was checked, such as `"synthetic.csv"` or `"parameters.seed"`.
+        verdict: `"matched"`, `"differs"` (also for what is missing or should not be there) or `"unchecked"`.
+        detail: one sentence.
+    """
+
+    subject: str
+    verdict: str
+    detail: str
+
+
+def workspace() -> Path:
+    """The folder that bundles/, figures/ and paper/ hang from.
+
+    `SYNTHLIB_WORKSPACE` if it is set, else the closest parent of the current folder that holds a
+    pyproject.toml, else the current folder.
+    """
+    if "SYNTHLIB_WORKSPACE" in os.environ:
+        return Path(os.environ["SYNTHLIB_WORKSPACE"])
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "pyproject.toml").exists()), here)
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one JSON encoding of a value: sorted keys, indent 1, UTF-8, final newline, no NaN.
+
+    Raises:
+        ValueError: for NaN or infinity.
+        TypeError: for what JSON cannot hold.
+    """
+    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
+    return (text + "\n").encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple | set | frozenset):
+        return sorted(value) if isinstance(value, set | frozenset) else list(value)
+    if isinstance(value, Path):
+        return value.as_posix()
+    raise TypeError(f"expected a value that JSON can hold, got {type(value).__name__}")
+
+
+def write_atomically(path: Path | str, data: bytes, mode: int = 0o644) -> None:
+    """Write to a temporary file beside `path`, then rename: readers see all of it or nothing."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(data)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class StewardKey:
+    """A 256-bit secret under which digests of confidential data are taken.
+
+    It lives in a file of its own that only its owner can read, never in a Bundle. Whoever lacks it learns
+    nothing from a commitment; once it is destroyed, no commitment under it can be opened again by anyone.
+
+    Args:
+        secret: 32 bytes.
+    """
+
+    def __init__(self, secret: bytes):
+        if len(secret) != 32:
+            raise ValueError(f"expected a key of 32 bytes, got {len(secret)}")
+        self._secret = secret
+
+    def __repr__(self) -> str:
+        return "StewardKey(<secret>)"
+
+    @classmethod
+    def create(cls, path: Path | str) -> StewardKey:
+        """Draw a key from the operating system and write it to a new file with mode 600.
+
+        Raises:
+            FileExistsError: if the file exists; a key is never overwritten.
+        """
+        path = Path(path)
+        secret = secrets.token_bytes(32)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise FileExistsError(
+                f"expected no file at {path}, found one: open that key, or destroy it first"
+            ) from None
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secret.hex() + "\n")
+        return cls(secret)
+
+    @classmethod
+    def open(cls, path: Path | str) -> StewardKey:
+        """Read a key file.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            PermissionError: if other users could read it.
+            ValueError: if it does not hold 64 hexadecimal digits.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise FileNotFoundError(f"expected a key file at {path}, found none; StewardKey.create makes one")
+        if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise PermissionError(f"expected {path} to be readable by its owner alone; run: chmod 600 {path}")
+        try:
+            return cls(bytes.fromhex(path.read_text().strip()))
+        except ValueError:
+            raise ValueError(f"expected 64 hexadecimal digits in {path}, found something else") from None
+
+    @classmethod
+    def open_or_create(cls, path: Path | str) -> StewardKey:
+        """The key at `path`, drawn anew if there is none."""
+        return cls.open(path) if Path(path).exists() else cls.create(path)
+
+    @classmethod
+    def for_public_data(cls, label: str) -> StewardKey:
+        """A key that anybody can recompute, for data that everybody has.
+
+        It hides nothing. It lets a reviewer of a public cohort get the same commitments.
+        """
+        return cls(hashlib.sha256(b"synthlib: key for public data: " + label.encode()).digest())
+
+    def mac(self, purpose: str, data: bytes = b"") -> hmac.HMAC:
+        """An HMAC-SHA-256 (RFC 2104) started for one purpose; feed it more with `update`."""
+        prefix = purpose.encode()
+        return hmac.new(self._secret, len(prefix).to_bytes(2, "big") + prefix + data, hashlib.sha256)
+
+    @staticmethod
+    def destroy(path: Path | str) -> None:
+        """Overwrite the key file and remove it.
+
+        On journaling or flash storage an old copy may survive; use an encrypted disk where that matters.
+        """
+        path = Path(path)
+        with path.open("r+b") as file:
+            file.write(secrets.token_bytes(max(path.stat().st_size, 32)))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+
+
+class Bundle:
+    """A folder whose files are what its manifest says. Made by `Bundle.open` and `Bundle.create`.
+
+    Attributes:
+        path: the folder.
+        manifest: `format, kind, digests, files, parameters, parents` as read.
+        digest: SHA-256 of the manifest's bytes, in hexadecimal.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any], digest: str):
+        self.path, self.manifest, self.digest = path, manifest, digest
+
+    def __repr__(self) -> str:
+        return f"Bundle({self.path.name!r}, kind={self.kind!r}, files={len(self.files)})"
+
+    @property
+    def kind(self) -> str:
+        return self.manifest["kind"]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return self.manifest["parameters"]
+
+    @property
+    def parents(self) -> dict[str, str]:
+        return self.manifest["parents"]
+
+    @property
+    def files(self) -> list[str]:
+        return sorted(self.manifest["files"])
+
+    def file(self, name: str) -> Path:
+        """Path of a file that the manifest names.
+
+        Raises:
+            KeyError: if it names no such file.
+        """
+        if name not in self.manifest["files"]:
+            raise KeyError(f"expected one of {', '.join(self.files)}, got {name!r}")
+        return self.path / name
+
+    @staticmethod
+    def locate(path: Path | str) -> Path:
+        """A folder's path; a bare name that is no folder here means `bundles/NAME` in the workspace."""
+        path = Path(path)
+        if not path.exists() and len(path.parts) == 1 and not path.is_absolute():
+            return workspace() / "bundles" / path
+        return path
+
+    @classmethod
+    def open(cls, path: Path | str, key: StewardKey | None = None) -> Bundle:
+        """Read a Bundle after hashing every file again.
+
+        Args:
+            path: the folder, or the bare name of one in the workspace's `bundles/`.
+            key: the steward's key; needed when the Bundle is keyed.
+
+        Raises:
+            FileNotFoundError: if there is no such folder.
+            BundleError: if any file differs, is missing or was added; all are named.
+        """
+        path = cls.locate(path)
+        if not path.is_dir():
+            raise FileNotFoundError(f"expected a Bundle's folder at {path}, found none; was it made yet?")
+        findings = inspect(path, key)
+        wrong = [f"{found.subject}: {found.detail}" for found in findings if found.verdict != "matched"]
+        if wrong:
+            raise BundleError(f"{path.name} is not what its manifest describes:\n  " + "\n  ".join(wrong))
+        data = (path / MANIFEST).read_bytes()
+        return cls(path, json.loads(data), hashlib.sha256(data).hexdigest())
+
+    @classmethod
+    @contextmanager
+    def create(
+        cls,
+        path: Path | str,
+        kind: str,
+        parameters: Mapping[str, Any],
+        parents: Mapping[str, Bundle] | None = None,
+        key: StewardKey | None = None,
+    ) -> Iterator[Path]:
+        """Yield an empty folder to write files into; on leaving, hash them and move it to `path`.
+
+        If the block raises, nothing is left behind and an earlier Bundle at `path` stays as it was.
+
+        Args:
+            path: the folder, or a bare name for the workspace's `bundles/`.
+            kind: what it holds: `"data"`, `"model"`, `"release"`, …
+            parameters: everything that made the files, as JSON can hold it. It is published with the
+                Bundle. The dict may still be filled inside the block.
+            parents: name → Bundle these files were made from.
+            key: makes a keyed Bundle, for confidential files.
+
+        Raises:
+            FileExistsError: if `path` holds something that is not a Bundle.
+            ValueError: if the block wrote no file.
+        """
+        path = cls.locate(path)
+        if path.exists() and not (path / MANIFEST).exists() and (not path.is_dir() or any(path.iterdir())):
+            raise FileExistsError(f"expected nothing or an earlier Bundle at {path}, found other files")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        partial.mkdir()
+        try:
+            yield partial
+            names = sorted(_list_files(partial))
+            if not names:
+                raise ValueError("expected at least one file in the Bundle, none was written")
+            manifest = {
+                "format": FORMAT,
+                "kind": kind,
+                "digests": "sha256" if key is None else "hmac-sha256",
+                "files": {name: _describe_file(partial / name, name, key) for name in names},
+                "parameters": dict(parameters),
+                "parents": {name: parent.digest for name, parent in (parents or {}).items()},
+            }
+            write_atomically(partial / MANIFEST, canonical_json(manifest))
+            _replace_folder(partial, path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def inspect(path: Path | str, key: StewardKey | None = None) -> list[Finding]:
+    """Check a folder against its manifest and say what was seen, file by file. Never raises for bad content.
+
+    A keyed Bundle without its key has its files "unchecked".
+    """
+    path = Path(path)
+    try:
+        data = (path / MANIFEST).read_bytes()
+        manifest = _parse_manifest(data)
+    except (OSError, ValueError, RecursionError) as error:
+        return [Finding(MANIFEST, "differs", f"not a readable manifest ({error})")]
+    findings = [Finding(MANIFEST, "matched", f"readable, names {len(manifest['files'])} files")]
+    keyed = manifest["digests"] == "hmac-sha256"
+    for name, expected in manifest["files"].items():
+        file = path / name
+        if not _is_plain_file(path, name):
+            findings.append(Finding(name, "differs", "named in the manifest, not in the folder"))
+        elif keyed and key is None:
+            findings.append(Finding(name, "unchecked", "keyed digest: the steward's key is needed"))
+        else:
+            try:
+                found = _describe_file(file, name, key if keyed else None)
+            except OSError as error:
+                findings.append(Finding(name, "differs", f"cannot be read ({error.strerror})"))
+                continue
+            same = found == expected
+            detail = "digest as in the manifest" if same else _explain(found, expected)
+            findings.append(Finding(name, "matched" if same else "differs", detail))
+    for name in sorted(set(_list_files(path)) - set(manifest["files"]) - {MANIFEST}):
+        if PurePosixPath(name).parts[0] != LEDGER_FOLDER:
+            findings.append(Finding(name, "differs", "in the folder, not named in the manifest"))
+    return findings
+
+
+def _parse_manifest(data: bytes) -> dict[str, Any]:
+    """A manifest's bytes as a dict, or ValueError saying what is wrong with them."""
+    manifest = json.loads(data)
+    if not isinstance(manifest, dict) or set(manifest) != _FIELDS:
+        raise ValueError(f"expected the fields {', '.join(sorted(_FIELDS))}")
+    if manifest["format"] != FORMAT:
+        raise ValueError(f"expected format {FORMAT!r}")
+    if manifest["digests"] not in ("sha256", "hmac-sha256"):
+        raise ValueError("expected digests to be sha256 or hmac-sha256")
+    if not isinstance(manifest["kind"], str) or not isinstance(manifest["parameters"], dict):
+        raise ValueError("expected kind to be text and parameters an object")
+    if not isinstance(manifest["files"], dict) or not manifest["files"]:
+        raise ValueError("expected files to name at least one file")
+    for name, described in manifest["files"].items():
+        pure = PurePosixPath(name)
+        if not name or pure.is_absolute() or ".." in pure.parts or str(pure) != name or "\\" in name:
+            raise ValueError("expected file names relative to the folder")
+        if pure.parts[0] == LEDGER_FOLDER or name == MANIFEST:
+            raise ValueError(f"expected neither {MANIFEST} nor {LEDGER_FOLDER}/ among the files")
+        if not isinstance(described, dict) or set(described) != {"bytes", "digest"}:
+            raise ValueError("expected bytes and digest for each file")
+    if not isinstance(manifest["parents"], dict):
+        raise ValueError("expected parents to be an object")
+    if canonical_json(manifest) != data:
+        raise ValueError("expected the canonical encoding (sorted keys, indent 1, final newline)")
+    return manifest
+
+
+def _describe_file(file: Path, name: str, key: StewardKey | None) -> dict[str, Any]:
+    hasher = hashlib.sha256() if key is None else key.mac(f"bundle file {name}")
+    size = 0
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            hasher.update(chunk)
+            size += len(chunk)
+    return {"bytes": size, "digest": hasher.hexdigest()}
+
+
+def _explain(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    if found["bytes"] != expected["bytes"]:
+        return f"{found['bytes']} bytes where the manifest says {expected['bytes']}"
+    return "as long as the manifest says, but its digest differs"
+
+
+def _is_plain_file(folder: Path, name: str) -> bool:
+    """Whether `name` is a regular file reached without following a link."""
+    step = folder
+    for part in PurePosixPath(name).parts:
+        step = step / part
+        if step.is_symlink():
+            return False
+    return step.is_file()
+
+
+def _list_files(folder: Path) -> list[str]:
+    """Relative POSIX paths of everything under a folder that is not itself a real folder."""
+    found = []
+    for root, folders, files in os.walk(folder, followlinks=False):
+        links = [name for name in folders if (Path(root) / name).is_symlink()]
+        found += [(Path(root) / name).relative_to(folder).as_posix() for name in files + links]
+    return found
+
+
+def _replace_folder(source: Path, target: Path) -> None:
+    """Move `source` to `target`; what stood there is put aside first and removed last."""
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
+    if target.exists():
+        os.replace(target, aside)
+    try:
+        os.replace(source, target)
+    except OSError:
+        if aside.exists():
+            os.replace(aside, target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

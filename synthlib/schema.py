@@ -1,0 +1,406 @@
+"""The Schema decides whether a DataFrame is a table, and what each of its columns may hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from synthlib.bundle import canonical_json
+from synthlib.inference import infer_column
+
+KINDS = ("categorical", "ordinal", "boolean", "integer", "continuous", "datetime", "identifier")
+NUMERIC_KINDS = ("integer", "continuous", "datetime")
+
+
+class SchemaError(ValueError):
+    """A table that is not what its Schema says, or that no Schema can hold."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one column holds.
+
+    Attributes:
+        name: as in the table.
+        kind: one of `KINDS`.
+        dtype: pandas dtype that its values have and that samples get, such as `"int64"` or `"object"`.
+        categories: the levels of a categorical, ordinal (in order) or boolean column.
+        low, high: smallest and largest possible value of a numeric column; what lies outside is an
+            impossible value and becomes missing. For datetimes, ISO 8601 text.
+        decimals: digits after the point that a continuous column is written with.
+        nullable: whether a value may be missing.
+        missing_codes: values that stand for "missing", such as `-1` or `"?"`.
+        format: strftime format of a datetime kept as text.
+        unit: UCUM unit, for people.
+        description: for people.
+    """
+
+    name: str
+    kind: str
+    dtype: str = "object"
+    categories: tuple = ()
+    low: float | str | None = None
+    high: float | str | None = None
+    decimals: int | None = None
+    nullable: bool = False
+    missing_codes: tuple = ()
+    format: str | None = None
+    unit: str = ""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise SchemaError(f"column {self.name!r}: expected a kind of {', '.join(KINDS)}, got {self.kind!r}")
+        if self.kind in ("categorical", "ordinal", "boolean") and not self.categories:
+            raise SchemaError(f"column {self.name!r}: a {self.kind} column needs its categories")
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether its values lie on a line: integer, continuous or datetime."""
+        return self.kind in NUMERIC_KINDS
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether its values are levels: categorical, ordinal or boolean."""
+        return bool(self.categories)
+
+    def to_numbers(self, values: pd.Series) -> np.ndarray:
+        """A numeric column's values as float64 of shape (num_rows,), NaN where missing; dates as days since 1970."""
+        if self.kind != "datetime":
+            return pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan)
+        dates = pd.to_datetime(values, format=self.format) if self.format else pd.to_datetime(values)
+        return ((dates - pd.Timestamp(0)) / pd.Timedelta(days=1)).to_numpy(dtype=float)
+
+    def from_numbers(self, numbers: np.ndarray, index: pd.Index | None = None) -> pd.Series:
+        """The inverse of `to_numbers`, rounded and clipped to what the column may hold, in its dtype."""
+        numbers = np.asarray(numbers, dtype=float)
+        low, high = self.numeric_range()
+        missing = np.isnan(numbers)
+        if self.kind == "datetime":
+            numbers = np.round(np.clip(numbers, low, high), 0 if self._whole_days() else 9)
+            dates = pd.Series(pd.Timestamp(0) + pd.to_timedelta(numbers, unit="D"), index=index, name=self.name)
+            if self.format is None:
+                return dates.dt.round("s").astype(self.dtype)
+            return dates.dt.strftime(self.format).where(~missing, np.nan).astype(self.dtype)
+        numbers = np.round(numbers, 0 if self.kind == "integer" else (self.decimals if self.decimals is not None else 12))
+        numbers = np.clip(numbers, low, high) + 0.0  # + 0.0 turns -0.0 into 0.0
+        series = pd.Series(numbers, index=index, name=self.name)
+        return series.astype(self.dtype) if self.dtype != "object" else series.where(~missing, np.nan).astype(object)
+
+    def numeric_range(self) -> tuple[float, float]:
+        """`low` and `high` as numbers, infinite where not declared."""
+        if self.kind == "datetime":
+            ends = [None if end is None else (pd.Timestamp(end) - pd.Timestamp(0)) / pd.Timedelta(days=1)
+                    for end in (self.low, self.high)]
+        else:
+            ends = [self.low, self.high]
+        return (-np.inf if ends[0] is None else float(ends[0])), (np.inf if ends[1] is None else float(ends[1]))
+
+    def _whole_days(self) -> bool:
+        return self.decimals == 0 or (self.format is not None and "%H" not in self.format)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Columns in order, and the roles that some of them play.
+
+    Attributes:
+        columns: the Columns, in the table's order.
+        target: name of the outcome that models predict, or None.
+        patient_id: name of the column that says which patient a row belongs to, or None (one row a patient).
+        leaks: columns that know the target's answer (measured after it, or derived from it): part of the
+            table, never features for predicting the target.
+        quasi_identifiers: columns that an intruder may know of a person, such as age and sex.
+    """
+
+    columns: tuple[Column, ...]
+    target: str | None = None
+    patient_id: str | None = None
+    leaks: tuple[str, ...] = ()
+    quasi_identifiers: tuple[str, ...] = ()
+    _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise SchemaError(f"expected each column name once, got several of: {', '.join(repeated)}")
+        object.__setattr__(self, "_by_name", dict(zip(names, self.columns, strict=True)))
+        roles = [self.target, self.patient_id, *self.leaks, *self.quasi_identifiers]
+        unknown = sorted({role for role in roles if role is not None and role not in self._by_name})
+        if unknown:
+            raise SchemaError(f"expected roles for columns of the table ({', '.join(names)}), got {', '.join(unknown)}")
+
+    def __getitem__(self, name: str) -> Column:
+        if name not in self._by_name:
+            raise KeyError(f"expected one of {', '.join(self.names)}, got {name!r}")
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[Column]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    @property
+    def modelled(self) -> list[Column]:
+        """The columns that a Synthesizer learns: all but identifiers."""
+        return [column for column in self.columns if column.kind != "identifier"]
+
+    @property
+    def features(self) -> list[str]:
+        """Columns that may predict the target: neither it, nor an identifier, nor a leak."""
+        excluded = {self.target, *self.leaks}
+        return [column.name for column in self.modelled if column.name not in excluded]
+
+    @classmethod
+    def infer(
+        cls,
+        table: pd.DataFrame,
+        target: str | None = None,
+        patient_id: str | None = None,
+        identifiers: Iterable[str] = (),
+        leaks: Iterable[str] = (),
+        quasi_identifiers: Iterable[str] = (),
+        kinds: Mapping[str, str] | None = None,
+    ) -> Schema:
+        """Read a Schema off a table. Look at `describe()` before relying on it.
+
+        Numbers get the range and the precision they were seen with (ranges are widened to two significant
+        digits, so that no single patient's extreme stands in the Schema), texts their levels.
+
+        Args:
+            table: DataFrame of shape (num_rows, num_columns).
+            target, patient_id, leaks, quasi_identifiers: see the class.
+            identifiers: names of further columns that identify a person or a row.
+            kinds: name → kind, where the guess would be wrong.
+
+        Raises:
+            SchemaError: if no Schema can hold the table: no rows, fewer than two columns, repeated names, a
+                column with no value, free text, or a value of its own in every row of an undeclared column.
+        """
+        _refuse_no_table(table)
+        kinds = dict(kinds or {})
+        unknown = sorted(set(kinds) - set(table.columns))
+        if unknown:
+            raise SchemaError(f"kinds: expected columns of the table, got {', '.join(unknown)}")
+        for name in [*identifiers, *([patient_id] if patient_id else [])]:
+            kinds[name] = "identifier"
+        missing = sorted({*kinds, *([target] if target else [])} - set(table.columns))
+        if missing:
+            raise SchemaError(f"expected columns of the table ({', '.join(map(str, table.columns))}), got {', '.join(missing)}")
+        columns, problems = [], []
+        for name in table.columns:
+            try:
+                columns.append(Column(**infer_column(table[name], kinds.get(name))))
+            except ValueError as error:
+                problems.append(f"column {name!r}: {error}")
+        if problems:
+            raise SchemaError("this table cannot be held as it is:\n  " + "\n  ".join(problems))
+        return cls(tuple(columns), target, patient_id, tuple(leaks), tuple(quasi_identifiers))
+
+    def replace(self, name: str, **changes: Any) -> Schema:
+        """A copy in which column `name` has other attributes: `schema.replace("age", high=120)`."""
+        self[name]
+        columns = tuple(replace(column, **changes) if column.name == name else column for column in self.columns)
+        return replace(self, columns=columns)
+
+    def drop(self, names: Iterable[str]) -> Schema:
+        """A copy without some columns and their roles."""
+        gone = set(names)
+        return Schema(
+            tuple(column for column in self.columns if column.name not in gone),
+            None if self.target in gone else self.target,
+            None if self.patient_id in gone else self.patient_id,
+            tuple(name for name in self.leaks if name not in gone),
+            tuple(name for name in self.quasi_identifiers if name not in gone),
+        )
+
+    def describe(self) -> pd.DataFrame:
+        """One row a column, for people: `column, kind, values, missing, role, dtype, note`."""
+        rows = []
+        for column in self.columns:
+            if column.is_discrete:
+                shown = ", ".join(map(str, column.categories[:6]))
+                values = shown + (f", … ({len(column.categories)} levels)" if len(column.categories) > 6 else "")
+            elif column.is_numeric:
+                precision = f", {column.decimals} decimals" if column.kind == "continuous" else ""
+                values = f"{column.low} to {column.high}{precision}"
+            else:
+                values = "not modelled"
+            codes = f" (codes {', '.join(map(str, column.missing_codes))})" if column.missing_codes else ""
+            rows.append({
+                "column": column.name,
+                "kind": column.kind,
+                "values": values + (f" {column.unit}" if column.unit else ""),
+                "missing": ("possible" if column.nullable else "never") + codes,
+                "role": ", ".join(self._roles(column.name)),
+                "dtype": column.dtype,
+                "note": column.description,
+            })
+        return pd.DataFrame(rows)
+
+    def _roles(self, name: str) -> list[str]:
+        roles = {
+            "target": name == self.target,
+            "patient id": name == self.patient_id,
+            "leak": name in self.leaks,
+            "quasi-identifier": name in self.quasi_identifiers,
+        }
+        return [role for role, holds in roles.items() if holds]
+
+    def conform(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table as the Schema wants it: columns in order, missing codes and impossible values missing.
+
+        Nothing is imputed. Columns that the Schema does not name are left out.
+
+        Raises:
+            SchemaError: if a column is absent, or holds what its kind cannot (such as text in a number).
+        """
+        absent = [name for name in self.names if name not in table.columns]
+        if absent:
+            raise SchemaError(f"expected the columns {', '.join(self.names)}; {', '.join(absent)} not in the table")
+        conformed = {column.name: _conform_column(column, table[column.name]) for column in self.columns}
+        return pd.DataFrame(conformed, index=table.index)
+
+    def check(self, table: pd.DataFrame) -> None:
+        """Do nothing if the table is one of this Schema.
+
+        Raises:
+            SchemaError: naming every column that is absent, out of order, of another dtype, or holds values
+                that the Schema does not allow (how many, never which).
+        """
+        if list(table.columns) != self.names:
+            raise SchemaError(
+                f"expected the columns {', '.join(self.names)} in this order, got {', '.join(map(str, table.columns))}; "
+                "schema.conform(table) arranges them"
+            )
+        problems = [problem for column in self.columns for problem in _column_problems(column, table[column.name])]
+        if problems:
+            raise SchemaError("the table is not what the Schema says (schema.conform helps with codes and ranges):\n  "
+                              + "\n  ".join(problems))
+
+    def to_json(self) -> str:
+        """The Schema as canonical JSON text; `from_json` is the inverse."""
+        columns = [{key: value for key, value in asdict(column).items() if value not in (None, "", ())}
+                   for column in self.columns]
+        document = {"columns": columns, "target": self.target, "patient_id": self.patient_id,
+                    "leaks": self.leaks, "quasi_identifiers": self.quasi_identifiers}
+        return canonical_json(document).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Schema:
+        """Read what `to_json` wrote.
+
+        Raises:
+            SchemaError: if the text is not such a document.
+        """
+        try:
+            document = json.loads(text)
+            columns = tuple(
+                Column(**{key: tuple(value) if isinstance(value, list) else value for key, value in column.items()})
+                for column in document["columns"]
+            )
+            return cls(columns, document["target"], document["patient_id"], tuple(document["leaks"]),
+                       tuple(document["quasi_identifiers"]))
+        except SchemaError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SchemaError(f"expected the JSON that Schema.to_json writes, got something else ({error})") from None
+
+
+def _refuse_no_table(table: pd.DataFrame) -> None:
+    if not isinstance(table, pd.DataFrame):
+        raise SchemaError(f"expected a pandas DataFrame, got {type(table).__name__}")
+    names = list(table.columns)
+    odd = [name for name in names if not isinstance(name, str) or not name.strip()]
+    if odd:
+        raise SchemaError(f"expected column names that are non-empty text, got {len(odd)} that are not; name the columns")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise SchemaError(f"expected each column name once, got several of: {', '.join(repeated)}; rename them")
+    if len(names) < 2:
+        raise SchemaError(f"expected at least two columns, got {len(names)}")
+    if not len(table):
+        raise SchemaError("expected at least one row, got none")
+
+
+def _is_code(values: pd.Series, codes: Sequence) -> pd.Series:
+    """Where a value is one of the missing codes, compared as text so that -1, -1.0 and "-1" are one code."""
+    if not codes:
+        return pd.Series(False, index=values.index)
+    texts = {_as_text(code) for code in codes}
+    return values.map(lambda value: _as_text(value) in texts).astype(bool)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_) and float(value).is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _conform_column(column: Column, values: pd.Series) -> pd.Series:
+    values = values.mask(_is_code(values, column.missing_codes)) if column.missing_codes else values
+    try:
+        if column.is_numeric:
+            return _conform_numbers(column, values)
+        if column.is_discrete:
+            return _conform_levels(column, values)
+        return values.astype(column.dtype)
+    except (ValueError, TypeError, OverflowError):
+        raise SchemaError(
+            f"column {column.name!r}: expected {column.kind} values that fit dtype {column.dtype}, got some that do not; "
+            "edit the column's kind, dtype or missing_codes with schema.replace"
+        ) from None
+
+
+def _conform_numbers(column: Column, values: pd.Series) -> pd.Series:
+    numbers = column.to_numbers(values)
+    low, high = column.numeric_range()
+    with np.errstate(invalid="ignore"):
+        impossible = (numbers < low) | (numbers > high) | np.isinf(numbers)
+    kept = values.mask(impossible) if impossible.any() else values
+    if column.kind == "datetime":
+        return kept.astype(column.dtype)
+    return pd.to_numeric(kept).astype(column.dtype)
+
+
+def _conform_levels(column: Column, values: pd.Series) -> pd.Series:
+    """Levels as the Schema writes them: `"1"`, 1 and 1.0 are all the level 1."""
+    levels = {_as_text(level): level for level in column.categories}
+    if values.dtype == bool or column.dtype == "bool":
+        return values.astype(column.dtype)
+    known = values.map(lambda value: levels.get(_as_text(value), value), na_action="ignore")
+    return known.astype(column.dtype)
+
+
+def _column_problems(column: Column, values: pd.Series) -> list[str]:
+    problems = []
+    missing = values.isna()
+    if str(values.dtype) != column.dtype:
+        problems.append(f"column {column.name!r}: expected dtype {column.dtype}, got {values.dtype}")
+    if missing.any() and not column.nullable:
+        problems.append(f"column {column.name!r}: expected no missing value, got {int(missing.sum())}")
+    if column.is_discrete:
+        unknown = ~values[~missing].isin(list(column.categories))
+        if unknown.any():
+            problems.append(f"column {column.name!r}: {int(unknown.sum())} values are not among its {len(column.categories)} categories")
+    elif column.is_numeric:
+        try:
+            numbers = column.to_numbers(values)
+        except (ValueError, TypeError):
+            return [*problems, f"column {column.name!r}: expected {column.kind} values, got some that are not"]
+        low, high = column.numeric_range()
+        outside = int((numbers[~np.isnan(numbers)] < low).sum() + (numbers[~np.isnan(numbers)] > high).sum())
+        if outside:
+            problems.append(f"column {column.name!r}: {outside} values lie outside {column.low} to {column.high}")
+    return problems

@@ -1,0 +1,90 @@
+"""A Score is what every metric returns; a report is a DataFrame of Scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+
+class Score(NamedTuple):
+    """One measurement, its uncertainty, and what to compare it with.
+
+    Attributes:
+        metric: name, `"ks[age]"` where it concerns one column.
+        value: the measurement.
+        low, high: ends of its 95% interval.
+        reference: what a real holdout (or the named baseline) scores; NaN where nothing can.
+    """
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    reference: float
+
+
+def to_report(scores: Iterable[Score]) -> pd.DataFrame:
+    """Scores as a DataFrame with columns `metric, value, low, high, reference`.
+
+    Raises:
+        ValueError: if there are no scores, or two with one name.
+    """
+    report = pd.DataFrame(list(scores), columns=Score._fields)
+    if report.empty:
+        raise ValueError("expected at least one Score, got none")
+    repeated = report["metric"][report["metric"].duplicated()].unique()
+    if len(repeated):
+        raise ValueError(f"expected each metric once, got several of: {', '.join(repeated)}")
+    return report
+
+
+def wilson_interval(successes: float, trials: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval for a proportion that stays inside [0, 1] and works at 0 and at `trials`.
+
+    Returns (nan, nan) when there were no trials.
+
+    Reference: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+    """
+    if trials <= 0:
+        return float("nan"), float("nan")
+    z = norm.ppf(0.5 + confidence / 2)
+    share = successes / trials
+    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+
+
+def bootstrap_interval(
+    statistic: Callable[..., float],
+    *arrays: np.ndarray,
+    rng: np.random.Generator,
+    num_resamples: int = 200,
+    confidence: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile interval of `statistic(*arrays)` over resampled rows.
+
+    Args:
+        statistic: function of the arrays, resampled together, to a number.
+        arrays: arrays of equal length along axis 0.
+        rng: `numpy.random.Generator`.
+
+    Returns:
+        (low, high); resamples for which the statistic is NaN are left out, (nan, nan) if all are.
+
+    Reference: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
+    """
+    num_rows = len(arrays[0])
+    values = []
+    for _ in range(num_resamples):
+        rows = rng.integers(0, num_rows, num_rows)
+        values.append(statistic(*(array[rows] for array in arrays)))
+    values = np.asarray(values, dtype=float)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    tail = (1 - confidence) / 2
+    return float(np.quantile(values, tail)), float(np.quantile(values, 1 - tail))
