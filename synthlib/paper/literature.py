@@ -37,7 +37,7 @@ def read_references(path: Path | str) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: naming every entry that is repeated, lacks a title or a topic, or states something unknown.
+        ValueError: naming every entry that is repeated, lacks a title or topic, or states something unknown.
     """
     import bibtexparser
     from bibtexparser.customization import convert_to_unicode
@@ -48,9 +48,14 @@ def read_references(path: Path | str) -> pd.DataFrame:
     rows = [_describe_entry(entry) for entry in entries]
     problems = [problem for row in rows for problem in _entry_problems(row)]
     keys = [row["key"] for row in rows]
-    problems += [f"{key}: its key is used more than once" for key in sorted({key for key in keys if keys.count(key) > 1})]
+    problems += [
+        f"{key}: its key is used more than once"
+        for key in sorted({key for key in keys if keys.count(key) > 1})
+    ]
     if problems or not rows:
-        raise ValueError(f"{Path(path).name} cannot be mapped:\n  " + "\n  ".join(problems or ["it has no entries"]))
+        raise ValueError(
+            f"{Path(path).name} cannot be mapped:\n  " + "\n  ".join(problems or ["it has no entries"])
+        )
     return pd.DataFrame(rows, columns=_FIELDS).astype({"year": "Int64"})
 
 
@@ -65,7 +70,9 @@ def _describe_entry(entry: dict[str, str]) -> dict:
         "topic": entry.get("keywords", ""),
         "year": int(year) if year.isdigit() else pd.NA,
         "title": title,
-        "venue": entry.get("booktitle") or entry.get("journal") or ("arXiv" if eprint else entry.get("howpublished", "")),
+        "venue": entry.get("booktitle")
+        or entry.get("journal")
+        or ("arXiv" if eprint else entry.get("howpublished", "")),
         "url": entry.get("url") or link,
         "states": tuple(word.strip() for word in entry.get("states", "").split(";") if word.strip()),
         "annotation": entry.get("annotation", ""),
@@ -77,7 +84,9 @@ def _short_author(authors: str, title: str) -> str:
     if not authors:
         return title.split(":")[0]
     people = [person.strip() for person in authors.replace("\n", " ").split(" and ")]
-    names = [person.strip("{}") if "," not in person else person.split(",")[0].strip("{}") for person in people]
+    names = [
+        person.strip("{}") if "," not in person else person.split(",")[0].strip("{}") for person in people
+    ]
     if len(names) > 2 or "others" in names:
         return f"{names[0]} et al."
     return " and ".join(names)
@@ -87,13 +96,17 @@ def _entry_problems(row: dict) -> list[str]:
     problems = [f"{row['key']}: it has no {field}" for field in ("title", "topic") if not row[field]]
     unknown = [word for word in row["states"] if word not in CAPABILITIES]
     if unknown:
-        problems.append(f"{row['key']}: expected states among {', '.join(CAPABILITIES)}, got {', '.join(unknown)}")
+        problems.append(
+            f"{row['key']}: expected states among {', '.join(CAPABILITIES)}, got {', '.join(unknown)}"
+        )
     if row["states"] and not row["annotation"]:
         problems.append(f"{row['key']}: states something, but has no annotation that says what was read")
     return problems
 
 
-def count_by_year(references: pd.DataFrame, periods: tuple[int, ...] = (2015, 2018, 2020, 2022, 2024)) -> pd.DataFrame:
+def count_by_year(
+    references: pd.DataFrame, periods: tuple[int, ...] = (2015, 2018, 2020, 2022, 2024)
+) -> pd.DataFrame:
     """How many references each topic has in each period.
 
     Args:
@@ -104,14 +117,19 @@ def count_by_year(references: pd.DataFrame, periods: tuple[int, ...] = (2015, 20
         DataFrame of shape (num_topics, num_periods + 1 or + 2), in the references' order of topics; a last
         column "undated" if any lacks a year.
     """
-    edges = [-10**6, *periods, 10**6]
+    edges = [-(10**6), *periods, 10**6]
     names = [f"before {periods[0]}"]
-    names += [f"{start}–{(end - 1) % 100:02d}" if end - 1 > start else str(start) for start, end in pairwise(periods)]
+    names += [
+        f"{start}–{(end - 1) % 100:02d}" if end - 1 > start else str(start)
+        for start, end in pairwise(periods)
+    ]
     names += [f"since {periods[-1]}"]
     period = pd.cut(references["year"].astype("float64"), edges, right=False, labels=names)
     period = period.cat.add_categories("undated").fillna("undated")
     counts = pd.crosstab(references["topic"], period).reindex(references["topic"].unique())
-    return counts.reindex(columns=[*names, *(["undated"] if (period == "undated").any() else [])], fill_value=0)
+    return counts.reindex(
+        columns=[*names, *(["undated"] if (period == "undated").any() else [])], fill_value=0
+    )
 
 
 def capability_matrix(references: pd.DataFrame) -> pd.DataFrame:
@@ -158,12 +176,20 @@ def _draw_matrix(axes, matrix: pd.DataFrame) -> None:
     for row in range(len(works)):
         for column in range(matrix.shape[1]):
             if row == len(matrix) or matrix.iat[row, column]:
-                axes.plot(column, row, "s" if row == len(matrix) else "o", color="C1" if row == len(matrix) else "C0", markersize=8)
+                axes.plot(
+                    column,
+                    row,
+                    "s" if row == len(matrix) else "o",
+                    color="C1" if row == len(matrix) else "C0",
+                    markersize=8,
+                )
     axes.set_xlim(-0.5, matrix.shape[1] - 0.5)
     axes.set_ylim(len(works) - 0.5, -0.5)
     axes.set_xticks(range(matrix.shape[1]), [CAPABILITIES[name] for name in matrix.columns], fontsize=8)
     axes.set_yticks(range(len(works)), works, fontsize=8)
-    axes.set_title("What the closest prior work states that it does (blank: not stated)", loc="left", fontsize=9)
+    axes.set_title(
+        "What the closest prior work states that it does (blank: not stated)", loc="left", fontsize=9
+    )
     _draw_grid(axes, (len(works), matrix.shape[1]))
 
 
