@@ -240,7 +240,7 @@ def _read_parquet(path: Path, text: frozenset[str]) -> pd.DataFrame:
               if pa.types.is_nested(field.type) or pa.types.is_binary(field.type)]
     if nested:
         listed = ", ".join(nested)
-        raise ValueError(f"expected numbers, texts, dates and booleans, got other types in {listed}; drop them")
+        raise ValueError(f"expected numbers, texts, dates or booleans, got others in {listed}; drop them")
     _refuse_unknown(text, columns.column_names)
     table = columns.replace_schema_metadata(None).to_pandas(date_as_object=False)
     for field in columns.schema:
