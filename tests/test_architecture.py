@@ -1,0 +1,106 @@
+"""The rooms' walls: imports point down, siblings never meet, heavy libraries live in one room."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOUNS = {"bundle", "scores", "schema"}
+OF_NOUNS = NOUNS | {"inference"}  # how a schema is guessed: a part of schema.py too long for one sitting
+ROOMS = {"data", "models", "evaluation", "chain"}
+PRIVATE = {
+    "models": r"keras|tensorflow",
+    "chain": r"web3|eth_\w+|eth|hexbytes",
+    "paper": r"matplotlib|seaborn",
+}
+
+
+def list_imports(path: Path) -> set[str]:
+    """Dotted names of all modules that a file imports, at its top or inside functions."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            parent = ROOT.joinpath(*module.split("."))
+            for alias in node.names:
+                is_module = (parent / alias.name).is_dir() or (parent / f"{alias.name}.py").exists()
+                found.add(f"{module}.{alias.name}" if is_module else module)
+    return found
+
+
+def find_breaches(path: Path, imports: set[str]) -> list[str]:
+    """Imports of a file in synthlib/ that no module in its room may make."""
+    parts = path.relative_to(ROOT / "synthlib").with_suffix("").parts
+    room = parts[0]
+    breaches = []
+    for name in imports:
+        outer, _, inner = name.partition(".")
+        for home, libraries in PRIVATE.items():
+            if room != home and re.fullmatch(libraries, outer):
+                breaches.append(f"{name} belongs in {home}/ alone")
+        if outer != "synthlib":
+            continue
+        target = inner.partition(".")[0]
+        if room in OF_NOUNS and target not in OF_NOUNS:
+            breaches.append(f"{name}: the shared nouns import each other alone")
+        elif room in ROOMS and target not in NOUNS | {room}:
+            breaches.append(f"{name}: {room}/ imports itself and the shared nouns alone")
+        elif room == "paper" and target not in NOUNS | ROOMS | {room}:
+            breaches.append(f"{name}: paper/ imports what lies below it alone")
+    return breaches
+
+
+SOURCES = sorted((ROOT / "synthlib").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_point_down_and_siblings_never_meet(path):
+    assert find_breaches(path, list_imports(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "imported", "allowed"),
+    [
+        ("data/tables.py", "synthlib.schema", True),
+        ("data/tables.py", "synthlib.data.cohorts", True),
+        ("data/tables.py", "synthlib.models.gan", False),
+        ("data/tables.py", "synthlib", False),
+        ("data/tables.py", "matplotlib.pyplot", False),
+        ("models/gan.py", "keras.ops", True),
+        ("models/gan.py", "synthlib.evaluation", False),
+        ("evaluation/report.py", "tensorflow", False),
+        ("chain/registry.py", "eth_account", True),
+        ("bundle.py", "synthlib.data", False),
+        ("bundle.py", "web3", False),
+        ("paper/figures.py", "synthlib.evaluation.report", True),
+        ("paper/figures.py", "synthlib.cli", False),
+        ("cli.py", "synthlib.chain.registry", True),
+        ("cli.py", "web3", False),
+    ],
+)
+def test_the_walls_are_where_they_should_be(file, imported, allowed):
+    assert (find_breaches(ROOT / "synthlib" / file, {imported}) == []) is allowed
+
+
+HEAVY = {
+    *("tensorflow", "keras", "web3", "eth_account", "matplotlib", "seaborn"),
+    *("sklearn", "sdmetrics", "pyarrow", "papermill"),
+}
+
+
+def test_importing_synthlib_imports_nothing_heavy():
+    program = "import sys, synthlib; print(' '.join({name.partition('.')[0] for name in sys.modules}))"
+    printed = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    loaded = set(printed.split())
+    assert "synthlib" in loaded
+    assert not loaded & HEAVY
