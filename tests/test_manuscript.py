@@ -142,7 +142,7 @@ def _prose(text):
     text = re.sub(
         r"\b(width|columns|digits|inset|gutter|height|size|above|below|stroke): *[^,)\n]*", "", text
     )
-    text = re.sub(r"#(v|h)\([^)]*\)", "", text)
+    text = re.sub(r'"[a-z][\w.]*"|\b[\d.]+fr\b', "", text)
     for name in sorted(ALLOWED, key=len, reverse=True):
         text = text.replace(name, "")
     return text
