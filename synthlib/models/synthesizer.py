@@ -1,0 +1,199 @@
+"""What every generator is: `fit`, `sample`, `save`; and the floor, independent marginals."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from synthlib.bundle import canonical_json, write_atomically
+from synthlib.models.encoding import SpanEncoder
+from synthlib.schema import Schema, SchemaError
+
+SYNTHESIZERS = {
+    "IndependentMarginals": "synthlib.models.synthesizer",
+    "TabularGAN": "synthlib.models.gan",
+}
+
+
+@dataclass
+class Synthesizer(ABC):
+    """A generator of tables. Hyperparameters are dataclass fields; what `fit` learns ends in `_`."""
+
+    schema: Schema
+    encoder_: SpanEncoder | None = field(default=None, init=False, repr=False)
+
+    @abstractmethod
+    def fit(self, train: pd.DataFrame) -> Synthesizer:
+        """Learn from a training table; a second fit forgets the first."""
+
+    @abstractmethod
+    def _sample_encoded(
+        self, num_rows: int, given: dict[int, tuple[int, float]], seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """States and positions of new rows; `given` maps a column's index to its (state, position)."""
+
+    @abstractmethod
+    def _save_weights(self, folder: Path) -> None: ...
+
+    @abstractmethod
+    def _load_weights(self, folder: Path) -> None: ...
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Hyperparameters by name, without the schema."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name != "schema"}
+
+    def sample(self, num_rows: int, given: Mapping[str, Any] | None = None, seed: int = 0) -> pd.DataFrame:
+        """Draw a synthetic table.
+
+        Args:
+            num_rows: number of rows, at least 1.
+            given: column → value that every row shall have, `{"sex": "female"}`. Exact, never by rejection.
+            seed: of the draw; the same seed gives the same bytes.
+
+        Returns:
+            DataFrame of shape (num_rows, num_columns) with the training table's columns, order and dtypes.
+
+        Raises:
+            RuntimeError: before `fit`.
+            ValueError: if num_rows is not a positive integer, or `given` names a column or a value that the
+                Schema does not have.
+        """
+        if self.encoder_ is None:
+            raise RuntimeError(f"expected a fitted {type(self).__name__}; call fit(train) first")
+        if not isinstance(num_rows, int | np.integer) or num_rows < 1:
+            raise ValueError(f"expected num_rows to be an integer of at least 1, got {num_rows!r}")
+        fixed = self._conform_given(given or {})
+        encoded = {}
+        if fixed is not None:
+            states, positions = self.encoder_.encode(fixed, np.random.default_rng(seed))
+            index = {span.name: span.index for span in self.encoder_.spans_}
+            encoded = {index[name]: (int(states[0, index[name]]), float(positions[0, index[name]])) for name in given}
+        table = self.encoder_.decode(*self._sample_encoded(int(num_rows), encoded, seed))
+        for name in given or {}:
+            table[name] = pd.Series([fixed[name].iloc[0]] * len(table)).astype(self.schema[name].dtype)
+        return table
+
+    def _conform_given(self, given: Mapping[str, Any]) -> pd.DataFrame | None:
+        """One row that holds the given values and is missing elsewhere, or None where nothing is given."""
+        if not given:
+            return None
+        modelled = [column.name for column in self.schema.modelled]
+        unknown = sorted(set(given) - set(modelled))
+        if unknown:
+            raise ValueError(f"given: expected columns among {', '.join(modelled)}; got {', '.join(unknown)}")
+        row = {}
+        for name in modelled:
+            column = self.schema[name]
+            if name not in given:
+                row[name] = pd.Series([np.nan], dtype=object)
+                continue
+            conformed = Schema((column,)).conform(pd.DataFrame({name: [given[name]]}))
+            try:
+                Schema((column,)).check(conformed)
+            except SchemaError as error:
+                raise ValueError(f"given: {name!r} cannot have that value ({error})") from None
+            row[name] = conformed[name]
+        return pd.DataFrame(row)
+
+    def save(self, folder: Path | str) -> None:
+        """Write the fitted Synthesizer to a folder: all of it, or nothing.
+
+        Raises:
+            RuntimeError: before `fit`.
+            FileExistsError: if the folder holds something other than a saved Synthesizer.
+        """
+        if self.encoder_ is None:
+            raise RuntimeError(f"expected a fitted {type(self).__name__}; call fit(train) first")
+        folder = Path(folder)
+        if folder.exists() and any(folder.iterdir()) and not (folder / "synthesizer.json").exists():
+            raise FileExistsError(f"expected no folder {folder}, or a saved Synthesizer to replace; found other files")
+        partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+        partial.mkdir(parents=True)
+        try:
+            document = {"type": type(self).__name__, "parameters": self.parameters}
+            write_atomically(partial / "synthesizer.json", canonical_json(document))
+            write_atomically(partial / "schema.json", self.schema.to_json().encode())
+            self.encoder_.save(partial / "encoder.json")
+            self._save_weights(partial)
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def load_synthesizer(folder: Path | str) -> Synthesizer:
+    """Read a Synthesizer that `save` wrote; its samples are equal to the byte.
+
+    Raises:
+        FileNotFoundError: if the folder holds none.
+        ValueError: if it was written by a type that this version does not know.
+    """
+    folder = Path(folder)
+    if not (folder / "synthesizer.json").exists():
+        raise FileNotFoundError(f"expected a saved Synthesizer in {folder}, found no synthesizer.json")
+    document = json.loads((folder / "synthesizer.json").read_text())
+    if document["type"] not in SYNTHESIZERS:
+        raise ValueError(f"expected one of {', '.join(SYNTHESIZERS)}, got {document['type']!r}")
+    kind = getattr(import_module(SYNTHESIZERS[document["type"]]), document["type"])
+    schema = Schema.from_json((folder / "schema.json").read_text())
+    synthesizer = kind(schema, **document["parameters"])
+    synthesizer.encoder_ = SpanEncoder.load(folder / "encoder.json", schema)
+    synthesizer._load_weights(folder)
+    return synthesizer
+
+
+@dataclass
+class IndependentMarginals(Synthesizer):
+    """Draws every column on its own: right marginals, no relation between columns.
+
+    The floor that any generator has to beat, and a baseline for usefulness: whatever it scores above
+    chance did not come from relations.
+
+    Args:
+        schema: the table's Schema.
+        max_states, min_count: see `SpanEncoder`.
+    """
+
+    max_states: int = 24
+    min_count: int = 5
+
+    def fit(self, train: pd.DataFrame) -> IndependentMarginals:
+        """Count each column's states.
+
+        Raises:
+            SchemaError: if `train` is not a table of the schema.
+        """
+        self.schema.check(train)
+        self.encoder_ = SpanEncoder(self.schema, self.max_states, self.min_count).fit(train)
+        return self
+
+    def _sample_encoded(
+        self, num_rows: int, given: dict[int, tuple[int, float]], seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        states = np.zeros((num_rows, self.encoder_.num_columns), dtype=np.int32)
+        positions = rng.uniform(-1, 1, states.shape).astype(np.float32)
+        for span in self.encoder_.spans_:
+            cumulative = np.cumsum(span.shares)
+            drawn = np.searchsorted(cumulative / cumulative[-1], rng.random(num_rows), side="right")
+            states[:, span.index] = np.minimum(drawn, span.num_states - 1)
+        for index, (state, position) in given.items():
+            states[:, index], positions[:, index] = state, position
+        return states, positions
+
+    def _save_weights(self, folder: Path) -> None:
+        """Nothing beyond the encoder."""
+
+    def _load_weights(self, folder: Path) -> None:
+        """Nothing beyond the encoder."""

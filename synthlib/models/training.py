@@ -1,0 +1,143 @@
+"""What happens between the epochs of a training: validation, early stopping, checkpoints, progress."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from synthlib.bundle import canonical_json, write_atomically
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that belongs to another training, or cannot be read."""
+
+
+class Validation(keras.callbacks.Callback):
+    """Scores the model after each epoch, keeps the best weights and stops when nothing improves.
+
+    Args:
+        score: function of no arguments to a number, lower is better; None trains to the end.
+        weights: variables that are kept when the score improves, and set to the best at the end.
+        patience: epochs without improvement after which training stops.
+
+    Attributes:
+        history: one dict an epoch: the epoch's logs and `"validation"`.
+        best: the best weights as arrays, None before the first epoch.
+    """
+
+    def __init__(self, score: Callable[[], float] | None, weights: list, patience: int):
+        super().__init__()
+        self.score, self.weights, self.patience = score, weights, patience
+        self.history: list[dict[str, float]] = []
+        self.best: list[np.ndarray] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        entry = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
+        if not all(np.isfinite(list(entry.values()))):
+            raise FloatingPointError(
+                f"expected finite losses, got {entry} in epoch {epoch + 1}; lower the learning rate"
+            )
+        entry["validation"] = float(self.score()) if self.score else float("nan")
+        self.history.append(entry)
+        scores = [past["validation"] for past in self.history]
+        if not self.score or entry["validation"] <= np.min(scores):
+            self.best = [np.array(weight) for weight in self.weights]
+        elif len(scores) - 1 - int(np.argmin(scores)) >= self.patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        for weight, best in zip(self.weights, self.best or [], strict=bool(self.best)):
+            weight.assign(best)
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Writes everything that training changes to one file after each epoch, so that a killed run resumes.
+
+    A resumed run ends in the same bytes as one that was never interrupted. The file holds weights that
+    were trained on confidential data: keep it where that data may be kept.
+
+    Args:
+        path: of the file.
+        variables: all variables that training changes, in a fixed order.
+        validation: its history and best weights are part of the state.
+        settings: what the training was started with; a checkpoint with other settings is refused.
+    """
+
+    def __init__(self, path: Path | str, variables: list, validation: Validation, settings: Mapping[str, Any]):
+        super().__init__()
+        self.path, self.variables, self.validation = Path(path), variables, validation
+        self.settings = json.loads(canonical_json(dict(settings)))
+
+    def restore(self) -> int:
+        """Set all variables as they were and return the number of finished epochs; 0 without a file.
+
+        Raises:
+            CheckpointError: if the file cannot be read or was written under other settings.
+        """
+        if not self.path.exists():
+            return 0
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            state = json.loads(arrays["state"].item())
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise CheckpointError(f"{self.path.name} cannot be read ({error}); remove it to start anew") from None
+        if state["settings"] != self.settings:
+            changed = [name for name in self.settings if self.settings[name] != state["settings"].get(name)]
+            raise CheckpointError(
+                f"{self.path.name} belongs to a training with other settings ({', '.join(changed)}); "
+                "remove it to start anew, or restore the settings"
+            )
+        for place, variable in enumerate(self.variables):
+            variable.assign(arrays[f"variable_{place}"])
+        self.validation.history = state["history"]
+        self.validation.best = [arrays[f"best_{place}"] for place in range(state["num_best"])] or None
+        return len(state["history"])
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        best = self.validation.best or []
+        state = {"settings": self.settings, "history": _jsonable(self.validation.history), "num_best": len(best)}
+        arrays = {f"variable_{place}": np.array(variable) for place, variable in enumerate(self.variables)}
+        arrays |= {f"best_{place}": array for place, array in enumerate(best)}
+        buffer = io.BytesIO()
+        np.savez(buffer, state=np.array(json.dumps(state)), **arrays)
+        write_atomically(self.path, buffer.getvalue(), mode=0o600)
+
+
+class Progress(keras.callbacks.Callback):
+    """A progress bar over steps, with the epoch's logs beside it."""
+
+    def __init__(self, num_steps: int, steps_per_epoch: int, label: str, validation: Validation):
+        super().__init__()
+        self.num_steps, self.steps_per_epoch, self.label, self.validation = num_steps, steps_per_epoch, label, validation
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        done = len(self.validation.history) * self.steps_per_epoch
+        self.bar = tqdm(total=self.num_steps, initial=done, desc=self.label, unit="step")
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        latest = self.validation.history[-1]
+        self.bar.set_postfix({name: f"{value:.3g}" for name, value in latest.items() if name != "epoch"})
+        self.bar.update(min(self.steps_per_epoch, self.num_steps - self.bar.n))
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        self.bar.close()
+
+
+def to_history(entries: list[dict[str, float]], steps_per_epoch: int) -> pd.DataFrame:
+    """The epochs' logs as a DataFrame with a column `step`, for `figures.training_curves`."""
+    history = pd.DataFrame(entries)
+    history.insert(0, "step", history.pop("epoch") * steps_per_epoch)
+    return history
+
+
+def _jsonable(entries: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{name: float(value) for name, value in entry.items()} for entry in entries]
