@@ -5,6 +5,9 @@
 .PHONY: help reproduce test venv lint lock notebooks contracts npm clean
 PYTHON ?=
 BIN := .venv/bin
+# Not `npm ci`: it refuses a lock without anvil's builds for all platforms, which not every registry has.
+# What the lock names is checked against its hashes, and the lock stays as it is.
+NPM_INSTALL := npm install --no-save --ignore-scripts --no-fund --no-audit --loglevel=error
 
 # The same numbers whatever the shell holds, and TensorFlow quiet enough for outputs to be compared.
 export PYTHONHASHSEED := 0
@@ -55,7 +58,7 @@ notebooks: venv ## copy the outputs of the last `make reproduce` into notebooks/
 	@$(BIN)/python -m synthlib.workflow refresh
 
 contracts: ## install the pinned compiler with npm and compile the contracts again
-	@cd contracts && npm ci --no-fund --no-audit && npm run compile
+	@cd contracts && $(NPM_INSTALL) && npm run --silent compile
 
 # For the tests that need a compiler or a real node; without npm they are skipped, and say so.
 npm:
@@ -63,9 +66,9 @@ npm:
 	elif ! command -v npm >/dev/null 2>&1; then \
 	    echo "npm not found: tests that compile the contracts or start a node are skipped" >&2; \
 	elif cmp -s contracts/package-lock.json contracts/node_modules/.installed.json; then :; \
-	elif (cd contracts && npm ci --silent --no-fund --no-audit) >&2; then \
+	elif (cd contracts && $(NPM_INSTALL)) >&2; then \
 	    cp contracts/package-lock.json contracts/node_modules/.installed.json; \
-	else echo "npm ci failed: tests that compile the contracts or start a node are skipped" >&2; fi
+	else echo "npm failed (above): tests that compile the contracts or start a node are skipped" >&2; fi
 
 clean: ## remove build/ and caches (.venv/, bundles/, figures/ and paper/ stay)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis

@@ -139,6 +139,11 @@ def build(python):
         os.remove(STAMP)
     environment = {name: value for name, value in os.environ.items() if name not in MISLEADING}
     environment.update(PIP_USER="0", PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_ROOT_USER_ACTION="ignore")
+    if not can_write(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")):
+        for name in ("PIP_NO_CACHE_DIR", "UV_NO_CACHE"):
+            environment.setdefault(name, "1")
+
+    from_here = ["--isolated", "--no-index", "--no-cache-dir", "--no-build-isolation"]
 
     def run(*command):
         subprocess.check_call(command, env=environment, cwd=ROOT)
@@ -147,7 +152,7 @@ def build(python):
         if python is not None:
             run(python, "-I", "-m", "venv", "--clear", VENV)
             fill(run)
-        run(*PIP_INSTALL, "--isolated", "--no-index", "--no-build-isolation", "--editable", ROOT)
+        run(*PIP_INSTALL, *from_here, "--editable", ROOT)
     except subprocess.CalledProcessError as error:
         command = " ".join(error.cmd[1:5])
         fail(f"`{command} ...` failed (above); .venv is incomplete, the same make tries again")
@@ -174,11 +179,9 @@ def install_with_uv(run, from_lock):
 
     pip reads mirrors and proxies that uv does not know of, so it is worth a second try.
     """
-    options = ["--compile-bytecode", "--python", PYTHON]
-    if not can_write(os.environ.get("UV_CACHE_DIR") or os.path.expanduser("~/.cache/uv")):
-        options.append("--no-cache")
+    uv_install = [PYTHON, "-m", "uv", "pip", "install", "--compile-bytecode", "--python", PYTHON]
     try:
-        run(PYTHON, "-m", "uv", "pip", "install", *options, *from_lock, LOCK)
+        run(*uv_install, *from_lock, LOCK)
     except subprocess.CalledProcessError:
         say("uv could not install the lock (above); going on with pip")
         return False
