@@ -1,0 +1,345 @@
+"""De-identification by HIPAA's Safe Harbor, 45 CFR 164.514(b)(2), with a report of what was done and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from synthlib.data.identifiers import CLASSES, class_by_name, class_by_pattern, is_age, is_birth, split_name
+from synthlib.schema import Column, Schema
+
+TOP_AGE = 90  # ages above 89 are one group
+# Three-digit ZIP areas of 20,000 people or fewer, by the census of 2000 (the 17 of the guidance of the US
+# Department of Health and Human Services) or by that of 2010.
+RESTRICTED_ZIPS = frozenset(
+    "036 059 063 102 203 205 369 556 692 790 821 823 830 831 878 879 884 890 893".split()  # noqa: SIM905
+)
+_ZIP_WORDS = {"zip", "zipcode", "postal", "postalcode", "postcode"}
+_AGE_UNITS = {"days": 365.25, "day": 365.25, "weeks": 52.18, "week": 52.18, "months": 12, "month": 12}
+_SMALL = 11  # counts below this are not told
+
+
+class Finding(NamedTuple):
+    """What a column was recognised as: class letter or "", how, and which cells look like it."""
+
+    letter: str
+    seen: str
+    matching: np.ndarray
+
+
+class Change(NamedTuple):
+    """What becomes of a column: new values and Column (None when dropped), what was done and why."""
+
+    values: pd.Series | None
+    column: Column | None
+    action: str
+    reason: str
+
+
+def deidentify(
+    table: pd.DataFrame,
+    schema: Schema,
+    index_date: str | None = None,
+    keep: Mapping[str, str] | None = None,
+    reference_year: int | None = None,
+) -> tuple[pd.DataFrame, Schema, pd.DataFrame]:
+    """Remove or generalise what Safe Harbor names, column by column, and say so.
+
+    Columns are recognised by name, kind and the look of their values. Direct identifiers are dropped; a few
+    identifying values in a column of other text become missing. Dates become years or, with `index_date`,
+    days since that date. Ages become completed years, with 90 for all above 89; a birth year that would tell
+    such an age is raised to 90 years before the latest date. US ZIP codes keep three digits (000 where few
+    people live), smaller places go, states stay. The `patient_id` is numbered anew in order of appearance,
+    which tells nothing that the order of rows does not; it serves to split by patient and is not modelled.
+
+    Recognition is not proof: a name in a column of another name is found only if it looks like one. Safe
+    Harbor also asks that nobody has actual knowledge that the rest could identify a person.
+
+    Args:
+        table: DataFrame of shape (num_rows, num_columns); it is conformed to the Schema first.
+        schema: its Schema.
+        index_date: name of a datetime column, such as the admission.
+        keep: column → reason to leave it as it is; recorded in the report.
+        reference_year: the year in which ages are judged from birth years; the latest in the table if None.
+
+    Returns:
+        The table; its Schema; and the report, one row a column: `column`, `class` (letter), `class_name`,
+        `seen` (how it was recognised), `share` (of its values that look like the class), `action`,
+        `changed` (how many values; "1 to 10" where few) and `reason`.
+
+    Raises:
+        SchemaError: if the table is not one of the Schema.
+        ValueError: if `index_date` or `keep` do not fit the Schema, or if the target would have to go.
+
+    Reference: US Department of Health and Human Services 2012, "Guidance regarding methods for
+        de-identification of protected health information".
+    """
+    keep = dict(keep or {})
+    _check_arguments(schema, index_date, keep)
+    conformed = schema.conform(table)
+    context = _Context(conformed, schema, index_date, reference_year)
+    kept: dict[str, tuple[pd.Series, Column]] = {}
+    rows = []
+    for column in schema:
+        values = conformed[column.name]
+        finding = _recognise(column, values)
+        if column.name in keep:
+            change = Change(values, column, "kept", f"as asked: {keep[column.name]}")
+        else:
+            change = _change(column, values, finding, context)
+        if change.values is not None:
+            kept[column.name] = (change.values, change.column)
+        rows.append(_report_row(column.name, values, finding, change))
+    if schema.target and schema.target not in kept:
+        looks_like = rows[schema.names.index(schema.target)]["class_name"]
+        raise ValueError(
+            f"expected a target that may stay, but {schema.target!r} looks like {looks_like}; choose "
+            "another, or give keep={column: reason}"
+        )
+    for name in table.columns.difference(schema.names, sort=False):
+        outside = Change(None, None, "dropped", "not a column of the Schema")
+        nothing = Finding("", "", np.zeros(len(table), dtype=bool))
+        rows.append(_report_row(name, table[name], nothing, outside))
+    gone = [name for name in schema.names if name not in kept]
+    smaller = schema.drop(gone)
+    smaller = replace(smaller, columns=tuple(kept[name][1] for name in smaller.names))
+    result = pd.DataFrame({name: kept[name][0] for name in smaller.names}, index=conformed.index)
+    smaller.check(result)
+    return result, smaller, pd.DataFrame(rows)
+
+
+class _Context:
+    """What a change may need to know of the rest of the table."""
+
+    def __init__(self, table: pd.DataFrame, schema: Schema, index_date: str | None, reference: int | None):
+        """A reference year that is not given is that of the latest date which is nobody's birth."""
+        self.patient_id, self.index_date, self.reference_year = schema.patient_id, index_date, reference
+        self.index = None if index_date is None else schema[index_date].to_numbers(table[index_date])
+        for column in schema if reference is None else ():
+            is_date = column.kind == "datetime"
+            if not is_birth(column.name) and (is_date or _holds_years(column, table[column.name])):
+                numbers = column.to_numbers(table[column.name])
+                years = _years(numbers) if is_date else numbers
+                self.reference_year = np.nanmax([*years, self.reference_year or 0])
+
+
+def _check_arguments(schema: Schema, index_date: str | None, keep: Mapping[str, str]) -> None:
+    unknown = sorted(set(keep) - set(schema.names))
+    if unknown:
+        raise ValueError(f"keep: expected columns of the Schema, got {', '.join(unknown)}")
+    unexplained = sorted(name for name, reason in keep.items() if not str(reason or "").strip())
+    if unexplained:
+        raise ValueError(f"keep: expected a reason for each column, got none for {', '.join(unexplained)}")
+    if index_date is not None and (index_date not in schema.names or schema[index_date].kind != "datetime"):
+        raise ValueError(f"index_date: expected the name of a datetime column, got {index_date!r}")
+
+
+def _recognise(column: Column, values: pd.Series) -> Finding:
+    by_name = class_by_name(column.name)
+    by_pattern, matching = class_by_pattern(values)
+    nowhere = np.zeros(len(values), dtype=bool)
+    num_present = max(values.count(), 1)
+    distinct = values.nunique() / num_present
+    if column.kind == "datetime":
+        return Finding("C", "by type", values.notna().to_numpy())
+    birth_year = is_birth(column.name) and {"year", "yob"} & set(split_name(column.name))
+    if is_age(column.name) or birth_year:
+        return Finding("C", "by name", nowhere)
+    if by_pattern and matching.sum() >= 0.5 * num_present:
+        seen = "by name and pattern" if by_name == by_pattern else "by pattern"
+        return Finding(by_pattern, seen, matching)
+    repeated_code = by_name == "R" and column.kind != "identifier" and distinct <= 0.5
+    if by_name and column.kind != "boolean" and not repeated_code:
+        return Finding(by_name, "by name", matching if by_name == by_pattern else nowhere)
+    if by_pattern:
+        return Finding(by_pattern, "by pattern in some values", matching)
+    if column.kind == "identifier":
+        return Finding("R", "by type", nowhere)
+    if num_present >= 20 and distinct > 0.9 and (column.is_discrete or _same_length(values)):
+        return Finding("R", "by a value of its own in nearly every row", nowhere)
+    return Finding("", "", nowhere)
+
+
+def _same_length(values: pd.Series) -> bool:
+    """Whether all are whole numbers with equally many digits, eight or more: measurements are not."""
+    numbers = values.dropna().to_numpy(dtype=float)
+    digits = np.floor(np.log10(np.maximum(numbers, 1))) + 1
+    return bool((numbers == np.round(numbers)).all() and digits.min() >= 8 and digits.min() == digits.max())
+
+
+def _change(column: Column, values: pd.Series, finding: Finding, context: _Context) -> Change:
+    if column.name == context.patient_id:
+        return _renumber(column, values)
+    words = set(split_name(column.name))
+    if not finding.letter:
+        named = class_by_name(column.name)
+        reason = f"named like {CLASSES[named]}, its values are not" if named else "not of any class"
+        return Change(values, column, "kept", reason)
+    if finding.seen.endswith("some values"):
+        return _redact(column, values, finding)
+    if finding.letter == "C":
+        if is_age(column.name):
+            return _cap_ages(column, values, words)
+        return _generalise_date(column, values, finding, context)
+    if finding.letter == "B" and words & _ZIP_WORDS:
+        return _shorten_zips(column, values)
+    return Change(None, None, "dropped", "a direct identifier")
+
+
+def _renumber(column: Column, values: pd.Series) -> Change:
+    numbers, _ = pd.factorize(values)
+    renumbered = pd.Series(numbers + 1, index=values.index, name=values.name)
+    dtype = "int64"
+    if (numbers < 0).any():
+        renumbered, dtype = renumbered.where(numbers >= 0).astype("float64"), "float64"
+    new = Column(column.name, "identifier", dtype, nullable=dtype == "float64",
+                 description="patient, numbered in order of appearance")
+    return Change(renumbered, new, "numbered anew", "says which rows are one patient's; it is not modelled")
+
+
+def _redact(column: Column, values: pd.Series, finding: Finding) -> Change:
+    left = values.mask(pd.Series(finding.matching, index=values.index)).astype(object)
+    levels = tuple(level for level in column.categories if level in set(left.dropna()))
+    if column.is_discrete and not levels:
+        return Change(None, None, "dropped", "nothing but identifying values")
+    return Change(left, replace(column, nullable=True, categories=levels), "values made missing",
+                  "some values identify, the column does not")
+
+
+def _cap_ages(column: Column, values: pd.Series, words: set[str]) -> Change:
+    per_year = next((_AGE_UNITS[word] for word in sorted(words) if word in _AGE_UNITS), 1)
+    top = int(np.floor(TOP_AGE * per_year))
+    if column.is_discrete:
+        return _merge_age_bands(column, values, top)
+    if column.kind not in ("integer", "continuous"):
+        return Change(None, None, "dropped", "named an age, not read as one")
+    ages = np.minimum(np.floor(column.to_numbers(values)), top)
+    new = _whole_numbers(column, ages, None if column.low is None else int(np.floor(column.low)), top)
+    described = f"{column.description}; {top} stands for that and all above".lstrip("; ")
+    return Change(_as_dtype(ages, new, values), replace(new, unit=column.unit, description=described),
+                  f"completed, at most {top}", "fractions tell a birthday; ages above 89 are one group")
+
+
+def _merge_age_bands(column: Column, values: pd.Series, top: int) -> Change:
+    """Bands such as "85-94" that reach above 89 become one, with the lowest age that they name."""
+    numbers = {level: [int(found) for found in re.findall(r"\d+", str(level))] for level in column.categories}
+    above = {level for level in column.categories if any(number >= top for number in numbers[level])}
+    if not above:
+        return Change(values, column, "kept", "no age band names an age above 89")
+    merged = f"{min(min(numbers[level]) for level in above)}+"
+    new_names = {level: merged if level in above else str(level) for level in column.categories}
+    new = replace(column, categories=tuple(dict.fromkeys(new_names.values())), dtype="object")
+    return Change(values.map(new_names).astype(object), new, f"bands merged to {merged}",
+                  "ages above 89 are one group")
+
+
+def _generalise_date(column: Column, values: pd.Series, finding: Finding, context: _Context) -> Change:
+    birth = is_birth(column.name)
+    if column.kind == "datetime":
+        days = column.to_numbers(values)
+        if context.index is not None and not birth and column.name != context.index_date:
+            return _days_since(column, values, days, context)
+        years = _years(days)
+    elif column.unit == "d" and column.is_numeric:
+        return Change(values, column, "kept", "an interval is not a date")
+    elif finding.matching.any() or _holds_years(column, values):
+        years = _read_years(values)
+    else:
+        return Change(None, None, "dropped", "named like a date or part of one, not read as a date")
+    if np.isnan(years).all():
+        return Change(None, None, "dropped", "no year could be read")
+    action, reason = "to year", "only the year of a date may stay"
+    if birth:
+        if context.reference_year is None:
+            return Change(None, None, "dropped", "no other date tells whose birth year means an age above 89")
+        first = int(context.reference_year) - TOP_AGE
+        years, action = np.maximum(years, first), f"to year, at least {first}"
+        reason = "only the year may stay, and not where it tells an age above 89"
+    new = _whole_numbers(column, years, int(np.nanmin(years)), int(np.nanmax(years)))
+    new = replace(new, description=f"year of {column.name}")
+    return Change(_as_dtype(years, new, values), new, action, reason)
+
+
+def _days_since(column: Column, values: pd.Series, days: np.ndarray, context: _Context) -> Change:
+    since = np.round(days - context.index, 2)
+    if np.isnan(since).all():
+        return Change(None, None, "dropped", f"never beside {context.index_date}")
+    low, high = int(np.floor(np.nanmin(since))), int(np.ceil(np.nanmax(since)))
+    described = f"days since {context.index_date}"
+    new = replace(_whole_numbers(column, since, low, high), unit="d", description=described)
+    if (np.nan_to_num(since) != np.round(np.nan_to_num(since))).any():
+        new = replace(new, kind="continuous", decimals=2, dtype="float64")
+    return Change(_as_dtype(since, new, values), new, f"to {described}", "an interval is not a date")
+
+
+def _shorten_zips(column: Column, values: pd.Series) -> Change:
+    prefix = _as_digits(values, "05d").str.strip().str.extract(r"^(\d{3})(?:\d{2}(?:-?\d{4})?)?$")[0]
+    if prefix.notna().sum() < 0.5 * values.notna().sum():
+        return Change(None, None, "dropped", "postal codes that are not US ZIP codes")
+    short = prefix.mask(prefix.isin(RESTRICTED_ZIPS), "000").astype(object).where(prefix.notna(), np.nan)
+    new = Column(column.name, "categorical", categories=tuple(sorted(short.dropna().unique())),
+                 nullable=bool(short.isna().any()),
+                 description="first three digits of the ZIP code; 000 where few people live")
+    return Change(short, new, "first 3 digits", "areas of more than 20,000 people may stay")
+
+
+def _years(days: np.ndarray) -> np.ndarray:
+    """Calendar years of days since 1970, NaN where missing."""
+    dates = pd.Series(pd.Timestamp(0) + pd.to_timedelta(np.asarray(days), unit="D"))
+    return dates.dt.year.to_numpy(dtype=float)
+
+
+def _holds_years(column: Column, values: pd.Series) -> bool:
+    """Whether a column of dates by its name holds whole years already."""
+    named = class_by_name(column.name) == "C" or is_birth(column.name)
+    return named and column.kind == "integer" and bool(values.dropna().between(1800, 2299).all())
+
+
+def _read_years(values: pd.Series) -> np.ndarray:
+    """The four-digit year in each value, NaN where there is none."""
+    found = _as_digits(values, "d").str.extract(r"(?<!\d)((?:1[89]|2[0-2])\d\d)(?:\d{4})?(?!\d)")
+    return found[0].to_numpy(dtype=float)
+
+
+def _as_digits(values: pd.Series, form: str) -> pd.Series:
+    """Values as text, numbers in the form given, missing ones empty."""
+    if values.dtype == object:
+        return values.map(str, na_action="ignore").astype(object).where(values.notna(), "")
+    return values.map(lambda number: format(int(number), form), na_action="ignore").where(values.notna(), "")
+
+
+def _whole_numbers(column: Column, numbers: np.ndarray, low: float | None, high: float | None) -> Column:
+    missing = bool(np.isnan(numbers).any())
+    return Column(column.name, "integer", "float64" if missing else "int64", low=low, high=high, decimals=0,
+                  nullable=missing)
+
+
+def _as_dtype(numbers: np.ndarray, column: Column, values: pd.Series) -> pd.Series:
+    return pd.Series(numbers, index=values.index, name=values.name).astype(column.dtype)
+
+
+def _report_row(name: str, values: pd.Series, finding: Finding, change: Change) -> dict:
+    num_present, num_matching = int(values.count()), int(finding.matching.sum())
+    told = num_matching and (num_matching == num_present or num_matching >= _SMALL)
+    num_changed = num_present
+    if change.values is not None:
+        num_changed = int((values.astype(object).ne(change.values.astype(object)) & values.notna()).sum())
+    return {
+        "column": name,
+        "class": finding.letter,
+        "class_name": CLASSES.get(finding.letter, ""),
+        "seen": finding.seen,
+        "share": round(num_matching / num_present, 2) if told else np.nan,
+        "action": change.action,
+        "changed": _count(num_changed),
+        "reason": change.reason,
+    }
+
+
+def _count(number: int) -> str:
+    return f"1 to {_SMALL - 1}" if 0 < number < _SMALL else str(number)
