@@ -46,27 +46,51 @@ def test_bytes_of_a_small_table_written_out_by_hand():
     expected = bytes.fromhex(
         "73796e74686c6962207461626c6520310a"  # "synthlib table 1\n"
         "0000000000000003"  # three columns
-        "0000000000000003" "616765"  # "age"
-        "0000000000000003" "736578"  # "sex"
-        "0000000000000003" "696375"  # "icu"
+        "0000000000000003"
+        "616765"  # "age"
+        "0000000000000003"
+        "736578"  # "sex"
+        "0000000000000003"
+        "696375"  # "icu"
         "0000000000000003"  # a block of three rows
-        "03" "00" "04"  # age: integer, missing, real
+        "03"
+        "00"
+        "04"  # age: integer, missing, real
         "0000000000000047"  # 71
         "4050200000000000"  # 64.5 = 1.0078125 * 2**6
-        "06" "06" "00"  # sex: text, text, missing
-        "0000000000000001" "0000000000000002"  # one byte, two bytes
-        "66" "c3a9"  # f, é
-        "02" "01" "02"  # icu: true, false, true
+        "06"
+        "06"
+        "00"  # sex: text, text, missing
+        "0000000000000001"
+        "0000000000000002"  # one byte, two bytes
+        "66"
+        "c3a9"  # f, é
+        "02"
+        "01"
+        "02"  # icu: true, false, true
         "0000000000000000"  # no more blocks
     )
     assert canonical_bytes(table) == expected
-    assert table_digest(table).hex() == hashlib.sha256(expected).hexdigest() == (
-        "325683cc6ee821bb2995ddcabcf8a3c8f93c2448bbcd90b710326f42fd2289fd")
+    assert (
+        table_digest(table).hex()
+        == hashlib.sha256(expected).hexdigest()
+        == ("325683cc6ee821bb2995ddcabcf8a3c8f93c2448bbcd90b710326f42fd2289fd")
+    )
 
 
 def test_bytes_of_every_other_kind_written_out_by_hand():
-    cells = [-1, -0.0, float("inf"), 2**63, 1e20, "", pd.Timestamp("1970-01-01 00:00:01"),
-             pd.Timestamp("1970-01-01 01:00", tz="Europe/Paris"), pd.Timedelta(-1, "ns"), date(1970, 1, 2)]
+    cells = [
+        -1,
+        -0.0,
+        float("inf"),
+        2**63,
+        1e20,
+        "",
+        pd.Timestamp("1970-01-01 00:00:01"),
+        pd.Timestamp("1970-01-01 01:00", tz="Europe/Paris"),
+        pd.Timedelta(-1, "ns"),
+        date(1970, 1, 2),
+    ]
     body = canonical_bytes(one_column(cells, dtype=object))[17 + 8 + 8 + 1 + 8 : -8]
     assert body == (
         bytes([3, 3, 4, 5, 5, 6, 7, 8, 9, 7])
@@ -80,7 +104,8 @@ def test_bytes_of_every_other_kind_written_out_by_hand():
         + u64(0)  # 01:00 in Paris was 1970 began in UTC
         + b"\xff" * 8  # -1 nanosecond
         + u64(86_400 * 10**9)  # midnight of the second day
-        + b"9223372036854775808" + b"100000000000000000000"
+        + b"9223372036854775808"
+        + b"100000000000000000000"
     )
 
 
@@ -107,41 +132,72 @@ def test_rows_are_taken_in_blocks(monkeypatch):
 # --- what makes no difference --------------------------------------------------------------------------
 
 SAME = {
-    "integers": [pd.Series([1, 2, 3], dtype=d) for d in
-                 ("int64", "int8", "uint64", "uint8", "Int64", "UInt16", "float64", "float32", "Float64", "object",
-                  "category", "int64[pyarrow]")],
+    "integers": [
+        pd.Series([1, 2, 3], dtype=d)
+        for d in (
+            "int64",
+            "int8",
+            "uint64",
+            "uint8",
+            "Int64",
+            "UInt16",
+            "float64",
+            "float32",
+            "Float64",
+            "object",
+            "category",
+            "int64[pyarrow]",
+        )
+    ],
     "integers and missing": [
-        pd.Series([1, None, 3], dtype="Int64"), pd.Series([1, None, 3], dtype="float64"),
-        pd.Series([1, None, 3], dtype=object), pd.Series([1, float("nan"), 3.0], dtype=object),
-        pd.Series([1, pd.NA, 3], dtype=object), pd.Series([np.int8(1), pd.NaT, np.float32(3)], dtype=object),
-        pd.Series([1, None, 3], dtype="category"), pd.Series([1, None, 3], dtype="int64[pyarrow]")],
+        pd.Series([1, None, 3], dtype="Int64"),
+        pd.Series([1, None, 3], dtype="float64"),
+        pd.Series([1, None, 3], dtype=object),
+        pd.Series([1, float("nan"), 3.0], dtype=object),
+        pd.Series([1, pd.NA, 3], dtype=object),
+        pd.Series([np.int8(1), pd.NaT, np.float32(3)], dtype=object),
+        pd.Series([1, None, 3], dtype="category"),
+        pd.Series([1, None, 3], dtype="int64[pyarrow]"),
+    ],
     "reals": [pd.Series([0.1, -0.0, 1e300], dtype=d) for d in ("float64", "Float64", "object", "category")],
     "big": [pd.Series([2**63, 0], dtype=d) for d in ("uint64", "float64", "object", "UInt64")],
-    "text": [pd.Series(["a", "é", "a"], dtype=d) for d in
-             ("object", "string", "category", "string[pyarrow]", "large_string[pyarrow]")],
+    "text": [
+        pd.Series(["a", "é", "a"], dtype=d)
+        for d in ("object", "string", "category", "string[pyarrow]", "large_string[pyarrow]")
+    ],
     "text and missing": [
         *[pd.Series(["a", None, ""], dtype=d) for d in ("object", "string", "category", "string[pyarrow]")],
-        pd.Series(["a", float("nan"), ""], dtype=object), pd.Series(["a", pd.NA, np.str_("")], dtype=object)],
-    "booleans": [pd.Series([True, False], dtype=d) for d in
-                 ("bool", "boolean", "object", "category", "bool[pyarrow]")],
+        pd.Series(["a", float("nan"), ""], dtype=object),
+        pd.Series(["a", pd.NA, np.str_("")], dtype=object),
+    ],
+    "booleans": [
+        pd.Series([True, False], dtype=d) for d in ("bool", "boolean", "object", "category", "bool[pyarrow]")
+    ],
     "booleans and missing": [pd.Series([True, None], dtype=d) for d in ("boolean", "object", "category")],
     "datetimes": [
-        *[pd.Series(pd.to_datetime(["2020-02-29", None])).astype(f"datetime64[{u}]")
-          for u in ("s", "ms", "us", "ns")],
-        pd.Series([datetime(2020, 2, 29), None], dtype=object), pd.Series([date(2020, 2, 29), pd.NaT], dtype=object),
+        *[
+            pd.Series(pd.to_datetime(["2020-02-29", None])).astype(f"datetime64[{u}]")
+            for u in ("s", "ms", "us", "ns")
+        ],
+        pd.Series([datetime(2020, 2, 29), None], dtype=object),
+        pd.Series([date(2020, 2, 29), pd.NaT], dtype=object),
         pd.Series(pd.to_datetime(["2020-02-29", None])).astype("category"),
-        pd.Series([np.datetime64("2020-02-29"), np.datetime64("NaT")], dtype=object)],
+        pd.Series([np.datetime64("2020-02-29"), np.datetime64("NaT")], dtype=object),
+    ],
     "instants": [
         pd.Series(pd.to_datetime(["2020-02-29 11:00"])).dt.tz_localize("UTC"),
         pd.Series(pd.to_datetime(["2020-02-29 12:00"])).dt.tz_localize("Europe/Paris"),
-        pd.Series([datetime(2020, 2, 29, 11, tzinfo=UTC)], dtype=object)],
+        pd.Series([datetime(2020, 2, 29, 11, tzinfo=UTC)], dtype=object),
+    ],
     "durations": [
         pd.Series(pd.to_timedelta(["1s", None])),
         pd.Series(pd.to_timedelta(["1s", None])).astype("timedelta64[ms]"),
-        pd.Series([timedelta(seconds=1), None], dtype=object)],
+        pd.Series([timedelta(seconds=1), None], dtype=object),
+    ],
     "nothing but missing": [
-        pd.Series([None, None], dtype=d) for d in
-        ("object", "float64", "Int64", "string", "boolean", "datetime64[ns]")],
+        pd.Series([None, None], dtype=d)
+        for d in ("object", "float64", "Int64", "string", "boolean", "datetime64[ns]")
+    ],
 }
 
 
@@ -163,9 +219,13 @@ def test_index_and_attributes_are_not_part_of_a_table():
 
 
 CELLS = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=True),
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=True),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
-    st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1)), st.timedeltas(timedelta(-9999), timedelta(9999)),
+    st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1)),
+    st.timedeltas(timedelta(-9999), timedelta(9999)),
 )
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 
@@ -198,10 +258,14 @@ def parse(data: bytes) -> tuple[list[str], list[list]]:
         for column in columns:
             tags = take(num_rows)
             words = [take(8) if tag > 2 else b"" for tag in tags]
-            texts = [take(int.from_bytes(word, "big")) if tag in (5, 6) else b""
-                     for tag, word in zip(tags, words, strict=True)]
-            column += [(tag, text if tag in (5, 6) else word)
-                       for tag, word, text in zip(tags, words, texts, strict=True)]
+            texts = [
+                take(int.from_bytes(word, "big")) if tag in (5, 6) else b""
+                for tag, word in zip(tags, words, strict=True)
+            ]
+            column += [
+                (tag, text if tag in (5, 6) else word)
+                for tag, word, text in zip(tags, words, texts, strict=True)
+            ]
     assert position == len(data)
     return names, columns
 
@@ -229,8 +293,14 @@ def test_bytes_can_be_read_back_so_no_two_tables_share_them(table):
     for (_, values), cells in zip(table.items(), columns, strict=True):
         for value, (tag, payload) in zip(values, cells, strict=True):
             kind = meaning(value)
-            expected = {"missing": {0}, "boolean": {1, 2}, "number": {3, 4, 5}, "text": {6}, "datetime": {7},
-                        "duration": {9}}[kind[0]]
+            expected = {
+                "missing": {0},
+                "boolean": {1, 2},
+                "number": {3, 4, 5},
+                "text": {6},
+                "datetime": {7},
+                "duration": {9},
+            }[kind[0]]
             assert tag in expected
             if tag == 6:
                 assert payload.decode() == kind[1]
@@ -286,7 +356,13 @@ def test_bytes_change_with_names_and_order_of_columns(table, name):
 
 def test_bytes_change_with_order_and_number_of_rows():
     table = pd.DataFrame({"x": [1, 2, 3], "y": ["a", "b", "c"]})
-    variants = [table, table.iloc[::-1], table.iloc[:2], pd.concat([table, table.iloc[:1]]), table[["y", "x"]]]
+    variants = [
+        table,
+        table.iloc[::-1],
+        table.iloc[:2],
+        pd.concat([table, table.iloc[:1]]),
+        table[["y", "x"]],
+    ]
     assert len({canonical_bytes(variant) for variant in variants}) == len(variants)
 
 
@@ -304,12 +380,19 @@ def test_unicode_is_not_normalised():
 
 
 def test_same_digest_in_another_process_with_another_hash_seed():
-    code = ("import pandas as pd; from synthlib.chain.commitments import table_digest;"
-            "print(table_digest(pd.DataFrame({'a': [1.5, None], 'b': ['x', 'y']})).hex())")
+    code = (
+        "import pandas as pd; from synthlib.chain.commitments import table_digest;"
+        "print(table_digest(pd.DataFrame({'a': [1.5, None], 'b': ['x', 'y']})).hex())"
+    )
     expected = table_digest(pd.DataFrame({"a": [1.5, None], "b": ["x", "y"]})).hex()
     for seed in ("0", "1"):
-        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                             env={**os.environ, "PYTHONHASHSEED": seed})
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )
         assert run.stdout.strip() == expected
 
 
@@ -330,12 +413,20 @@ def test_commitment_opens_with_its_table_and_key_only():
 SECRET = "Jane-Roe"
 
 
-@pytest.mark.parametrize(("cells", "error"), [
-    ([SECRET.encode()], TypeError), ([[SECRET]], TypeError), ([Decimal("1.5")], TypeError), ([1j], TypeError),
-    ([SECRET + "\ud800"], ValueError), ([1, SECRET + "\ud800"], ValueError),
-    ([datetime(1066, 10, 14)], ValueError), (pd.Series(np.array(["1066-10-14"], "M8[s]")), ValueError),
-    (pd.Series(pd.period_range("2020", periods=1, freq="D")), TypeError),
-])
+@pytest.mark.parametrize(
+    ("cells", "error"),
+    [
+        ([SECRET.encode()], TypeError),
+        ([[SECRET]], TypeError),
+        ([Decimal("1.5")], TypeError),
+        ([1j], TypeError),
+        ([SECRET + "\ud800"], ValueError),
+        ([1, SECRET + "\ud800"], ValueError),
+        ([datetime(1066, 10, 14)], ValueError),
+        (pd.Series(np.array(["1066-10-14"], "M8[s]")), ValueError),
+        (pd.Series(pd.period_range("2020", periods=1, freq="D")), TypeError),
+    ],
+)
 def test_cells_of_no_kind_are_refused_by_column_name(cells, error):
     table = pd.DataFrame({"x": cells if isinstance(cells, pd.Series) else pd.Series(cells, dtype=object)})
     with pytest.raises(error, match="column 'x'") as caught:
@@ -354,30 +445,41 @@ def test_names_that_are_not_text_are_refused():
 
 # --- reading a release's CSV ---------------------------------------------------------------------------
 
-SCHEMA = Schema((
-    Column("age", "integer", "int64"),
-    Column("days", "integer", "float64", nullable=True),
-    Column("stays", "integer", "Int64", nullable=True),
-    Column("creatinine", "continuous", "float64", nullable=True),
-    Column("sex", "categorical", "object", categories=("f", "NA", "None"), nullable=True),
-    Column("died", "categorical", "float64", categories=(0, 1), nullable=True),
-    Column("grade", "ordinal", "category", categories=("low", "high")),
-    Column("icu", "boolean", "bool", categories=(False, True)),
-    Column("pain", "boolean", "object", categories=(False, True), nullable=True),
-    Column("admitted", "datetime", "datetime64[ns]", nullable=True),
-    Column("seen", "datetime", "object", format="%Y-%m-%d"),
-    Column("id", "identifier", "object"),
-))
+SCHEMA = Schema(
+    (
+        Column("age", "integer", "int64"),
+        Column("days", "integer", "float64", nullable=True),
+        Column("stays", "integer", "Int64", nullable=True),
+        Column("creatinine", "continuous", "float64", nullable=True),
+        Column("sex", "categorical", "object", categories=("f", "NA", "None"), nullable=True),
+        Column("died", "categorical", "float64", categories=(0, 1), nullable=True),
+        Column("grade", "ordinal", "category", categories=("low", "high")),
+        Column("icu", "boolean", "bool", categories=(False, True)),
+        Column("pain", "boolean", "object", categories=(False, True), nullable=True),
+        Column("admitted", "datetime", "datetime64[ns]", nullable=True),
+        Column("seen", "datetime", "object", format="%Y-%m-%d"),
+        Column("id", "identifier", "object"),
+    )
+)
 
 
 def release_table() -> pd.DataFrame:
-    return pd.DataFrame({
-        "age": [71, 64, 50], "days": [1.0, np.nan, 12.0], "stays": pd.array([1, None, 3], dtype="Int64"),
-        "creatinine": [0.1 + 0.2, np.nan, 1e-7], "sex": ["NA", None, "None"], "died": [0.0, 1.0, np.nan],
-        "grade": pd.Categorical(["low", "high", "low"]), "icu": [True, False, True], "pain": [True, None, False],
-        "admitted": pd.to_datetime(["2101-01-01 10:30:00", None, "2101-01-02 00:00:00"]),
-        "seen": ["2101-01-01", "2101-01-02", "2101-01-03"], "id": ["007", "8", 'a "quoted", é'],
-    })
+    return pd.DataFrame(
+        {
+            "age": [71, 64, 50],
+            "days": [1.0, np.nan, 12.0],
+            "stays": pd.array([1, None, 3], dtype="Int64"),
+            "creatinine": [0.1 + 0.2, np.nan, 1e-7],
+            "sex": ["NA", None, "None"],
+            "died": [0.0, 1.0, np.nan],
+            "grade": pd.Categorical(["low", "high", "low"]),
+            "icu": [True, False, True],
+            "pain": [True, None, False],
+            "admitted": pd.to_datetime(["2101-01-01 10:30:00", None, "2101-01-02 00:00:00"]),
+            "seen": ["2101-01-01", "2101-01-02", "2101-01-03"],
+            "id": ["007", "8", 'a "quoted", é'],
+        }
+    )
 
 
 def test_digest_of_a_csv_is_that_of_the_table_it_was_written_from(tmp_path):
@@ -385,7 +487,8 @@ def test_digest_of_a_csv_is_that_of_the_table_it_was_written_from(tmp_path):
     table.to_csv(tmp_path / "synthetic.csv", index=False)
     schema = Schema.from_json(SCHEMA.to_json())
     pd.testing.assert_frame_equal(
-        read_synthetic(tmp_path / "synthetic.csv", schema).isna(), table.isna(), check_index_type=False)
+        read_synthetic(tmp_path / "synthetic.csv", schema).isna(), table.isna(), check_index_type=False
+    )
     assert synthetic_digest(tmp_path / "synthetic.csv", schema) == table_digest(table)
 
 
@@ -399,10 +502,16 @@ def test_reals_come_back_from_csv_bit_by_bit(tmp_path_factory, numbers):
     assert synthetic_digest(path, schema) == table_digest(table)
 
 
-@pytest.mark.parametrize(("old", "new", "message"), [
-    ("age,days", "days,age", "columns of the schema"), ("71,1.0", "x,1.0", "'age'"), ("True", "yes", "'icu'"),
-    ("low", "mid", "'grade'"), ("2101-01-01 10:30:00", "soon", "'admitted'"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("age,days", "days,age", "columns of the schema"),
+        ("71,1.0", "x,1.0", "'age'"),
+        ("True", "yes", "'icu'"),
+        ("low", "mid", "'grade'"),
+        ("2101-01-01 10:30:00", "soon", "'admitted'"),
+    ],
+)
 def test_csv_that_does_not_fit_its_schema_is_refused(tmp_path, old, new, message):
     text = release_table().to_csv(index=False)
     (tmp_path / "synthetic.csv").write_text(text.replace(old, new, 1))

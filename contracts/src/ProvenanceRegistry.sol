@@ -18,7 +18,12 @@ contract ProvenanceRegistry is IProvenanceRegistry, AccessControlDefaultAdminRul
 
     /// @param adminDelay Seconds between the two steps of handing over the administration.
     /// @param admin Who grants and withdraws RECORDER_ROLE.
-    constructor(uint48 adminDelay, address admin) AccessControlDefaultAdminRules(adminDelay, admin) {}
+    /// @param recorder The first to hold RECORDER_ROLE; nobody if zero.
+    constructor(uint48 adminDelay, address admin, address recorder)
+        AccessControlDefaultAdminRules(adminDelay, admin)
+    {
+        if (recorder != address(0)) _grantRole(RECORDER_ROLE, recorder);
+    }
 
     /// @inheritdoc IProvenanceRegistry
     function record(Generation calldata generation) external onlyRole(RECORDER_ROLE) returns (bytes32 id) {

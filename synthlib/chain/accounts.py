@@ -58,7 +58,9 @@ def create_keyfile(path: Path | str, password: str) -> LocalAccount:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise FileExistsError(f"expected no file at {path}, found one: use that key, or choose another name") from None
+        raise FileExistsError(
+            f"expected no file at {path}, found one: use that key, or choose another name"
+        ) from None
     with os.fdopen(descriptor, "w") as file:
         file.write(text + "\n")
     return account
@@ -66,7 +68,9 @@ def create_keyfile(path: Path | str, password: str) -> LocalAccount:
 
 def _open_keyfile(path: Path) -> LocalAccount:
     if not path.is_file():
-        raise FileNotFoundError(f"expected a keyfile at {path}, found none; chain.accounts.create_keyfile makes one")
+        raise FileNotFoundError(
+            f"expected a keyfile at {path}, found none; chain.accounts.create_keyfile makes one"
+        )
     if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise PermissionError(f"expected {path} to be readable by its owner alone; run: chmod 600 {path}")
     password = os.environ.get(PASSWORD)

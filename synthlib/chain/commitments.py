@@ -149,8 +149,10 @@ def _parse_fields(fields: pd.Series, column: Column) -> pd.Series:
             levels = {text: level for level in column.categories for text in _spellings(level)}
             return fields.map(levels.__getitem__, na_action="ignore").astype(object)
         if column.dtype.lower().startswith(("int", "uint")):
-            numbers = [None if absent else int(float(text)) if "." in text else int(text)
-                       for text, absent in zip(fields, missing, strict=True)]
+            numbers = [
+                None if absent else int(float(text)) if "." in text else int(text)
+                for text, absent in zip(fields, missing, strict=True)
+            ]
             return pd.Series(numbers, dtype=object, name=column.name)
         if column.dtype.lower().startswith("float"):
             return pd.Series(fields.to_numpy(dtype=object).astype(float), name=column.name)

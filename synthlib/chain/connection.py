@@ -95,26 +95,32 @@ class Connection:
         """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise NodeUnreachable("expected the URL of a node, such as http://127.0.0.1:8545, got something else")
+            raise NodeUnreachable(
+                "expected the URL of a node, such as http://127.0.0.1:8545, got something else"
+            )
         place = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
         retries = ExceptionRetryConfiguration(errors=(requests.ConnectionError, requests.Timeout), retries=2)
         provider = HTTPProvider(url, request_kwargs={"timeout": 30}, exception_retry_configuration=retries)
         connection = cls(provider, place, False, timeout)
         if chain_id is not None and connection.chain_id != chain_id:
             raise WrongChain(
-                f"expected chain {chain_id} at {place}, found chain {connection.chain_id}; give the URL of the other"
+                f"expected chain {chain_id} at {place}, found chain {connection.chain_id}; give another URL"
             )
         return connection
 
-    def call(self, function: ContractFunction, block: int | str = "latest") -> Any:
-        """What a view returns.
+    def call(self, function: ContractFunction, sender: str | None = None) -> Any:
+        """What a function returns if it were called now; nothing is sent.
+
+        Args:
+            function: a bound function of a contract.
+            sender: address that would call it, nobody's if None.
 
         Raises:
             ContractError: the custom error it reverts with.
             NodeUnreachable: if the node does not answer.
         """
         with self._reported(function.contract_abi):
-            return function.call(self._free(), block)
+            return function.call({**({"from": sender} if sender else {}), **self._free()})
 
     def get_code(self, address: str) -> bytes:
         """The code at an address, empty if there is none."""
@@ -132,7 +138,12 @@ class Connection:
             return _plain_receipt(self.web3.eth.get_transaction_receipt(transaction))
 
     def send(
-        self, account: LocalAccount | None, data: str, to: str | None, gas: int, abi: Sequence[Mapping[str, Any]]
+        self,
+        account: LocalAccount | None,
+        data: str,
+        to: str | None,
+        gas: int,
+        abi: Sequence[Mapping[str, Any]],
     ) -> Sent:
         """Try a transaction out, sign it, send it and wait until a block holds it.
 
@@ -151,8 +162,8 @@ class Connection:
         """
         if account is None:
             raise NoAccount(
-                "expected a key to sign with, found none; set SYNTHLIB_PRIVATE_KEY, or SYNTHLIB_KEYFILE to an "
-                "encrypted keyfile"
+                "expected a key to sign with, found none; set SYNTHLIB_PRIVATE_KEY, or SYNTHLIB_KEYFILE to "
+                "the path of an encrypted keyfile"
             )
         message = {"from": account.address, "data": data, **({"to": to} if to else {})}
         with self._reported(abi):
@@ -172,8 +183,8 @@ class Connection:
             with self._reported(abi):  # the state it failed in says why
                 self.web3.eth.call({**message, **self._free()}, receipt["block"])
             raise TransactionRejected(
-                f"transaction {receipt['transaction']} failed in block {receipt['block']} though it had been tried "
-                "out; another transaction came first, or gas ran out: run it again"
+                f"transaction {receipt['transaction']} failed in block {receipt['block']} though it had been "
+                "tried out; another transaction came first, or gas ran out: run it again"
             )
         return Sent(bytes(signed.raw_transaction), receipt)
 
@@ -181,7 +192,9 @@ class Connection:
         """Send a signed transaction as it is and return its receipt once a block holds it."""
         with self._reported():
             self.web3.eth.send_raw_transaction(raw)
-            return _plain_receipt(self.web3.eth.wait_for_transaction_receipt(transaction, timeout=self._timeout))
+            return _plain_receipt(
+                self.web3.eth.wait_for_transaction_receipt(transaction, timeout=self._timeout)
+            )
 
     def _nonce(self, address: str) -> int:
         with self._reported():
@@ -210,15 +223,15 @@ class Connection:
             raise to_contract_error(error, abi) from None
         except TimeExhausted:
             raise TransactionTimeout(
-                f"expected a block to hold the transaction within {self._timeout:g} s at {self.place}, none did; it "
-                "may still come: run it again later, nothing is recorded twice"
+                f"expected a block to hold the transaction within {self._timeout:g} s at {self.place}, none "
+                "did; it may still come: run it again later, nothing is recorded twice"
             ) from None
         except Web3RPCError as error:
             raise TransactionRejected(_explain_rejection(error, self.place)) from None
         except (requests.RequestException, OSError) as error:
             raise NodeUnreachable(
-                f"expected an Ethereum node to answer at {self.place}, got {type(error).__name__}; start it, or "
-                "check the URL and the network"
+                f"expected an Ethereum node to answer at {self.place}, got {type(error).__name__}; start it, "
+                "or check the URL and the network"
             ) from None
         except (BadResponseFormat, BlockNotFound, Web3ValueError, ValueError) as error:
             raise NodeUnreachable(
@@ -236,7 +249,9 @@ class Connection:
 def _explain_rejection(error: Web3RPCError, place: str) -> str:
     response = error.rpc_response or {}
     detail = response.get("error", {}) if isinstance(response, Mapping) else {}
-    text = str(detail.get("message", "") if isinstance(detail, Mapping) else detail)[:200] or "no reason given"
+    text = (
+        str(detail.get("message", "") if isinstance(detail, Mapping) else detail)[:200] or "no reason given"
+    )
     advice = {
         "insufficient funds": "send it some ether for gas",
         "nonce": "another program uses this account; run it again",
@@ -249,8 +264,11 @@ def _explain_rejection(error: Web3RPCError, place: str) -> str:
 
 def _plain_receipt(receipt: Mapping[str, Any]) -> dict[str, Any]:
     logs = [
-        {"address": log["address"], "topics": [topic.to_0x_hex() for topic in log["topics"]],
-         "data": log["data"].to_0x_hex()}
+        {
+            "address": log["address"],
+            "topics": [topic.to_0x_hex() for topic in log["topics"]],
+            "data": log["data"].to_0x_hex(),
+        }
         for log in receipt["logs"]
     ]
     return {
@@ -275,7 +293,9 @@ def _in_process_provider() -> BaseProvider:
         def mine_blocks(self, num_blocks: int = 1, coinbase: bytes = bytes(20)) -> tuple[bytes, ...]:
             mined = []
             for _ in range(num_blocks):
-                mined.append(self.chain.mine_block(coinbase=coinbase, mix_hash=bytes(32), blob_gas_used=0).hash)
+                mined.append(
+                    self.chain.mine_block(coinbase=coinbase, mix_hash=bytes(32), blob_gas_used=0).hash
+                )
             return tuple(mined)
 
     genesis = PyEVMBackend.generate_genesis_params({"timestamp": GENESIS_TIME}) | {"base_fee_per_gas": 0}

@@ -1,4 +1,4 @@
-"""What can go wrong on a chain, as Python exceptions; a contract's custom errors keep their names and culprits."""
+"""What goes wrong on a chain, as Python exceptions; custom errors keep their names and culprits."""
 
 from __future__ import annotations
 
@@ -137,6 +137,8 @@ def to_contract_error(error: BaseException, abi: Iterable[Mapping[str, Any]]) ->
             arguments = decode(types, data[4:])
         except DecodingError:
             break
-        kind = _CLASSES.get(entry["name"]) or type(entry["name"], (ContractError,), {"meaning": "see its contract"})
+        kind = _CLASSES.get(entry["name"]) or type(
+            entry["name"], (ContractError,), {"meaning": "see its contract"}
+        )
         return kind(*(value.hex() if isinstance(value, bytes) else value for value in arguments))
     return ContractError(f"reverted with 0x{data.hex()}" if data else "reverted without data")

@@ -10,9 +10,9 @@ Replaying sends the same transactions to a new chain, which gives the same state
 
 What a journal shows: that each transaction was signed by its sender, that the registry's code accepted it in
 this order, and (through the signature in record.json, which names the last line's hash) that the issuer stood
-by exactly these lines. What it does not show: when that was, since the chain has no clock; and that there is no
-other journal in which the issuer says something else, or one in which this release is revoked. Only a chain that
-others also keep shows these.
+by exactly these lines. What it does not show: when that was, since the chain has no clock; and that there is
+no other journal in which the issuer says something else, or one in which this release is revoked. Only a
+chain that others keep too shows these.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from hexbytes import HexBytes
 from synthlib.bundle import write_atomically
 from synthlib.chain.connection import Connection, Sent
 from synthlib.chain.errors import ChainError
+from synthlib.chain.parsing import parse_json
 
 FORMAT = "synthlib-journal/1"
 NO_LINE = "0" * 64
@@ -113,8 +114,8 @@ class Journal:
         found = self.path.read_bytes() if self.path.exists() else b""
         if found != self._written:
             raise ChainError(
-                f"expected {self.path.name} as this process left it, found it changed: another process writes to "
-                "the same journal; run one after the other"
+                f"expected {self.path.name} as this process left it, found it changed: another process "
+                "writes to the same journal; run one after the other"
             )
         os.makedirs(self.path.parent, exist_ok=True)
         self._written = b"".join(self.lines)
@@ -133,7 +134,9 @@ class Journal:
                 return number
         return 1
 
-    def replay(self, connection: Connection, code: str, on_receipt: Callable[[dict], None] | None = None) -> None:
+    def replay(
+        self, connection: Connection, code: str, on_receipt: Callable[[dict], None] | None = None
+    ) -> None:
         """Send every transaction to a new chain and compare what comes of it.
 
         Only deployments of the registry and calls to registries deployed before are carried out, so that
@@ -151,7 +154,9 @@ class Journal:
         header = json.loads(self.lines[0])
         for field, here in (("chain", connection.chain_id), ("genesis", connection.genesis)):
             if header[field] != here:
-                raise JournalError(place, [Problem(1, f"{field} is {header[field]}, that of this version {here}")])
+                raise JournalError(
+                    place, [Problem(1, f"{field} is {header[field]}, that of this version {here}")]
+                )
         registries: set[str] = set()
         for number, line in enumerate(self.lines[1:], start=2):
             problem, receipt = _replay_line(json.loads(line), connection, code, registries)
@@ -178,6 +183,18 @@ def find_problems(data: bytes) -> list[Problem]:
     return problems
 
 
+def find_end_problems(data: bytes, lines: int, head: str) -> list[Problem]:
+    """Whether a journal ends elsewhere than its record.json says (`journal.lines`, `journal.head`)."""
+    found = data.splitlines(keepends=True)
+    if len(found) < lines:
+        return [Problem(len(found) + 1, f"missing: record.json's journal.lines says {lines} lines")]
+    if len(found) > lines:
+        return [Problem(lines + 1, f"added: record.json's journal.lines says {lines} lines")]
+    if hashlib.sha256(b"".join(found[-1:])).hexdigest() != head:
+        return [Problem(lines, "not the last line that record.json's journal.head names")]
+    return []
+
+
 def sender_of(raw: bytes) -> str:
     """Address that signed a raw transaction."""
     return Account.recover_transaction(raw)
@@ -185,7 +202,7 @@ def sender_of(raw: bytes) -> str:
 
 def _find_problem(number: int, line: bytes, previous: str) -> str | None:
     try:
-        entry = json.loads(line)
+        entry = parse_json(line)
         canonical = isinstance(entry, dict) and _encode(entry) == line
     except (ValueError, RecursionError):
         return "not JSON: changed or cut off"
@@ -195,7 +212,8 @@ def _find_problem(number: int, line: bytes, previous: str) -> str | None:
     if set(entry) != fields:
         return f"expected the fields {', '.join(sorted(fields))}, found {', '.join(sorted(entry))[:100]}"
     if type(entry["line"]) is not int or entry["line"] != number:
-        return f"expected line {number}, found line {str(entry['line'])[:20]}: lines were dropped, moved or repeated"
+        found = str(entry["line"])[:20]
+        return f"expected line {number}, found line {found}: lines were dropped, moved or repeated"
     if entry["previous"] != previous:
         before = f"line {number - 1} was changed, or " if number > 1 else ""
         return f"does not follow from the line before: {before}line {number}'s link was"
@@ -245,8 +263,16 @@ def _refuse(raw: bytes, code: str, registries: set[str]) -> str | None:
     except Exception:  # whatever a decoder says about bytes that are no transaction
         return "expected a signed transaction of type 2, found other bytes"
     if not to:
-        return None if data.startswith(bytes.fromhex(code[2:])) else "it creates a contract that is not the registry"
-    return None if to_checksum_address(to) in registries else "it calls a contract that this journal did not create"
+        return (
+            None
+            if data.startswith(bytes.fromhex(code[2:]))
+            else "it creates a contract that is not the registry"
+        )
+    return (
+        None
+        if to_checksum_address(to) in registries
+        else "it calls a contract that this journal did not create"
+    )
 
 
 def _encode(entry: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,305 @@
+"""Is this release what was recorded? Everything is computed again and compared; what differs is named.
+
+Nothing but the release's folder is needed, and the node's URL where it was recorded on a node. Three answers
+are kept apart: it matched, it differs, it could not be checked.
+
+A yes means that each file, parameter and table is what the record's issuer recorded, and that the record has
+not been revoked as far as the journal or the node shows. It does not mean that the issuer is who you think,
+or the training table what the issuer says: give `issuer` (an address known from elsewhere) and, as the
+data's steward, `key` and `training` to have these checked too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, Finding, StewardKey, canonical_json, inspect
+from synthlib.chain.accounts import demo_account
+from synthlib.chain.commitments import open_commitment, synthetic_digest
+from synthlib.chain.connection import Connection
+from synthlib.chain.errors import ChainError, NodeUnreachable, NotRecorded, WrongChain
+from synthlib.chain.evidence import (
+    JOURNAL_FILE,
+    RECORD_FILE,
+    check_manifest,
+    guard,
+    parse_record,
+    read_ledger,
+    read_plain,
+    require_plain,
+    show,
+)
+from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
+from synthlib.chain.parsing import parse_json
+from synthlib.chain.records import Generation, Record, load_artifact, release_fields, signer_of
+from synthlib.chain.registry import JOURNAL, RECORD, Ledger
+from synthlib.schema import Schema
+
+OPTIONAL = frozenset({"issuer", "training table"})
+
+
+def verify(
+    path: Path | str,
+    rpc: str | None = None,
+    key: StewardKey | None = None,
+    training: pd.DataFrame | None = None,
+    issuer: str | None = None,
+) -> list[Finding]:
+    """Check a release against its record. Never raises for bad content: what is unreadable "differs".
+
+    Args:
+        path: the release's folder.
+        rpc: URL of the node it was recorded on, if it was.
+        key, training: the steward's key and the training table, to open the commitment to it. Without
+            them that is "unchecked", which `verdict` does not count: nobody else could check it.
+        issuer: address that must have recorded it. Without it the issuer is named but "unchecked", which
+            `verdict` does not count either.
+
+    Returns:
+        Findings in the order of checking; see `verdict`.
+    """
+    path = Bundle.locate(path)
+    if not path.exists():
+        return [Finding(path.name, "unchecked", "expected a release's folder, found nothing at this path")]
+    findings: list[Finding] = []
+    manifest = _check_files(path, key, findings)
+    ledger = read_ledger(path / LEDGER_FOLDER, findings)
+    body = parse_record(ledger[RECORD], findings) if RECORD in ledger else None
+    if MANIFEST in ledger:
+        check_manifest(path, manifest, ledger[MANIFEST], body and body["record"]["release"], findings)
+    record = None
+    if body is None:
+        _check_journal(None, ledger.get(JOURNAL), findings)
+    else:
+        _check_signature(body, findings)
+        if body["chain"]["kind"] == "in-process":
+            record = _check_journal(body, ledger.get(JOURNAL), findings)
+            if rpc is not None:
+                findings.append(Finding("node", "unchecked", "recorded on the in-process chain, on no node"))
+        else:
+            record = _ask_node(body, rpc, findings)
+            if JOURNAL in ledger:
+                findings.append(
+                    Finding(JOURNAL_FILE, "differs", "record.json names a node: no journal belongs")
+                )
+    if record is not None:
+        _check_record(body["record"], record, findings)
+        _check_issuer(record, issuer, findings)
+    said = record or (Record(**body["record"]) if body else None)
+    _check_content(path, manifest, said, findings)
+    _check_training(said, key, training, findings)
+    return findings
+
+
+def verdict(findings: list[Finding]) -> int:
+    """0 for yes, 1 for no, 2 for could not tell: the exit code of `synthlib verify`.
+
+    No if anything differs, a revoked release included; else could not tell if anything but the subjects in
+    `OPTIONAL` is unchecked; else yes.
+    """
+    if any(finding.verdict == "differs" for finding in findings):
+        return 1
+    if any(finding.verdict != "matched" and finding.subject not in OPTIONAL for finding in findings):
+        return 2
+    return 0 if findings else 2
+
+
+def _check_files(path: Path, key: StewardKey | None, findings: list[Finding]) -> dict[str, Any] | None:
+    """The files against the manifest. Returns the manifest, also one that `inspect` refuses if it is JSON."""
+    with guard(MANIFEST, findings):
+        data = read_plain(path / MANIFEST)
+        manifest = parse_json(data)
+        findings += inspect(path, key)
+        return manifest if isinstance(manifest, dict) else None
+    return None
+
+
+def _check_signature(body: Mapping[str, Any], findings: list[Finding]) -> None:
+    issuer, subject = body["record"]["issuer"], f"{RECORD_FILE}: signature"
+    if body["signature"] is None:
+        if body["chain"]["kind"] == "in-process":
+            findings.append(
+                Finding(subject, "differs", "missing: an in-process record is signed by its issuer")
+            )
+        return
+    try:
+        signer = signer_of(body, body["signature"])
+    except Exception:  # whatever the decoder says about bytes that are no signature
+        signer = "nobody"
+    same = signer == issuer
+    detail = (
+        f"by {issuer}" if same else f"expected by {issuer}: a field, the issuer or the signature was changed"
+    )
+    findings.append(Finding(subject, "matched" if same else "differs", detail))
+
+
+def _check_journal(
+    body: Mapping[str, Any] | None, data: bytes | None, findings: list[Finding]
+) -> Record | None:
+    """The journal line by line, then replayed. Returns the record that the replayed chain holds."""
+    if data is None:
+        if body and not any(finding.subject == JOURNAL_FILE for finding in findings):
+            findings.append(Finding(JOURNAL_FILE, "differs", "missing from ledger/"))
+        return None
+    with guard(JOURNAL_FILE, findings):
+        problems = find_problems(data)
+        ends = [] if body is None else find_end_problems(data, **body["journal"])
+        findings += [
+            Finding(f"{JOURNAL_FILE} line {line}", "differs", detail) for line, detail in problems + ends
+        ]
+        if body is not None and not problems:
+            return _replay(body, Journal(None, data.splitlines(keepends=True)), findings)
+    return None
+
+
+def _replay(body: Mapping[str, Any], journal: Journal, findings: list[Finding]) -> Record | None:
+    connection = Connection.in_process()
+    receipts: list[dict[str, Any]] = []
+    try:
+        journal.replay(connection, load_artifact()["bytecode"], receipts.append)
+    except JournalError as error:
+        findings += [
+            Finding(f"{JOURNAL_FILE} line {line}", "differs", detail) for line, detail in error.problems
+        ]
+        return None
+    findings.append(
+        Finding(JOURNAL_FILE, "matched", f"{len(receipts)} transactions replayed to the same receipts")
+    )
+    _compare_chain(body, connection, findings)
+    if body["registry"] not in [receipt["contract"] for receipt in receipts]:
+        findings.append(
+            Finding(f"{RECORD_FILE}: registry", "differs", "the journal creates no registry there")
+        )
+        return None
+    return _find(Ledger(connection, body["registry"], None), body["record"]["release"], "journal", findings)
+
+
+def _ask_node(body: Mapping[str, Any], rpc: str | None, findings: list[Finding]) -> Record | None:
+    if rpc is None:
+        detail = f"recorded on chain {body['chain']['id']}: give the URL of one of its nodes"
+        findings.append(Finding("node", "unchecked", detail))
+        return None
+    try:
+        connection = Connection.by_url(rpc)
+        ours = (connection.chain_id, connection.genesis)
+        if ours != (body["chain"]["id"], body["chain"]["genesis"]):
+            raise WrongChain(
+                f"recorded on chain {body['chain']['id']}, the node serves chain {ours[0]} "
+                "(or one with another first block)"
+            )
+        ledger = Ledger(connection, body["registry"], None)
+        record = _find(ledger, body["record"]["release"], "node", findings)
+    except (NodeUnreachable, WrongChain) as error:
+        findings.append(Finding("node", "unchecked", str(error)))
+        return None
+    except (ChainError, ValueError) as error:
+        findings.append(Finding("node", "differs", str(error)))
+        return None
+    if record is not None:
+        findings.append(
+            Finding("node", "matched", f"chain {ours[0]} holds the record in block {record.block}")
+        )
+    return record
+
+
+def _compare_chain(body: Mapping[str, Any], connection: Connection, findings: list[Finding]) -> None:
+    for name, here in (("id", connection.chain_id), ("genesis", connection.genesis)):
+        if body["chain"][name] != here:
+            findings.append(
+                Finding(f"{RECORD_FILE}: chain.{name}", "differs", f"the journal's chain has {here}")
+            )
+
+
+def _find(ledger: Ledger, digest: str, place: str, findings: list[Finding]) -> Record | None:
+    try:
+        return ledger.find(digest)
+    except (NotRecorded, ValueError):
+        detail = f"the {place} holds no record of the release that record.json names"
+        findings.append(Finding(f"{RECORD_FILE}: record.release", "differs", detail))
+        return None
+
+
+def _check_record(said: Mapping[str, Any], record: Record, findings: list[Finding]) -> None:
+    """record.json against the chain's own record; only a revocation may have come since."""
+    for name, value in record._asdict().items():
+        if name in ("revoked", "reason") and record.revoked:
+            continue
+        if said[name] != value:
+            detail = f"says {show(said[name])}, the chain says {show(value)}"
+            findings.append(Finding(f"{RECORD_FILE}: record.{name}", "differs", detail))
+    if record.revoked:
+        detail = f"revoked by its issuer; SHA-256 of the reason: {record.reason}"
+        findings.append(Finding("revocation", "differs", detail))
+    else:
+        findings.append(
+            Finding("revocation", "matched", "not revoked, as far as the chain that was asked shows")
+        )
+
+
+def _check_issuer(record: Record, issuer: str | None, findings: list[Finding]) -> None:
+    if issuer is not None:
+        same = issuer.lower() == record.issuer.lower()
+        findings.append(Finding("issuer", "matched" if same else "differs", f"recorded by {record.issuer}"))
+        return
+    demo = ", the demo issuer whose key everybody knows" if record.issuer == demo_account().address else ""
+    findings.append(
+        Finding(
+            "issuer", "unchecked", f"recorded by {record.issuer}{demo}; compare with an address you trust"
+        )
+    )
+
+
+def _check_content(path: Path, manifest: Any, record: Record | None, findings: list[Finding]) -> None:
+    """Every recorded digest computed again from the manifest and the synthetic table."""
+    with guard("record", findings):
+        if manifest is not None and record is not None:
+            data = canonical_json(manifest)
+            computed = release_fields(manifest, hashlib.sha256(data).hexdigest())
+            for name in Generation._fields:
+                same = getattr(computed, name) == getattr(record, name)
+                detail = (
+                    "computed from the manifest: as recorded"
+                    if same
+                    else "the manifest gives another than is recorded"
+                )
+                findings.append(Finding(f"record.{name}", "matched" if same else "differs", detail))
+    with guard("synthetic table", findings):
+        expected = {} if record is None else {"is recorded": record.synthetic}
+        if isinstance(manifest, dict) and isinstance(manifest.get("parameters"), dict):
+            expected["the manifest says"] = manifest["parameters"].get("synthetic_digest")
+        text = read_plain(path / "schema.json")
+        parse_json(text)
+        schema = Schema.from_json(text)
+        require_plain(path / "synthetic.csv")
+        digest = synthetic_digest(path / "synthetic.csv", schema).hex()
+        wrong = [where for where, value in expected.items() if value != digest]
+        detail = (
+            f"read again, its digest is not what {' and '.join(wrong)}"
+            if wrong
+            else "read again: same digest"
+        )
+        findings.append(Finding("synthetic table", "differs" if wrong else "matched", detail))
+
+
+def _check_training(
+    record: Record | None, key: StewardKey | None, training: pd.DataFrame | None, findings: list[Finding]
+) -> None:
+    subject = "training table"
+    if record is None or key is None or training is None:
+        detail = "only the data's steward can open the commitment to it, with the key and the table"
+        findings.append(Finding(subject, "unchecked", detail))
+        return
+    try:
+        same = open_commitment(bytes.fromhex(record.commitment), training, key)
+    except (TypeError, ValueError) as error:
+        findings.append(Finding(subject, "differs", f"no table that could have been committed to ({error})"))
+        return
+    detail = (
+        "the commitment opens" if same else "the commitment was made to another table or under another key"
+    )
+    findings.append(Finding(subject, "matched" if same else "differs", detail))

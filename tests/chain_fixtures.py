@@ -1,0 +1,95 @@
+"""Ledgers on the in-process chain and on a real node, and a release to record.
+
+A test module takes these with `pytest_plugins = ["chain_fixtures"]`.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from chain_helpers import CONTRACTS, account, free_port, fund, make_release
+
+from synthlib.bundle import Bundle
+from synthlib.chain.connection import Connection
+from synthlib.chain.registry import Ledger
+
+
+def find_anvil() -> str | None:
+    """anvil's program: the one that ANVIL names, that npm installed in contracts/, or that is on the PATH."""
+    if os.environ.get("ANVIL"):
+        return os.environ["ANVIL"]
+    # The program itself, not npm's wrapper around it: stopping the wrapper may leave the program behind.
+    installed = sorted((CONTRACTS / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil*"))
+    return str(installed[0]) if installed else shutil.which("anvil")
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="session")
+def start_node():
+    """A function that starts an anvil with further arguments; returns its URL. All are stopped at the end."""
+    program, nodes = find_anvil(), []
+
+    def start(*arguments: str) -> str:
+        if program is None:
+            pytest.skip("anvil is not installed (npm ci in contracts/ brings it)")
+        port = free_port()
+        command = [program, "--port", str(port), "--silent", *arguments]
+        nodes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        deadline = time.monotonic() + 30
+        while not answers(port):
+            assert nodes[-1].poll() is None, "anvil ended before it answered"
+            assert time.monotonic() < deadline, "anvil did not answer within 30 s"
+            time.sleep(0.05)
+        return f"http://127.0.0.1:{port}"
+
+    try:
+        yield start
+    finally:
+        for node in nodes:
+            node.terminate()
+        for node in nodes:
+            try:
+                node.wait(10)
+            except subprocess.TimeoutExpired:
+                node.kill()
+                node.wait()
+
+
+@pytest.fixture(scope="session")
+def node_url(start_node) -> str:
+    """URL of a node that all tests share."""
+    return start_node()
+
+
+@pytest.fixture(params=["in-process", "node"])
+def ledger(request) -> Ledger:
+    """A ledger with a registry of its own, run by the admin, who is a recorder too, on each kind of chain."""
+    if request.param == "in-process":
+        return Ledger.in_process(account=account("admin"))
+    url = request.getfixturevalue("node_url")
+    fund(Connection.by_url(url), account("admin").address)
+    return Ledger.connect(url, account=account("admin"))
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch) -> Path:
+    """An empty workspace, and no key in the environment."""
+    monkeypatch.setenv("SYNTHLIB_WORKSPACE", str(tmp_path))
+    for name in ("SYNTHLIB_PRIVATE_KEY", "SYNTHLIB_KEYFILE", "SYNTHLIB_KEYFILE_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def release(workspace) -> Bundle:
+    """A release that is not recorded yet."""
+    return make_release(workspace / "release")

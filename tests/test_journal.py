@@ -1,0 +1,305 @@
+"""The journal: replayed to the same bytes, and every change of a line found and named."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from chain_helpers import account, digest, generation, send
+from eth_utils import keccak
+
+from synthlib.chain.connection import GENESIS_TIME, Connection
+from synthlib.chain.errors import ChainError
+from synthlib.chain.journal import Journal, JournalError, find_problems, sender_of
+from synthlib.chain.records import load_artifact
+from synthlib.chain.registry import Ledger
+
+OTHER = account("other recorder")
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    """A journal of six lines: start, deployment, record a, grant, record b by another, revocation of a."""
+    path = tmp_path / "journal.jsonl"
+    ledger = Ledger.in_process(path)
+    ledger.record_generation(generation("a"))
+    ledger.grant_recorder(OTHER.address)
+    ledger.acting_as(OTHER).record_generation(generation("b"))
+    ledger.revoke(generation("a").release, "wrong table")
+    return path
+
+
+def lines_of(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def relink(entries: list[dict]) -> bytes:
+    """A journal forged well: numbered and linked anew."""
+    previous, lines = "0" * 64, []
+    for number, entry in enumerate(entries, start=1):
+        text = json.dumps(
+            entry | {"line": number, "previous": previous}, sort_keys=True, separators=(",", ":")
+        )
+        lines.append(text.encode() + b"\n")
+        previous = hashlib.sha256(lines[-1]).hexdigest()
+    return b"".join(lines)
+
+
+def test_lines_are_chained_by_their_hashes(path):
+    lines = lines_of(path)
+    assert len(lines) == 6
+    for number, line in enumerate(lines, start=1):
+        entry = json.loads(line)
+        assert entry["line"] == number
+        assert entry["previous"] == (
+            "0" * 64 if number == 1 else hashlib.sha256(lines[number - 2]).hexdigest()
+        )
+    assert find_problems(path.read_bytes()) == []
+    assert Journal.open(path).head == hashlib.sha256(lines[-1]).hexdigest()
+
+
+def test_transactions_are_signed_by_who_sent_them(path):
+    entries = [json.loads(line) for line in lines_of(path)[1:]]
+    senders = [sender_of(bytes.fromhex(entry["raw"][2:])) for entry in entries]
+    demo = Ledger.in_process().account.address
+    assert senders == [demo, demo, demo, OTHER.address, demo]
+
+
+def test_replay_gives_the_same_records(path):
+    ledger = Ledger.in_process(path)
+    first, second = (ledger.find(generation(name).release) for name in "ab")
+    assert first.generation == generation("a") and first.revoked
+    assert second.generation == generation("b") and not second.revoked
+    assert second.issuer == OTHER.address
+    entries = [json.loads(line) for line in lines_of(path)[1:]]
+    assert [first.transaction, second.transaction] == [
+        entries[1]["receipt"]["transaction"],
+        entries[3]["receipt"]["transaction"],
+    ]
+    asked = Ledger(ledger.connection, ledger.address, None)  # of the chain, not of what the replay remembered
+    assert (asked.find(first.release), asked.find(second.release)) == (first, second)
+
+
+def test_replayed_ledger_goes_on(path):
+    before = lines_of(path)
+    Ledger.in_process(path).record_generation(generation("c"))
+    assert lines_of(path)[:-1] == before
+    assert Ledger.in_process(path).find(generation("c").release).generation == generation("c")
+
+
+def test_journal_kept_in_memory_is_the_same(path):
+    ledger = Ledger.in_process()
+    ledger.record_generation(generation("a"))
+    assert ledger.journal.lines == lines_of(path)[:3]
+    assert ledger.journal.path is None
+
+
+def test_another_process_gives_identical_bytes(path, tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from chain_helpers import account, generation\n"
+        "from synthlib.chain.registry import Ledger\n"
+        f"ledger = Ledger.in_process({str(tmp_path / 'again.jsonl')!r})\n"
+        "ledger.record_generation(generation('a'))\n"
+        "other = account('other recorder')\n"
+        "ledger.grant_recorder(other.address)\n"
+        "ledger.acting_as(other).record_generation(generation('b'))\n"
+        "ledger.revoke(generation('a').release, 'wrong table')\n"
+        f"print(Ledger.in_process({str(path)!r}).find(generation('b').release))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+    )
+    assert (tmp_path / "again.jsonl").read_bytes() == path.read_bytes()
+    assert run.stdout.strip() == str(Ledger.in_process(path).find(generation("b").release))
+
+
+def test_in_process_chain_has_no_clock_and_no_randomness(path):
+    connections = [Connection.in_process() for _ in range(2)]
+    for connection in connections:
+        Journal.open(path).replay(connection, load_artifact()["bytecode"])
+    blocks = [[connection.web3.eth.get_block(number) for number in range(6)] for connection in connections]
+    assert [block["hash"] for block in blocks[0]] == [block["hash"] for block in blocks[1]]
+    assert [block["timestamp"] for block in blocks[0]] == [GENESIS_TIME + number for number in range(6)]
+
+
+def test_a_failed_transaction_leaves_no_line(path):
+    ledger, before = Ledger.in_process(path), path.read_bytes()
+    with pytest.raises(ChainError):
+        ledger.acting_as(account("stranger")).record_generation(generation("c"))
+    assert path.read_bytes() == before
+
+
+def test_two_processes_on_one_journal_are_noticed(path):
+    first, second = Ledger.in_process(path), Ledger.in_process(path)
+    first.record_generation(generation("c"))
+    with pytest.raises(ChainError, match="another process writes"):
+        second.record_generation(generation("d"))
+
+
+def test_up_to_the_last_line_about_a_release(path):
+    journal = Journal.open(path)
+    assert journal.last_line_about(generation("a").release) == 6
+    assert journal.last_line_about(generation("b").release) == 5
+    assert journal.last_line_about(digest("nothing")) == 1
+    assert journal.up_to(5).head == hashlib.sha256(lines_of(path)[4]).hexdigest()
+
+
+# --- damage, named by line -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+@pytest.mark.parametrize("damage", ["flip", "drop", "repeat", "swap", "cut", "insert"])
+def test_damaged_line_is_named(path, number, damage):
+    lines = lines_of(path)
+    at = number - 1
+    if damage == "flip":
+        lines[at] = lines[at].replace(b"0", b"1", 1)
+    elif damage == "drop":
+        del lines[at]
+    elif damage == "repeat":
+        lines.insert(at, lines[at])
+    elif damage == "swap":
+        other = (at + 1) % len(lines)
+        lines[at], lines[other] = lines[other], lines[at]
+    elif damage == "cut":
+        lines[at] = lines[at][:-9]
+    else:
+        lines.insert(at, b"{}\n")
+    named = {problem.line for problem in find_problems(b"".join(lines))}
+    if number == 6 and damage in ("flip", "drop"):
+        return  # nothing follows that shows it: record.json's count and head of lines do
+    assert named & {number, number + 1}
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(JournalError, match=rf"line ({number}|{number + 1}): "):
+        Ledger.in_process(path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\n",
+        b"null\n",
+        b"[]\n",
+        b"1" * 5000 + b"\n",
+        b"[" * 10**5 + b"\n",
+        b"\xff\n",
+        b'{"line":1,"line":1}\n',
+        b"{}",
+    ],
+)
+def test_what_is_no_journal_has_a_problem_in_line_one(data):
+    assert find_problems(data)[0].line == 1
+
+
+def test_every_byte_of_a_line_matters(path):
+    data = path.read_bytes()
+    lines = lines_of(path)
+    start = sum(map(len, lines[:2]))
+    for position in range(start, start + len(lines[2]), 37):
+        changed = data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
+        assert {problem.line for problem in find_problems(changed)} & {3, 4}
+
+
+# --- forgery with all hashes put right: only replaying shows it ----------------------------------------
+
+
+def forge(path: Path, number: int, change) -> None:
+    entries = [json.loads(line) for line in lines_of(path)]
+    change(entries[number - 1])
+    path.write_bytes(relink(entries))
+    assert find_problems(path.read_bytes()) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("gas_used", 21_000),
+        ("block", 9),
+        ("block_hash", "0x" + "00" * 32),
+        ("status", 0),
+        ("contract", "0x" + "11" * 20),
+        ("logs", []),
+    ],
+)
+def test_forged_receipt_is_found_by_replaying(path, field, value):
+    forge(path, 3, lambda entry: entry["receipt"].update({field: value}))
+    with pytest.raises(JournalError, match=f"line 3: replaying it gives another .*{field}"):
+        Ledger.in_process(path)
+
+
+@pytest.mark.parametrize(("field", "value"), [("chain", 1), ("genesis", "0x" + "00" * 32)])
+def test_forged_start_is_found_by_replaying(path, field, value):
+    forge(path, 1, lambda entry: entry.update({field: value}))
+    with pytest.raises(JournalError, match=f"line 1: {field} is"):
+        Ledger.in_process(path)
+
+
+def test_dropped_transaction_is_found_by_replaying(path):
+    entries = [json.loads(line) for line in lines_of(path)]
+    path.write_bytes(relink(entries[:2] + entries[3:]))
+    with pytest.raises(JournalError, match="line 3: "):
+        Ledger.in_process(path)
+
+
+def with_transaction(path: Path, **fields) -> None:
+    """Append a signed transaction that the Ledger would not send."""
+    transaction = {
+        "chainId": Connection.in_process().chain_id,
+        "nonce": 0,
+        "gas": 100_000,
+        "value": 0,
+        "maxFeePerGas": 0,
+        "maxPriorityFeePerGas": 0,
+    } | fields
+    signed = account("stranger").sign_transaction(transaction)
+    entries = [json.loads(line) for line in lines_of(path)]
+    receipt = entries[-1]["receipt"] | {"transaction": signed.hash.to_0x_hex()}
+    path.write_bytes(relink([*entries, {"raw": signed.raw_transaction.to_0x_hex(), "receipt": receipt}]))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"data": "0x5b600056"}, "creates a contract that is not the registry"),
+        ({"data": "0x", "to": "0x" + "11" * 20}, "calls a contract that this journal did not create"),
+        ({"data": "0x", "to": "0x" + "11" * 20, "gas": 10**7}, "at most 5000000 gas"),
+        ({"data": "0x", "to": "0x" + "11" * 20, "value": 1}, "no value"),
+    ],
+)
+def test_foreign_code_in_a_journal_is_not_run(path, fields, message):
+    with_transaction(path, **fields)
+    with pytest.raises(JournalError, match=f"line 7: .*{message}"):
+        Ledger.in_process(path)
+
+
+@pytest.mark.parametrize("raw", ["0x", "0x02", "0xff00", "0x02c0", "0xc0"])
+def test_bytes_that_are_no_transaction(path, raw):
+    def change(entry):
+        entry["raw"] = raw
+        entry["receipt"]["transaction"] = "0x" + keccak(hexstr=raw).hex()
+
+    forge(path, 3, change)
+    with pytest.raises(JournalError, match="line 3: expected a signed transaction"):
+        Ledger.in_process(path)
+
+
+def test_journal_of_another_registry_address_keeps_records_apart(tmp_path):
+    """Two registries on one chain do not answer for each other."""
+    ledger = Ledger.in_process(tmp_path / "journal.jsonl")
+    second = Ledger(ledger.connection, None, ledger.account, ledger.journal)
+    second.record_generation(generation("a"))
+    assert second.address != ledger.address
+    with pytest.raises(ChainError):
+        ledger.find(generation("a").release)
+    with pytest.raises(ChainError):
+        send(ledger, ledger.account, "revoke", bytes.fromhex(generation("a").release), bytes([1]) * 32)

@@ -1,0 +1,611 @@
+"""Verification: a yes only for what was recorded; every tampering found and named; never a crash."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from chain_helpers import (
+    KEY,
+    SCHEMA,
+    TRAINING,
+    account,
+    free_port,
+    fund,
+    generation,
+    make_release,
+    synthetic_table,
+)
+from test_journal import relink
+
+import synthlib
+from synthlib.bundle import Finding, StewardKey, canonical_json
+from synthlib.chain.accounts import demo_account
+from synthlib.chain.connection import Connection
+from synthlib.chain.parsing import parse_json
+from synthlib.chain.records import sign_record
+from synthlib.chain.registry import Ledger, record_bundle
+from synthlib.chain.verification import OPTIONAL, verdict, verify
+
+pytest_plugins = ["chain_fixtures"]
+
+YES, NO, CANNOT_TELL = 0, 1, 2
+
+
+@pytest.fixture
+def recorded(release) -> Path:
+    """A release recorded on the in-process chain."""
+    record_bundle(release.path)
+    return release.path
+
+
+def wrong(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.verdict == "differs"]
+
+
+def names(findings: list[Finding], *culprits: str) -> bool:
+    """Whether each culprit stands in something that differs."""
+    texts = [f"{finding.subject} {finding.detail}" for finding in wrong(findings)]
+    return all(any(culprit in text for text in texts) for culprit in culprits)
+
+
+def unchecked(findings: list[Finding]) -> set[str]:
+    return {finding.subject for finding in findings if finding.verdict == "unchecked"}
+
+
+# --- yes -----------------------------------------------------------------------------------------------
+
+
+def test_recorded_release_is_a_yes(recorded):
+    findings = verify(recorded)
+    assert verdict(findings) == YES
+    assert unchecked(findings) == set(OPTIONAL)
+    seen = {finding.subject for finding in findings if finding.verdict == "matched"}
+    assert {"manifest.json", "synthetic.csv", "report.csv", "schema.json", "deidentification.csv"} <= seen
+    assert {"parameters.model", "parameters.seed", "kind", "parents", "synthetic table", "revocation"} <= seen
+    assert {"ledger/journal.jsonl", "ledger/manifest.json", "ledger/record.json: signature"} <= seen
+    assert {f"record.{name}" for name in generation("a")._fields} <= seen
+
+
+def test_the_folder_alone_is_enough_in_another_process(recorded, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("other machine") / "given to a reviewer"
+    shutil.move(recorded, elsewhere)
+    code = (
+        "import synthlib, sys\n"
+        "from synthlib.chain.verification import verdict\n"
+        f"sys.exit(verdict(synthlib.verify({str(elsewhere)!r})))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SYNTHLIB")}
+    environment["SYNTHLIB_KEYFILE"] = "/nowhere"  # nobody's key is needed, nor asked for
+    root = str(Path(__file__).parents[1])
+    run = subprocess.run([sys.executable, "-c", code], env=environment | {"PYTHONPATH": root}, check=False)
+    assert run.returncode == YES
+
+
+def test_steward_opens_the_commitment(recorded):
+    assert verdict(verify(recorded, key=KEY, training=TRAINING)) == YES
+    assert "training table" not in unchecked(verify(recorded, key=KEY, training=TRAINING))
+    for key, training in ((StewardKey(bytes(32)), TRAINING), (KEY, TRAINING.iloc[::-1])):
+        findings = verify(recorded, key=key, training=training)
+        assert verdict(findings) == NO
+        assert names(findings, "training table")
+    assert verdict(verify(recorded, key=KEY)) == YES
+
+
+def test_issuer_is_named_and_compared(recorded):
+    (issuer,) = [finding for finding in verify(recorded) if finding.subject == "issuer"]
+    assert issuer.verdict == "unchecked"
+    assert demo_account().address in issuer.detail and "everybody knows" in issuer.detail
+    assert verdict(verify(recorded, issuer=demo_account().address.lower())) == YES
+    findings = verify(recorded, issuer=account("somebody else").address)
+    assert verdict(findings) == NO and names(findings, "issuer")
+
+
+# --- could not tell ------------------------------------------------------------------------------------
+
+
+def test_release_that_was_never_recorded_cannot_be_told(release):
+    findings = verify(release.path)
+    assert verdict(findings) == CANNOT_TELL
+    assert "ledger" in unchecked(findings)
+    assert not wrong(findings)
+
+
+def test_no_folder_cannot_be_told(workspace):
+    assert verdict(verify(workspace / "nothing")) == CANNOT_TELL
+    assert verdict(verify("nothing")) == CANNOT_TELL
+    assert verdict([]) == CANNOT_TELL
+
+
+def test_node_is_asked_for_in_vain_when_recorded_in_process(recorded):
+    findings = verify(recorded, rpc="http://127.0.0.1:1")
+    assert verdict(findings) == CANNOT_TELL
+    assert "node" in unchecked(findings)
+
+
+def test_what_this_machine_lacks_is_not_the_releases_fault(recorded, monkeypatch):
+    monkeypatch.setattr(Connection, "in_process", lambda: __import__("module_that_is_not_installed"))
+    findings = verify(recorded)
+    assert verdict(findings) == CANNOT_TELL
+    assert "ledger/journal.jsonl" in unchecked(findings)
+
+
+# --- revoked -------------------------------------------------------------------------------------------
+
+
+def test_revoked_release_is_a_no(release):
+    ledger = Ledger.in_process()
+    ledger.record(release)
+    ledger.save(release)
+    assert verdict(verify(release.path)) == YES
+    revoked = ledger.revoke(release.digest, "wrong table")
+    ledger.save(release)
+    findings = verify(release.path)
+    assert verdict(findings) == NO
+    assert [finding.subject for finding in wrong(findings)] == ["revocation"]
+    assert revoked.reason in wrong(findings)[0].detail
+
+
+# --- on a node -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_node(release, node_url, monkeypatch):
+    monkeypatch.setenv("SYNTHLIB_PRIVATE_KEY", account("issuer").key.hex())
+    fund(Connection.by_url(node_url), account("issuer").address)
+    record_bundle(release.path, rpc=node_url)
+    monkeypatch.delenv("SYNTHLIB_PRIVATE_KEY")
+    return release.path
+
+
+def test_release_recorded_on_a_node(on_node, node_url):
+    findings = verify(on_node, rpc=node_url)
+    assert verdict(findings) == YES
+    assert unchecked(findings) == set(OPTIONAL)
+    assert verdict(verify(on_node, rpc=node_url, issuer=account("issuer").address)) == YES
+
+
+def test_without_the_node_it_cannot_be_told(on_node, start_node):
+    for rpc in (
+        None,
+        f"http://127.0.0.1:{free_port()}",
+        "nonsense",
+        start_node("--chain-id", "77"),
+        start_node(),
+    ):
+        findings = verify(on_node, rpc=rpc)
+        assert verdict(findings) == CANNOT_TELL
+        assert "node" in unchecked(findings)
+
+
+def test_revocation_on_the_node_is_seen_without_new_files(on_node, node_url):
+    body = json.loads((on_node / "ledger" / "record.json").read_bytes())
+    ledger = Ledger.connect(node_url, body["registry"], account("issuer"))
+    ledger.revoke(body["record"]["release"], "wrong table")
+    findings = verify(on_node, rpc=node_url)
+    assert verdict(findings) == NO
+    assert [finding.subject for finding in wrong(findings)] == ["revocation"]
+
+
+def test_record_json_of_a_node_is_compared_field_by_field(on_node, node_url):
+    path = on_node / "ledger" / "record.json"
+    whole = json.loads(path.read_bytes())
+    for name in whole["record"]:
+        body = json.loads(json.dumps(whole))
+        body["record"][name] = changed(body["record"][name])
+        body["signature"] = None
+        path.write_bytes(canonical_json(body))
+        findings = verify(on_node, rpc=node_url)
+        assert verdict(findings) == NO
+        assert names(findings, f"record.{name}")
+    body = json.loads(json.dumps(whole))
+    body["registry"] = "0x" + "11" * 20
+    path.write_bytes(canonical_json(body))
+    assert names(verify(on_node, rpc=node_url), "0x" + "11" * 20)
+
+
+# --- tampering -----------------------------------------------------------------------------------------
+
+# What is done, how, and what findings must name.
+Case = tuple[str, Callable[[Path], None], str | tuple[str, ...]]
+
+
+def changed(value):
+    """Another value of the same type."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    if isinstance(value, str):
+        return ("1" if value[:1] != "1" else "2") + value[1:]
+    return [*value, 1] if isinstance(value, list) else "something" if value is None else {**value, "added": 1}
+
+
+def flip(path: Path, position: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(data)
+
+
+def file_cases(folder: Path) -> Iterator[Case]:
+    files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    assert len(files) == 8
+    for name in files:
+        size = (folder / name).stat().st_size
+        for position in sorted({0, size // 3, size // 2, size - 2, size - 1}):
+            yield f"flip byte {position} of {name}", lambda at, n=name, p=position: flip(at / n, p), name
+        for length in (0, size // 2, size - 1):
+            yield (
+                f"truncate {name} to {length}",
+                lambda at, n=name, k=length: (at / n).write_bytes((at / n).read_bytes()[:k]),
+                name,
+            )
+        yield (
+            f"append to {name}",
+            lambda at, n=name: (at / n).write_bytes((at / n).read_bytes() + b"\n"),
+            name,
+        )
+        yield f"rename {name}", lambda at, n=name: (at / n).rename(at / (n + ".old")), name
+        yield f"delete {name}", lambda at, n=name: (at / n).unlink(), name
+        yield f"empty folder for {name}", lambda at, n=name: ((at / n).unlink(), (at / n).mkdir()), name
+        yield (
+            f"link for {name}",
+            lambda at, n=name: (
+                (at / n).rename(at.parent / "target"),
+                (at / n).symlink_to(at.parent / "target"),
+            ),
+            name,
+        )
+        for other in files:
+            if other > name and (folder / name).read_bytes() != (folder / other).read_bytes():
+                yield (
+                    f"swap {name} and {other}",
+                    lambda at, n=name, o=other: swap(at / n, at / o),
+                    (name, other),
+                )
+                yield (
+                    f"copy {other} over {name}",
+                    lambda at, n=name, o=other: shutil.copy(at / o, at / n),
+                    name,
+                )
+    for name in ("extra.csv", "ledger/extra.json", "sub/extra.csv"):
+        yield (
+            f"add {name}",
+            lambda at, n=name: ((at / n).parent.mkdir(exist_ok=True), (at / n).write_text("x")),
+            name,
+        )
+
+
+def swap(one: Path, other: Path) -> None:
+    data = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(data)
+
+
+def walk(value, name: str = "") -> Iterator[tuple[list, str]]:
+    """Steps to, and dotted name of, everything below a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        inner_name = f"{name}[{key}]" if isinstance(value, list) else f"{name}.{key}" if name else key
+        yield [key], inner_name
+        for steps, below in walk(inner, inner_name):
+            yield [key, *steps], below
+
+
+def field_cases(folder: Path, name: str, prefix: str = "") -> Iterator[Case]:
+    """Change and delete each field of a JSON file, add one to each object; the file stays well-formed."""
+    document = json.loads((folder / name).read_bytes())
+
+    def edit(steps: list, how: Callable) -> Callable[[Path], None]:
+        def apply(at: Path) -> None:
+            body = json.loads((at / name).read_bytes())
+            holder = body
+            for step in steps[:-1]:
+                holder = holder[step]
+            how(holder, steps[-1])
+            (at / name).write_bytes(canonical_json(body))
+
+        return apply
+
+    def change(holder, key):
+        holder[key] = changed(holder[key])
+
+    def retype(holder, key):
+        holder[key] = [holder[key]]
+
+    def add(holder, key):
+        holder[key]["unheard_of"] = 1
+
+    for steps, field in walk(document):
+        value = document
+        for step in steps:
+            value = value[step]
+        inside = isinstance(steps[-1], int)  # a list whose length changed is named itself
+        yield (
+            f"delete {name}: {field}",
+            edit(steps, lambda h, k: h.__delitem__(k)),
+            field.split("[")[0] if inside else field,
+        )
+        yield f"retype {name}: {field}", edit(steps, retype), field
+        if isinstance(value, dict):
+            yield f"add to {name}: {field}", edit(steps, add), f"{field}.unheard_of"
+        else:
+            yield f"change {name}: {field}", edit(steps, change), field
+
+    def add_top(at: Path) -> None:
+        (at / name).write_bytes(canonical_json(json.loads((at / name).read_bytes()) | {"unheard_of": 1}))
+
+    yield f"add to {name}", add_top, "unheard_of"
+
+
+def both_manifest_cases(folder: Path) -> Iterator[Case]:
+    """The same change to the manifest and to its copy: the copy's digest is what the chain holds."""
+    for case, apply, _ in list(field_cases(folder, "manifest.json"))[
+        ::4
+    ]:  # the rest is alike, and takes time
+
+        def apply_to_both(at: Path, apply=apply) -> None:
+            apply(at)
+            shutil.copy(at / "manifest.json", at / "ledger" / "manifest.json")
+
+        yield f"{case}, and the copy", apply_to_both, "ledger/manifest.json"
+
+
+def journal_cases(folder: Path) -> Iterator[Case]:
+    lines = (folder / "ledger" / "journal.jsonl").read_bytes().splitlines(keepends=True)
+
+    def edit(how: Callable[[list[bytes]], None]) -> Callable[[Path], None]:
+        def apply(at: Path) -> None:
+            path = at / "ledger" / "journal.jsonl"
+            changed_lines = path.read_bytes().splitlines(keepends=True)
+            how(changed_lines)
+            path.write_bytes(b"".join(changed_lines))
+
+        return apply
+
+    for index, line in enumerate(lines):
+        number = index + 1
+        # What links two lines is broken by a change of either: a finding names the second, tells the first.
+        for position in sorted(
+            {0, 2, len(line) // 4, len(line) // 2, 3 * len(line) // 4, len(line) - 3, len(line) - 1}
+        ):
+
+            def flip_in(them, i=index, p=position):
+                them[i] = them[i][:p] + bytes([them[i][p] ^ 1]) + them[i][p + 1 :]
+
+            yield f"flip byte {position} of line {number}", edit(flip_in), f"line {number}"
+        yield f"drop line {number}", edit(lambda them, i=index: them.pop(i)), f"line {number}"
+        yield (
+            f"repeat line {number}",
+            edit(lambda them, i=index: them.insert(i, them[i])),
+            f"line {number + 1}",
+        )
+        yield (
+            f"cut line {number}",
+            edit(lambda them, i=index: them.__setitem__(i, them[i][: len(them[i]) // 2])),
+            f"line {number}",
+        )
+        yield (
+            f"end before line {number}",
+            edit(lambda them, i=index: them.__delitem__(slice(i, None))),
+            f"line {number}",
+        )
+        for other in range(index + 1, len(lines)):
+
+            def exchange(them, i=index, j=other):
+                them[i], them[j] = them[j], them[i]
+
+            yield f"swap lines {number} and {other + 1}", edit(exchange), f"line {number}"
+
+        def forge(at: Path, i=index) -> None:
+            """Change what the line says and put every hash right, also in record.json."""
+            path = at / "ledger" / "journal.jsonl"
+            entries = [json.loads(text) for text in path.read_bytes().splitlines()]
+            if i:
+                entries[i]["receipt"]["gas_used"] += 1
+            else:
+                entries[i]["genesis"] = changed(entries[i]["genesis"])
+            path.write_bytes(relink(entries))
+            rewrite_record(at, path)
+
+        yield f"forge line {number} and all hashes", forge, f"line {number}"
+
+        def forge_and_sign(at: Path, i=index) -> None:
+            forge(at, i)
+            rewrite_record(at, at / "ledger" / "journal.jsonl", demo_account())
+
+        yield f"forge line {number}, all hashes and the issuer's signature", forge_and_sign, f"line {number}"
+
+
+def rewrite_record(at: Path, journal: Path, signer=None) -> None:
+    from synthlib.chain.journal import Journal
+
+    opened = Journal(None, journal.read_bytes().splitlines(keepends=True))
+    body = json.loads((at / "ledger" / "record.json").read_bytes())
+    body["journal"] = {"head": opened.head, "lines": len(opened.lines)}
+    if signer is not None:
+        body["signature"] = sign_record(body, signer)
+    (at / "ledger" / "record.json").write_bytes(canonical_json(body))
+
+
+KINDS = {
+    "files": file_cases,
+    "manifest fields": lambda folder: field_cases(folder, "manifest.json"),
+    "manifest fields and copy": both_manifest_cases,
+    "record fields": lambda folder: field_cases(folder, "ledger/record.json"),
+    "journal lines": journal_cases,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_tampering_is_found_and_named(kind, recorded, tmp_path, capsys, record_property):
+    work, missed, tried = tmp_path / "work" / "release", [], 0
+    for case, apply, culprit in KINDS[kind](recorded):
+        shutil.rmtree(work.parent, ignore_errors=True)
+        shutil.copytree(recorded, work)
+        apply(work)
+        findings = verify(work)
+        tried += 1
+        culprits = (culprit,) if isinstance(culprit, str) else culprit
+        if verdict(findings) != NO or not names(findings, *culprits):
+            missed.append((case, culprit, wrong(findings)))
+    record_property(f"tampering with {kind}", f"{tried} tried, {tried - len(missed)} found and named")
+    with capsys.disabled():
+        print(f"\ntampering with {kind}: {tried} tried, {tried - len(missed)} found and named")
+    assert not missed
+    assert tried > 20
+
+
+def test_removing_the_whole_ledger_cannot_be_told(recorded):
+    shutil.rmtree(recorded / "ledger")
+    assert verdict(verify(recorded)) == CANNOT_TELL
+    (recorded / "ledger").mkdir()
+    assert verdict(verify(recorded)) == NO
+
+
+def test_another_releases_ledger_is_a_no(recorded, workspace):
+    other = make_release(workspace / "other", seed=1)
+    record_bundle(other.path)
+    shutil.rmtree(recorded / "ledger")
+    shutil.copytree(other.path / "ledger", recorded / "ledger")
+    findings = verify(recorded)
+    assert verdict(findings) == NO
+    assert names(findings, "parameters.seed") and names(findings, "record.release")
+
+
+def test_wrong_claims_recorded_by_the_issuer_are_found(workspace):
+    """The manifest is what was recorded, but says of the table what is not so."""
+    lying = make_release(workspace / "lying", synthetic_digest="ab" * 32)
+    record_bundle(lying.path)
+    findings = verify(lying.path)
+    assert verdict(findings) == NO
+    assert [finding.subject for finding in wrong(findings)] == ["synthetic table"]
+
+
+def test_rerecorded_change_is_another_release_by_another_issuer(recorded):
+    """A forger with a key of their own can make a consistent release; only the issuer's address tells."""
+    synthetic_table(5).to_csv(recorded / "synthetic.csv", index=False)
+    forged = make_release(recorded.parent / "forged", seed=5)
+    record_bundle(forged.path, account=account("forger"))
+    assert verdict(verify(forged.path)) == YES
+    assert verdict(verify(forged.path, issuer=demo_account().address)) == NO
+
+
+# --- garbage -------------------------------------------------------------------------------------------
+
+GARBAGE = {
+    "empty": b"",
+    "zeros": bytes(1000),
+    "binary": bytes(range(256)) * 10,
+    "not UTF-8": b'{"a": "\xff"}',
+    "deep": b"[" * 200_000,
+    "deep object": b'{"a":' * 100_000,
+    "deep and closed": b"[" * 100_000 + b"]" * 100_000,
+    "huge integer": b"1" * 100_000,
+    "huge exponent": b"1e999999",
+    "NaN": b"NaN",
+    "number": b"7",
+    "null": b"null",
+    "list": b"[]\n",
+    "object": b"{}\n",
+    "UTF-16": '{"a": 1}'.encode("utf-16"),
+    "repeated key": b'{"a":1,"a":2}',
+    "deep in UTF-16": ('"∀"' + "[" * 100_000).encode("utf-16-le"),
+    "csv": b"a,b\n1,2\n",
+    "unclosed quote": b'"' * 9999,
+    "surrogate": b'{"a": "\\ud800"}',
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "manifest.json",
+        "synthetic.csv",
+        "schema.json",
+        "report.csv",
+        "ledger/journal.jsonl",
+        "ledger/record.json",
+        "ledger/manifest.json",
+    ],
+)
+def test_garbage_is_a_no_and_no_crash(recorded, name):
+    for content in GARBAGE.values():
+        (recorded / name).write_bytes(content)
+        findings = verify(recorded)
+        assert verdict(findings) == NO
+        assert names(findings, name)
+
+
+WRONG_MANIFESTS = [
+    {"files": {".": {"bytes": 1, "digest": "a"}}},
+    {"files": {"a\0b": {"bytes": 1, "digest": "a"}}},
+    {"files": {"/etc/passwd": {"bytes": 1, "digest": "a"}}},
+    {"files": {"../x": {"bytes": 1, "digest": "a"}}},
+    {"files": {"x" * 5000: {"bytes": 1, "digest": "a"}}},
+    {"files": {"synthetic.csv": {"bytes": None, "digest": []}}},
+    {"files": []},
+    {"parameters": []},
+    {"parents": {"a": 7}},
+    {"parents": {"a": ["b"]}},
+    {"kind": 7},
+    {"kind": "data"},
+    {"parameters": {"model_type": 7, "model": None}},
+    {"digests": "hmac-sha256"},
+    {"format": None},
+]
+
+
+@pytest.mark.parametrize("changes", WRONG_MANIFESTS, ids=[str(changes)[:40] for changes in WRONG_MANIFESTS])
+def test_wrong_manifest_is_a_no_and_no_crash(recorded, changes):
+    manifest = json.loads((recorded / "manifest.json").read_bytes()) | changes
+    for name in ("manifest.json", "ledger/manifest.json"):
+        (recorded / name).write_bytes(canonical_json(manifest))
+        assert verdict(verify(recorded)) == NO
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["manifest.json", "synthetic.csv", "schema.json", "ledger/record.json"])
+def test_pipe_is_a_no_and_no_waiting(recorded, name):
+    (recorded / name).unlink()
+    os.mkfifo(recorded / name)
+    findings = verify(recorded)
+    assert verdict(findings) == NO
+    assert names(findings, name)
+
+
+def test_folders_and_links_in_wrong_places(recorded, workspace):
+    aside = workspace / "aside"
+    shutil.move(recorded / "ledger", aside)
+    (recorded / "ledger").symlink_to(aside)
+    assert verdict(verify(recorded)) == NO
+    (recorded / "ledger").unlink()
+    (recorded / "ledger").write_text("a file")
+    assert verdict(verify(recorded)) == NO
+    assert verdict(verify(recorded / "synthetic.csv")) == NO
+    (workspace / "empty").mkdir()
+    assert verdict(verify(workspace / "empty")) == NO
+
+
+def test_no_finding_shows_a_cell_of_the_training_table(recorded):
+    secret = TRAINING.assign(sex=["Jane-Roe"] * len(TRAINING))
+    findings = verify(recorded, key=KEY, training=secret)
+    findings += verify(recorded, key=KEY, training=secret.assign(sex=b"Jane-Roe"))
+    assert "Jane-Roe" not in str(findings)
+
+
+def test_json_of_strangers():
+    assert parse_json(b'{"a": "[[[[", "b\\"": [1]}') == {"a": "[[[[", 'b"': [1]}
+    assert parse_json(b"[" * 64 + b"]" * 64)
+    for data in (b"[" * 65 + b"]" * 65, b"", b"\xff", '"∀"'.encode("utf-16")):
+        with pytest.raises(ValueError):
+            parse_json(data)
+
+
+def test_verify_is_exported():
+    assert synthlib.verify is verify
+    assert SCHEMA.names == list(synthetic_table().columns)
