@@ -27,7 +27,7 @@ function readSource (path) {
     const folder = path.startsWith('src/') ? here : join(here, 'node_modules')
     return { contents: readFileSync(join(folder, path), 'utf8').replaceAll('\r\n', '\n') }
   } catch (error) {
-    return { error: `expected ${path} in contracts/src or node_modules (run: npm ci): ${error.message}` }
+    return { error: `expected ${path} in contracts/src or node_modules (run: make npm): ${error.message}` }
   }
 }
 

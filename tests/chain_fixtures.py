@@ -40,7 +40,7 @@ def start_node():
 
     def start(*arguments: str) -> str:
         if program is None:
-            pytest.skip("anvil is not installed (npm ci in contracts/ brings it)")
+            pytest.skip("anvil is not installed (make npm brings it)")
         port = free_port()
         command = [program, "--port", str(port), "--silent", *arguments]
         nodes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))

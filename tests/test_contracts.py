@@ -9,7 +9,6 @@ import pytest
 from chain_helpers import CONTRACTS, account, advance, call, digest, fund, generation, send
 from eth_abi import decode, encode
 from eth_utils import keccak
-from eth_utils import to_checksum_address as checksum
 
 from synthlib.chain import errors
 from synthlib.chain.errors import (
@@ -164,7 +163,7 @@ def test_record_with_a_model_type_of_wrong_length_reverts(registry, length):
 def test_record_by_stranger_reverts(registry):
     with pytest.raises(AccessControlUnauthorizedAccount) as caught:
         record(registry, sender=STRANGER)
-    assert caught.value.arguments == (STRANGER.address.lower(), RECORDER_ROLE.hex())
+    assert caught.value.arguments == (STRANGER.address, RECORDER_ROLE.hex())
 
 
 def test_revoke_of_nothing_reverts(registry):
@@ -184,7 +183,7 @@ def test_revoke_by_stranger_reverts(registry, sender):
     record(registry)
     with pytest.raises(NotIssuer) as caught:
         send(registry, sender, "revoke", release(), REASON)
-    assert caught.value.arguments == (release().hex(), sender.address.lower())
+    assert caught.value.arguments == (release().hex(), sender.address)
 
 
 def test_revoke_twice_reverts(registry):
@@ -343,7 +342,7 @@ def test_errors_of_openzeppelin_keep_their_names():
     )
     found = to_contract_error(WithData("0x" + data.hex()), load_artifact()["abi"])
     assert type(found).__name__ == "AccessControlInvalidDefaultAdmin"
-    assert checksum(found.arguments[0]) == STRANGER.address
+    assert found.arguments == (STRANGER.address,)
 
 
 # --- the committed artifact ----------------------------------------------------------------------------
@@ -353,7 +352,9 @@ def test_errors_of_openzeppelin_keep_their_names():
     shutil.which("node") is None, reason="node is not installed: the artifact cannot be recompiled"
 )
 def test_committed_artifact_is_what_the_sources_compile_to(tmp_path):
-    assert (CONTRACTS / "node_modules" / "solc").is_dir(), "run: npm ci (in contracts/)"
+    assert (CONTRACTS / "node_modules" / "solc").is_dir(), (
+        "node is here, npm's packages are not: run make npm"
+    )
     target = tmp_path / "ProvenanceRegistry.json"
     subprocess.run(
         ["node", "compile.mjs", str(target)], cwd=CONTRACTS, check=True, capture_output=True, timeout=120

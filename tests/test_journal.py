@@ -282,6 +282,14 @@ def test_foreign_code_in_a_journal_is_not_run(path, fields, message):
         Ledger.in_process(path)
 
 
+@pytest.mark.parametrize("fields", [{"chainId": 1}, {"nonce": 5}, {"gas": 100}, {"maxFeePerGas": 1}])
+def test_transaction_that_the_chain_would_not_take(path, fields):
+    registry = json.loads(lines_of(path)[1])["receipt"]["contract"]
+    with_transaction(path, **({"data": "0x", "to": registry} | fields))
+    with pytest.raises(JournalError, match=r"line 7: (the chain does not take its transaction|replaying)"):
+        Ledger.in_process(path)
+
+
 @pytest.mark.parametrize("raw", ["0x", "0x02", "0xff00", "0x02c0", "0xc0"])
 def test_bytes_that_are_no_transaction(path, raw):
     def change(entry):

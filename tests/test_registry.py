@@ -358,6 +358,12 @@ def test_address_without_code_and_with_other_code(node_url):
         Ledger.connect(node_url, "0x" + "12" * 20)
 
 
+@pytest.mark.parametrize("address", ["", "0x12", "secret", "0x" + "zz" * 20])
+def test_text_that_is_no_address(node_url, address):
+    with pytest.raises(NoRegistry, match="40 hexadecimal digits"):
+        Ledger.connect(node_url, address)
+
+
 def test_deploying_without_a_key(node_url, workspace):
     with pytest.raises(NoAccount, match="SYNTHLIB_KEYFILE"):
         Ledger.connect(node_url)

@@ -225,9 +225,9 @@ def changed(value):
     return [*value, 1] if isinstance(value, list) else "something" if value is None else {**value, "added": 1}
 
 
-def flip(path: Path, position: int) -> None:
+def flip(path: Path, position: int, bit: int) -> None:
     data = bytearray(path.read_bytes())
-    data[position] ^= 1
+    data[position] ^= bit
     path.write_bytes(data)
 
 
@@ -237,7 +237,9 @@ def file_cases(folder: Path) -> Iterator[Case]:
     for name in files:
         size = (folder / name).stat().st_size
         for position in sorted({0, size // 3, size // 2, size - 2, size - 1}):
-            yield f"flip byte {position} of {name}", lambda at, n=name, p=position: flip(at / n, p), name
+            for bit in (0x01, 0x20):  # the second makes a letter upper or lower case
+                case = f"flip bit {bit} of byte {position} of {name}"
+                yield case, lambda at, n=name, p=position, b=bit: flip(at / n, p, b), name
         for length in (0, size // 2, size - 1):
             yield (
                 f"truncate {name} to {length}",
@@ -458,6 +460,37 @@ def test_every_tampering_is_found_and_named(kind, recorded, tmp_path, capsys, re
         print(f"\ntampering with {kind}: {tried} tried, {tried - len(missed)} found and named")
     assert not missed
     assert tried > 20
+
+
+def test_signature_has_one_spelling(recorded):
+    """The same signature in capitals, or with the other of its two values of s, is a changed file."""
+    path = recorded / "ledger" / "record.json"
+    body = json.loads(path.read_bytes())
+    signature, order = (
+        body["signature"],
+        2 * 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0 + 1,
+    )
+    mirrored = f"{order - int(signature[66:130], 16):064x}" + {"1b": "1c", "1c": "1b"}[signature[-2:]]
+    low_v = {"1b": "00", "1c": "01"}[signature[-2:]]
+    for other in (
+        "0x" + signature[2:].upper(),
+        signature[:66] + mirrored,
+        signature[:-2] + low_v,
+        signature[2:],
+        "0x",
+    ):
+        path.write_bytes(canonical_json(body | {"signature": other}))
+        findings = verify(recorded)
+        assert verdict(findings) == NO and names(findings, "record.json: signature")
+
+
+def test_names_in_a_manifest_cannot_command_a_terminal(recorded):
+    path = recorded / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"seed"', b'"\\u001b[2J\\ud800"'))
+    findings = verify(recorded)
+    assert verdict(findings) == NO
+    assert "\x1b" not in "".join(finding.subject + finding.detail for finding in findings)
+    str(findings).encode()
 
 
 def test_removing_the_whole_ledger_cannot_be_told(recorded):

@@ -9,7 +9,7 @@ from typing import Any
 
 from eth_abi import decode
 from eth_abi.exceptions import DecodingError
-from eth_utils import keccak
+from eth_utils import keccak, to_checksum_address
 
 
 class ChainError(Exception):
@@ -96,7 +96,10 @@ class ModelTypeLength(ContractError):
 class AccessControlUnauthorizedAccount(ContractError):
     """The account lacks a role."""
 
-    meaning = "expected an account that holds this role; the registry's administrator grants it"
+    meaning = (
+        f"expected an account that holds this role ({keccak(text='RECORDER_ROLE').hex()[:8]}… may record, "
+        "zeros administer); the registry's administrator grants it"
+    )
 
 
 _CLASSES = {kind.__name__: kind for kind in ContractError.__subclasses__()}
@@ -124,6 +127,16 @@ def find_revert_data(error: BaseException) -> bytes | None:
     return None
 
 
+def _to_text(value: Any, given: str) -> Any:
+    return (
+        value.hex()
+        if isinstance(value, bytes)
+        else to_checksum_address(value)
+        if given == "address"
+        else value
+    )
+
+
 def to_contract_error(error: BaseException, abi: Iterable[Mapping[str, Any]]) -> ContractError:
     """The Python exception for a contract's revert, with the custom error's name and arguments."""
     data = find_revert_data(error)
@@ -140,5 +153,5 @@ def to_contract_error(error: BaseException, abi: Iterable[Mapping[str, Any]]) ->
         kind = _CLASSES.get(entry["name"]) or type(
             entry["name"], (ContractError,), {"meaning": "see its contract"}
         )
-        return kind(*(value.hex() if isinstance(value, bytes) else value for value in arguments))
+        return kind(*(_to_text(value, given) for value, given in zip(arguments, types, strict=True)))
     return ContractError(f"reverted with 0x{data.hex()}" if data else "reverted without data")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -23,6 +24,7 @@ from synthlib.bundle import Bundle, canonical_json
 
 RECORD_FORMAT = "synthlib-record/1"
 _TYPES = "(bytes32,bytes32,bytes32,string,bytes32,bytes32,bytes32)"
+_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0  # of secp256k1's group
 _RECORDED = "0x" + keccak(text=f"Recorded(bytes32,bytes32,address,{_TYPES})").hex()
 
 
@@ -165,7 +167,14 @@ def sign_record(body: Mapping[str, Any], account: LocalAccount) -> str:
 
 
 def signer_of(body: Mapping[str, Any], signature: str) -> str:
-    """Address that signed a record.json."""
+    """Address that signed a record.json.
+
+    Raises:
+        ValueError: if that is no signature, or one of the other spellings that the same signature has.
+    """
+    is_hex = re.fullmatch("0x[0-9a-f]{130}", signature)
+    if not is_hex or signature[-2:] not in ("1b", "1c") or int(signature[66:130], 16) > _HALF_ORDER:
+        raise ValueError("expected a signature as Ethereum's wallets write it")
     return Account.recover_message(_record_message(body), signature=signature)
 
 

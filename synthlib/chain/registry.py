@@ -16,7 +16,7 @@ from typing import Any
 
 from eth_abi import encode
 from eth_account.signers.local import LocalAccount
-from eth_utils import keccak, to_checksum_address
+from eth_utils import is_address, keccak, to_checksum_address
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, canonical_json, write_atomically
 from synthlib.chain.accounts import demo_account, load_account
@@ -64,6 +64,10 @@ class Ledger:
         self.connection, self.account, self.journal = connection, account, journal
         self.is_new = address is None
         self._known: dict[str, tuple[Generation, dict[str, Any]]] = {}
+        if address is not None and not is_address(address):
+            raise NoRegistry(
+                "expected a registry's address, 0x and 40 hexadecimal digits, got something else"
+            )
         self.address = self._deploy() if address is None else to_checksum_address(address)
         self._contract = connection.web3.eth.contract(self.address, abi=load_artifact()["abi"])
         self._check_code()

@@ -93,7 +93,9 @@ def verify(
     said = record or (Record(**body["record"]) if body else None)
     _check_content(path, manifest, said, findings)
     _check_training(said, key, training, findings)
-    return findings
+    return [
+        Finding(_printable(subject), outcome, _printable(detail)) for subject, outcome, detail in findings
+    ]
 
 
 def verdict(findings: list[Finding]) -> int:
@@ -107,6 +109,11 @@ def verdict(findings: list[Finding]) -> int:
     if any(finding.verdict != "matched" and finding.subject not in OPTIONAL for finding in findings):
         return 2
     return 0 if findings else 2
+
+
+def _printable(text: str) -> str:
+    """Text without what could command a terminal or has no encoding: names in a manifest are a stranger's."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:500])
 
 
 def _check_files(path: Path, key: StewardKey | None, findings: list[Finding]) -> dict[str, Any] | None:
