@@ -1,0 +1,133 @@
+"""A table as numbers: what metrics and their classifiers compute with. Missing stays visible everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from synthlib.schema import Column
+
+MAX_TREE_LEVELS = 250  # scikit-learn's histogram trees hold 255 bins
+
+
+def numbers(table: pd.DataFrame, column: Column) -> np.ndarray:
+    """A numeric column as float64 of shape (num_rows,); NaN where missing or where it is no number.
+
+    A synthetic table may hold anything: what cannot be read is no error here, `invalid_share` counts it.
+    """
+    values = table[column.name]
+    if column.kind == "datetime":
+        dates = pd.to_datetime(values, format=column.format, errors="coerce")
+        return column.to_numbers(dates if column.format is None else dates.dt.strftime(column.format))
+    found = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    return np.where(np.isfinite(found), found, np.nan) + 0.0
+
+
+def codes(table: pd.DataFrame, column: Column) -> np.ndarray:
+    """A discrete column as positions in `column.categories`, shape (num_rows,).
+
+    -1 where missing, `len(column.categories)` where the value is none of them.
+    """
+    values = table[column.name]
+    index = {level: position for position, level in enumerate(column.categories)}
+    found = values.astype(object).map(index).fillna(len(index)).to_numpy(dtype=np.int64)
+    return np.where(values.isna().to_numpy(), -1, found)
+
+
+def present(table: pd.DataFrame, column: Column) -> np.ndarray:
+    """The column's numbers or codes without the missing ones."""
+    if column.is_discrete:
+        found = codes(table, column)
+        return found[found >= 0]
+    found = numbers(table, column)
+    return found[~np.isnan(found)]
+
+
+def missing(table: pd.DataFrame, column: Column) -> np.ndarray:
+    """Where the column has no readable value, shape (num_rows,)."""
+    return np.isnan(numbers(table, column)) if column.is_numeric else codes(table, column) < 0
+
+
+def tree_matrix(table: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
+    """Features for histogram trees, shape (num_rows, num_columns): numbers and codes, NaN where missing."""
+    matrix = np.empty((len(table), len(columns)))
+    for position, column in enumerate(columns):
+        if column.is_numeric:
+            matrix[:, position] = numbers(table, column)
+        else:
+            found = codes(table, column)
+            matrix[:, position] = np.where(found < 0, np.nan, found)
+    return matrix
+
+
+def unordered(columns: Sequence[Column]) -> np.ndarray:
+    """Which columns of `tree_matrix` hold levels without an order, shape (num_columns,)."""
+    return np.array([c.kind == "categorical" and len(c.categories) <= MAX_TREE_LEVELS for c in columns], bool)
+
+
+@dataclass
+class DenseEncoder:
+    """Numbers as ranks in [0, 1] beside a missing flag, levels one-hot: for linear models and distances.
+
+    Two rows that differ in one level, in one value being missing, or by the whole range of one number are at
+    Euclidean distance 1 (missing against present: between 1 and 1.12). Ranks are those of the fitted table,
+    so that skewed laboratory values weigh as much as symmetric ones.
+
+    Args:
+        columns: the columns to encode.
+        max_levels: most frequent levels that get a position of their own; the rest share one.
+    """
+
+    columns: Sequence[Column]
+    max_levels: int = 30
+
+    def fit(self, table: pd.DataFrame) -> DenseEncoder:
+        self.sorted_, self.levels_ = {}, {}
+        for column in self.columns:
+            values = present(table, column)
+            if column.is_numeric:
+                self.sorted_[column.name] = np.sort(values)
+            else:
+                counts = np.bincount(values, minlength=len(column.categories))[: len(column.categories)]
+                self.levels_[column.name] = np.argsort(-counts, kind="stable")[: self.max_levels]
+        return self
+
+    def transform(self, table: pd.DataFrame) -> np.ndarray:
+        """Shape (num_rows, num_encoded)."""
+        blocks = [self._ranks(table, c) if c.is_numeric else self._one_hot(table, c) for c in self.columns]
+        return np.hstack([np.empty((len(table), 0)), *blocks])
+
+    def _ranks(self, table: pd.DataFrame, column: Column) -> np.ndarray:
+        known, values = self.sorted_[column.name], numbers(table, column)
+        absent = np.isnan(values)
+        between = np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")
+        rank = between / max(2 * len(known), 1)
+        return np.column_stack([np.where(absent, 0.5, rank), absent.astype(float)])
+
+    def _one_hot(self, table: pd.DataFrame, column: Column) -> np.ndarray:
+        levels = self.levels_[column.name]
+        position = np.full(len(column.categories) + 2, len(levels))  # other levels share one position
+        position[levels] = np.arange(len(levels))
+        position[-1] = len(levels) + 1  # codes() says -1 for missing
+        return np.eye(len(levels) + 2)[position[codes(table, column)]] / np.sqrt(2)
+
+
+def matched_parts(num_rows: int, size: int, rng: np.random.Generator, most: int = 4) -> list[np.ndarray]:
+    """Up to `most` disjoint random sets of `size` row numbers.
+
+    Distances between samples shrink as samples grow, so a synthetic table is compared with train in parts as
+    large as the holdout, and the holdout's own distance is what to read it against.
+    """
+    order = rng.permutation(num_rows)
+    num_parts = min(num_rows // size, most) if size else 0
+    return [order[part * size : (part + 1) * size] for part in range(num_parts)]
+
+
+def sample_rows(table: pd.DataFrame, most: int, rng: np.random.Generator) -> pd.DataFrame:
+    """The table, or `most` of its rows drawn without replacement when it has more."""
+    if len(table) <= most:
+        return table
+    return table.iloc[np.sort(rng.choice(len(table), most, replace=False))]
