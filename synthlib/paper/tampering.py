@@ -1,0 +1,156 @@
+"""A rehearsal of tampering: change one thing in a copy of a release, verify it, see whether it was named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Finding, canonical_json
+
+
+class Change(NamedTuple):
+    """One thing done to a copy of a release.
+
+    Attributes:
+        part: what is changed: a file, a manifest's field or a journal's line.
+        change: what is done to it.
+        names: words of which a finding must hold one to have named the part.
+        apply: does it to the folder it is given.
+    """
+
+    part: str
+    change: str
+    names: tuple[str, ...]
+    apply: Callable[[Path], None]
+
+
+def rehearse(release: Path | str, verify: Callable[[Path], list[Finding]]) -> pd.DataFrame:
+    """Make every change of `list_changes` in a fresh copy of a release, one at a time, and verify the copy.
+
+    Args:
+        release: folder of a recorded release; it is only read.
+        verify: such as `synthlib.verify`.
+
+    Returns:
+        DataFrame with a row a change: `part, change, found, named`. `found`: some check differs. `named`: a
+        check that differs names the part.
+    """
+    rows = []
+    for change in list_changes(Path(release)):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / Path(release).name
+            shutil.copytree(release, copy)
+            change.apply(copy)
+            differing = [finding for finding in verify(copy) if finding.verdict == "differs"]
+        said = " ".join(f"{finding.subject} {finding.detail}" for finding in differing)
+        named = any(name in said for name in change.names)
+        rows.append((change.part, change.change, bool(differing), named))
+    return pd.DataFrame(rows, columns=["part", "change", "found", "named"])
+
+
+def list_changes(release: Path) -> list[Change]:
+    """Each file, manifest field and journal line, changed in every way that applies to it.
+
+    A field that is itself a mapping counts as one, and has its first leaf changed.
+    """
+    names = sorted(path.relative_to(release).as_posix() for path in release.rglob("*") if path.is_file())
+    changes = [change for name in names for change in _change_file(name)]
+    changes += [_swap(one, other) for one, other in zip(names, names[1:] + names[:1], strict=True)]
+    changes += _change_fields(json.loads((release / MANIFEST).read_bytes()))
+    journal = release / LEDGER_FOLDER / "journal.jsonl"
+    if journal.exists():
+        num_lines = len(journal.read_bytes().splitlines())
+        changes += [change for line in range(num_lines) for change in _change_line(line, num_lines)]
+    return changes
+
+
+def _change_file(name: str) -> Iterator[Change]:
+    def flip(folder: Path) -> None:
+        data = bytearray((folder / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (folder / name).write_bytes(data)
+
+    def cut(folder: Path) -> None:
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[: len(data) // 2])
+
+    def remove(folder: Path) -> None:
+        (folder / name).unlink()
+
+    yield Change(name, "one bit flipped", (name,), flip)
+    yield Change(name, "cut short", (name,), cut)
+    yield Change(name, "removed", (name,), remove)
+
+
+def _swap(one: str, other: str) -> Change:
+    def swap(folder: Path) -> None:
+        first, second = (folder / one).read_bytes(), (folder / other).read_bytes()
+        (folder / one).write_bytes(second)
+        (folder / other).write_bytes(first)
+
+    return Change(one, f"swapped with {other}", (one, other), swap)
+
+
+def _change_fields(manifest: dict[str, Any]) -> Iterator[Change]:
+    fields = [(name,) for name in manifest if name not in ("parameters", "files", "parents")]
+    fields += [(group, name) for group in ("parameters", "files", "parents") for name in manifest[group]]
+    for path in fields:
+
+        def edit(folder: Path, path: tuple[str, ...] = path) -> None:
+            document = json.loads((folder / MANIFEST).read_bytes())
+            parent = document
+            for name in path[:-1]:
+                parent = parent[name]
+            parent[path[-1]] = _other(parent[path[-1]])
+            (folder / MANIFEST).write_bytes(canonical_json(document))
+
+        yield Change(f"{MANIFEST}: {'.'.join(path)}", "another value", (".".join(path),), edit)
+
+
+def _other(value: Any) -> Any:
+    """A value of the same form that differs in one leaf."""
+    if isinstance(value, dict) and value:
+        first = min(value)
+        return value | {first: _other(value[first])}
+    if isinstance(value, list) and value:
+        return [_other(value[0]), *value[1:]]
+    if isinstance(value, bool) or value is None:
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    if isinstance(value, str) and value:
+        return ("0" if value[0] != "0" else "1") + value[1:]
+    return "something"
+
+
+def _change_line(line: int, num_lines: int) -> Iterator[Change]:
+    place = f"{LEDGER_FOLDER}/journal.jsonl"
+
+    def edit(folder: Path, change: Callable[[list[bytes]], None]) -> None:
+        lines = (folder / place).read_bytes().splitlines(keepends=True)
+        change(lines)
+        (folder / place).write_bytes(b"".join(lines))
+
+    def flip(lines: list[bytes]) -> None:
+        half = len(lines[line]) // 2
+        lines[line] = lines[line][:half] + bytes([lines[line][half] ^ 1]) + lines[line][half + 1 :]
+
+    def swap(lines: list[bytes]) -> None:
+        lines[line], lines[line + 1] = lines[line + 1], lines[line]
+
+    def drop(lines: list[bytes]) -> None:
+        del lines[line]
+
+    part = f"{place} line {line + 1}"
+    yield Change(
+        part, "one bit flipped", (part, f"line {line + 1} was changed"), lambda folder: edit(folder, flip)
+    )
+    yield Change(part, "dropped", (place,), lambda folder: edit(folder, drop))
+    if line + 1 < num_lines:
+        yield Change(part, "swapped with the next", (place,), lambda folder: edit(folder, swap))

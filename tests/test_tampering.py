@@ -1,0 +1,77 @@
+import json
+
+import pytest
+
+from synthlib.bundle import Bundle, Finding, inspect
+from synthlib.paper.tampering import list_changes, rehearse
+
+
+@pytest.fixture
+def release(tmp_path):
+    parameters = {
+        "seed": 1,
+        "model": {"b": 2.0, "a": [1, 2]},
+        "flag": False,
+        "name": "x",
+        "none": None,
+        "empty": "",
+    }
+    with Bundle.create(tmp_path / "release", "release", parameters) as folder:
+        (folder / "synthetic.csv").write_text("age\n61\n62\n")
+        (folder / "schema.json").write_text('{"columns": []}')
+    (tmp_path / "release" / "ledger").mkdir()
+    (tmp_path / "release" / "ledger" / "journal.jsonl").write_text('{"line": 1}\n{"line": 2}\n')
+    return tmp_path / "release"
+
+
+def test_every_change_changes_the_copy_and_nothing_else(release):
+    before = {path.name: path.read_bytes() for path in release.rglob("*") if path.is_file()}
+    seen = []
+
+    def look(copy):
+        seen.append({path.name: path.read_bytes() for path in copy.rglob("*") if path.is_file()})
+        return []
+
+    rehearse(release, look)
+    assert len(seen) == len(list_changes(release))
+    assert all(after != before for after in seen)
+    assert before == {path.name: path.read_bytes() for path in release.rglob("*") if path.is_file()}
+    assert len({str(after) for after in seen}) >= len(seen) - 2  # few changes come to the same
+
+
+def test_manifest_changes_leave_a_manifest(release):
+    for change in list_changes(release):
+        if change.part.startswith("manifest.json: "):
+            change.apply(release)
+            assert json.loads((release / "manifest.json").read_bytes())
+
+
+def test_each_part_is_changed(release):
+    parts = {change.part for change in list_changes(release)}
+    assert parts == {
+        "manifest.json", "synthetic.csv", "schema.json", "ledger/journal.jsonl",
+        *(f"manifest.json: {field}" for field in (
+            "digests", "format", "kind", "parameters.seed", "parameters.model", "parameters.flag",
+            "parameters.name", "parameters.none", "parameters.empty",
+            "files.synthetic.csv", "files.schema.json")),
+        "ledger/journal.jsonl line 1", "ledger/journal.jsonl line 2",
+    }  # fmt: skip
+
+
+def test_what_a_verifier_finds_is_counted(release):
+    outcome = rehearse(release, inspect).set_index("part")
+    assert outcome.loc[["synthetic.csv", "schema.json"], ["found", "named"]].to_numpy().all()
+    assert outcome.loc["manifest.json", "found"].all()
+    assert not outcome.loc["ledger/journal.jsonl", "found"].any()  # inspect leaves ledger/ alone
+    assert not outcome.loc["manifest.json: parameters.seed", "found"]  # nor can it know what was recorded
+
+
+def test_a_blind_verifier_finds_nothing(release):
+    outcome = rehearse(release, lambda copy: [Finding("synthetic.csv", "matched", "fine")])
+    assert not outcome[["found", "named"]].to_numpy().any()
+
+
+def test_finding_something_else_is_not_naming(release):
+    outcome = rehearse(release, lambda copy: [Finding("weather", "differs", "rain")])
+    assert outcome["found"].all()
+    assert not outcome["named"].any()
