@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from typing import Any
 
@@ -32,6 +33,8 @@ def infer_column(values: pd.Series, kind: str | None = None) -> dict[str, Any]:
         raise ValueError("pandas categories are not supported; store the values: table[name].astype(object)")
     if not len(present):
         raise ValueError("has no value at all; drop it")
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        raise ValueError("has a time zone; make it local time: table[name].dt.tz_localize(None)")
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return found | _describe_dates(present, None)
     if pd.api.types.is_bool_dtype(values.dtype) or _only_booleans(present):
@@ -50,6 +53,10 @@ def _describe_numbers(present: pd.Series, kind: str | None) -> dict[str, Any]:
     if not np.isfinite(numbers).all():
         raise ValueError(f"holds {int((~np.isfinite(numbers)).sum())} infinite values; make them missing")
     whole = bool((numbers == np.round(numbers)).all())
+    if kind == "integer" and not whole:
+        raise ValueError("expected whole numbers, got fractions; give it the kind 'continuous'")
+    if kind == "datetime":
+        raise ValueError("expected dates, got numbers; convert them with pandas.to_datetime")
     levels = np.unique(numbers)
     plain = tuple(int(level) if whole else float(level) for level in levels)
     if kind in ("categorical", "ordinal", "boolean"):
@@ -75,11 +82,15 @@ def _describe_texts(present: pd.Series, kind: str | None) -> dict[str, Any]:
     extra: dict[str, Any] = {"missing_codes": codes, "nullable": True} if codes else {}
     if not len(rest):
         raise ValueError("has no value but codes for missing; drop it")
-    if kind is None and codes and (numbers := _as_numbers(rest)) is not None:
-        described = _describe_numbers(pd.Series(numbers), None)
-        return described | extra | {"dtype": "float64"}
+    numbers = _as_numbers(rest) if kind in ("integer", "continuous") or (kind is None and codes) else None
+    if numbers is not None:
+        return _describe_numbers(pd.Series(numbers), kind) | extra | {"dtype": "float64"}
+    if kind in ("integer", "continuous"):
+        raise ValueError("expected numbers, got texts that are none; make them missing first")
     if kind in (None, "datetime") and (date_format := _find_date_format(rest)):
         return _describe_dates(pd.to_datetime(rest, format=date_format), date_format) | extra
+    if kind == "datetime":
+        raise ValueError(f"expected dates, all written in one of the ways {', '.join(DATE_FORMATS)}")
     levels = tuple(sorted(set(present[~stripped.isin(MISSING_TEXTS)])))
     if kind in (None, "categorical"):
         words = float(rest.str.split().str.len().mean())
@@ -120,17 +131,22 @@ def _describe_dates(dates: pd.Series, date_format: str | None) -> dict[str, Any]
 
 def count_decimals(numbers: np.ndarray) -> int:
     """Fewest digits after the point that write every number exactly (at most `MAX_DECIMALS`)."""
-    return next((digits for digits in range(MAX_DECIMALS) if (np.round(numbers, digits) == numbers).all()), MAX_DECIMALS)
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers near the end of float64
+        return next((digits for digits in range(MAX_DECIMALS) if (np.round(numbers, digits) == numbers).all()), MAX_DECIMALS)
 
 
 def _widened(low: float, high: float, decimals: int) -> tuple[float, float]:
     """A range moved outward to two significant digits of its width; zero is not crossed."""
-    width = high - low or abs(high) or 1.0
-    step = 10.0 ** (math.floor(math.log10(width)) - 1)
+    low, high = float(low), float(high)
+    width = min(high - low, sys.float_info.max) or abs(high) or 1.0
+    step = 10.0 ** max(math.floor(math.log10(width)) - 1, -300)
     outer_low, outer_high = math.floor(low / step) * step, math.ceil(high / step) * step
     if low >= 0:
         outer_low = max(outer_low, 0.0)
     if high <= 0:
         outer_high = min(outer_high, 0.0)
     digits = max(decimals, -math.floor(math.log10(step)), 0)
-    return round(outer_low, digits), round(outer_high, digits)
+    outer_low, outer_high = round(outer_low, digits), round(outer_high, digits)
+    outer_low -= step if outer_low > low else 0.0  # by rounding
+    outer_high += step if outer_high < high else 0.0
+    return max(outer_low, -sys.float_info.max), min(outer_high, sys.float_info.max)

@@ -266,6 +266,9 @@ class Schema:
         Raises:
             SchemaError: if a column is absent, or holds what its kind cannot (such as text in a number).
         """
+        repeated = [name for name in self.names if list(table.columns).count(name) > 1]
+        if repeated:
+            raise SchemaError(f"expected each column once, got several of: {', '.join(repeated)}; rename them")
         absent = [name for name in self.names if name not in table.columns]
         if absent:
             raise SchemaError(f"expected the columns {', '.join(self.names)}; {', '.join(absent)} not in the table")
@@ -377,9 +380,11 @@ def _conform_numbers(column: Column, values: pd.Series) -> pd.Series:
 def _conform_levels(column: Column, values: pd.Series) -> pd.Series:
     """Levels as the Schema writes them: `"1"`, 1 and 1.0 are all the level 1."""
     levels = {_as_text(level): level for level in column.categories}
-    if values.dtype == bool or column.dtype == "bool":
+    if values.dtype == bool:
         return values.astype(column.dtype)
     known = values.map(lambda value: levels.get(_as_text(value), value), na_action="ignore")
+    if column.dtype == "bool" and not known.isin([False, True]).all():
+        raise ValueError("astype(bool) would make True of anything, a missing value too")
     return known.astype(column.dtype)
 
 

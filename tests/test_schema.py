@@ -1,0 +1,422 @@
+"""The Schema: what it reads off a table, what it refuses, what it makes of values, and that JSON keeps it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthlib import Column, Schema, SchemaError
+from synthlib.inference import count_decimals, infer_column
+
+NUM_ROWS = 60
+
+
+def table_of(**columns):
+    return pd.DataFrame({"x": np.arange(NUM_ROWS) % 7, **columns})
+
+
+def infer(values, **arguments):
+    return Schema.infer(table_of(c=values), **arguments)["c"]
+
+
+SIXTY = range(NUM_ROWS)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "dtype"),
+    [
+        ([0, 1] * 30, "boolean", "int64"),
+        ([0.0, 1.0, np.nan] * 20, "boolean", "float64"),
+        ([True, False] * 30, "boolean", "bool"),
+        ([True, False, None] * 20, "boolean", "object"),
+        ([3, 5, 9] * 20, "integer", "int64"),
+        ([3.0, np.nan, 9.0] * 20, "integer", "float64"),
+        ([3.25, 5.5, 9.0] * 20, "continuous", "float64"),
+        (["a", "b", None] * 20, "categorical", "object"),
+        (["0389", "4280"] * 30, "categorical", "object"),
+        (["1.5", "?", "2"] * 20, "continuous", "float64"),
+        (["4", "NA", "2"] * 20, "integer", "float64"),
+        (["2020-02-29", "2021-03-01"] * 30, "datetime", "object"),
+        (["29.02.2020", "01.03.2021"] * 30, "datetime", "object"),
+        (["2020-02-29 10:00:00", "2021-03-01 11:30:00"] * 30, "datetime", "object"),
+        (pd.to_datetime(["2020-02-29", "2021-03-01"] * 30), "datetime", "datetime64[ns]"),
+    ],
+)
+def test_kinds_are_read_off_and_the_table_fits(values, kind, dtype):
+    table = table_of(c=values)
+    schema = Schema.infer(table)
+    assert (schema["c"].kind, schema["c"].dtype) == (kind, dtype)
+    assert schema["c"].nullable == schema.conform(table)["c"].isna().any()
+    schema.check(schema.conform(table))
+    assert Schema.from_json(schema.to_json()) == schema
+
+
+def test_numbers_get_their_decimals_and_a_range_that_tells_no_single_value():
+    column = infer([1.25, 2.5, 97.31] * 20)
+    assert column.decimals == 2 and (column.low, column.high) == (1, 98)
+    column = infer([10_481, 99_777, 56_123] * 20)
+    assert (column.low, column.high) == (10_000, 100_000)
+    assert (infer([0.0, 3.5] * 30).low, infer([-7.5, 0.0] * 30).high) == (0, 0)
+    assert infer([-1e308, 1e308] * 30).high >= 1e308 and infer([0.0, 5e-324] * 30).low == 0
+    assert infer([0.5, 1.7000000000000002] * 30).high > 1.7000000000000002
+    assert [count_decimals(np.array(numbers)) for numbers in ([1.0, 20.0], [0.5], [0.1, 0.25], [1 / 3])] == [
+        0,
+        1,
+        2,
+        9,
+    ]
+
+
+def test_missing_codes_are_read_off_texts():
+    column = infer(["a", "?", "b", " NA"] * 15)
+    assert column.missing_codes == ("?", "NA") and column.categories == ("a", "b") and column.nullable
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (pd.DataFrame({"a": [], "b": []}), "at least one row"),
+        (pd.DataFrame({"a": [1, 2]}), "at least two columns, got 1"),
+        (pd.DataFrame([[1, 2, 3]], columns=["a", "b", "a"]), "several of: a"),
+        (pd.DataFrame([[1, 2]], columns=["a", 3]), "column names that are non-empty text, got 1"),
+        ([1, 2], "expected a pandas DataFrame, got list"),
+        (table_of(c=[np.nan] * NUM_ROWS), "column 'c': has no value at all"),
+        (table_of(c=["?"] * NUM_ROWS), "column 'c': has no value but codes for missing"),
+        (table_of(c=SIXTY), "column 'c': has a value of its own in every row"),
+        (table_of(c=[f"p{n}" for n in SIXTY]), "column 'c': has a value of its own in every row"),
+        (
+            table_of(c=[f"the patient came in and was then seen on ward {n}" for n in SIXTY]),
+            "holds free text",
+        ),
+        (table_of(c=["a", 1] * 30), "column 'c': mixes int, str"),
+        (table_of(c=[1.5, np.inf] * 30), "column 'c': holds 30 infinite values"),
+        (table_of(c=pd.Categorical(["a", "b"] * 30)), "pandas categories are not supported"),
+        (
+            table_of(c=pd.to_datetime(["2020-01-01", "2020-01-02"] * 30).tz_localize("UTC")),
+            "column 'c': .*time zone",
+        ),
+    ],
+)
+def test_what_no_schema_can_hold_is_refused_without_showing_values(table, message):
+    with pytest.raises(SchemaError, match=message) as caught:
+        Schema.infer(table)
+    assert "ward" not in str(caught.value) and "p17" not in str(caught.value)
+
+
+def test_all_problems_are_named_at_once():
+    with pytest.raises(SchemaError, match=r"(?s)column 'c'.*column 'd'"):
+        Schema.infer(table_of(c=SIXTY, d=[np.nan] * NUM_ROWS))
+
+
+def test_declared_identifiers_patients_and_kinds_are_believed():
+    table = table_of(row=SIXTY, patient=[f"p{n // 2}" for n in SIXTY], cost=[n * 97 for n in SIXTY])
+    schema = Schema.infer(
+        table, patient_id="patient", identifiers=["row"], kinds={"cost": "integer", "x": "ordinal"}
+    )
+    assert [column.kind for column in schema] == ["ordinal", "identifier", "identifier", "integer"]
+    assert [column.name for column in schema.modelled] == ["x", "cost"]
+    assert schema["x"].categories == tuple(range(7)) and schema.patient_id == "patient"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "message"),
+    [
+        (["a", "b"] * 30, "integer", "expected numbers"),
+        (["a", "b"] * 30, "continuous", "expected numbers"),
+        (["a", "b"] * 30, "datetime", "expected dates"),
+        (["2020-13-45", "b"] * 30, "datetime", "expected dates"),
+        (["a", "b"] * 30, "number", "expected a kind of"),
+        ([1.5, 2] * 30, "integer", "expected whole numbers"),
+        ([20200101, 20200102] * 30, "datetime", "expected dates"),
+    ],
+)
+def test_declared_kinds_that_do_not_fit_are_refused(values, kind, message):
+    with pytest.raises(SchemaError, match=f"column 'c': .*{message}"):
+        infer(values, kinds={"c": kind})
+
+
+def test_texts_declared_as_numbers_are_numbers():
+    table = table_of(c=["007", "012", "?"] * 20)
+    schema = Schema.infer(table, kinds={"c": "integer"})
+    assert (
+        schema["c"].kind == "integer" and schema["c"].categories == () and schema["c"].missing_codes == ("?",)
+    )
+    conformed = schema.conform(table)
+    schema.check(conformed)
+    assert conformed["c"][:2].tolist() == [7, 12] and np.isnan(conformed["c"][2])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"target": "y"},
+        {"patient_id": "y"},
+        {"identifiers": ["y"]},
+        {"leaks": ["y"]},
+        {"quasi_identifiers": ["y"]},
+        {"kinds": {"y": "integer"}},
+    ],
+)
+def test_roles_for_absent_columns_are_refused(arguments):
+    with pytest.raises(SchemaError, match="expected .*got y"):
+        Schema.infer(table_of(c=["a", "b"] * 30), **arguments)
+
+
+def by_hand(**changes):
+    columns = (
+        Column("age", "integer", "int64", low=0, high=120, decimals=0),
+        Column("sex", "categorical", categories=("female", "male"), nullable=True, missing_codes=("?", 9)),
+        Column(
+            "lab", "continuous", "float64", low=0.1, high=50, decimals=1, nullable=True, missing_codes=(-1,)
+        ),
+        Column(
+            "seen",
+            "datetime",
+            "object",
+            low="2000-01-01",
+            high="2020-12-31",
+            format="%d.%m.%Y",
+            nullable=True,
+        ),
+        Column("died", "boolean", "int64", categories=(0, 1)),
+    )
+    return Schema(columns, target="died", leaks=("seen",), quasi_identifiers=("age", "sex"))
+
+
+ROWS = pd.DataFrame(
+    {
+        "died": [0, 1, 1],
+        "age": [50, 60, 70],
+        "sex": ["male", "?", "female"],
+        "lab": [3.5, -1, 900.0],
+        "seen": ["31.12.1999", "29.02.2020", None],
+        "more": [1, 2, 3],
+    }
+)
+
+
+def test_conform_orders_columns_and_turns_codes_and_impossible_values_missing():
+    schema = by_hand()
+    conformed = schema.conform(ROWS)
+    schema.check(conformed)
+    assert list(conformed) == schema.names
+    assert conformed["sex"].fillna("-").tolist() == ["male", "-", "female"]
+    assert conformed["lab"].fillna(-9).tolist() == [3.5, -9, -9]
+    assert conformed["seen"].fillna("-").tolist() == ["-", "29.02.2020", "-"]
+    pd.testing.assert_frame_equal(schema.conform(conformed), conformed)
+    assert ROWS["lab"].tolist() == [3.5, -1, 900.0]  # the table given stays as it was
+
+
+def test_levels_are_the_same_as_numbers_and_as_texts():
+    schema = Schema(
+        (
+            Column("a", "categorical", categories=("1", "2"), nullable=True),
+            Column("b", "boolean", "int64", categories=(0, 1)),
+        )
+    )
+    conformed = schema.conform(pd.DataFrame({"a": [1.0, 2.0, np.nan], "b": ["0", "1", "1"]}))
+    schema.check(conformed)
+    assert conformed["a"][:2].tolist() == ["1", "2"] and conformed["b"].tolist() == [0, 1, 1]
+
+
+def test_a_missing_or_textual_boolean_is_never_taken_for_true():
+    schema = Schema.infer(table_of(c=[True, False] * 30))
+    texts = table_of(c=["True", "False"] * 30)
+    assert schema.conform(texts)["c"].tolist() == [True, False] * 30
+    with pytest.raises(SchemaError, match="column 'c'"):
+        schema.conform(table_of(c=[True, None] * 30))
+    for impossible in (["True", "maybe"] * 30, [1, 2] * 30):
+        with pytest.raises(SchemaError, match="column 'c'"):
+            schema.conform(table_of(c=impossible))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"age": ["old", "60", "70"]}, "column 'age': expected integer values that fit dtype int64"),
+        ({"age": [50, 60, 700]}, "column 'age': expected integer values that fit dtype int64"),
+        ({"seen": ["tomorrow", None, None]}, "column 'seen': expected datetime values"),
+        ({"died": [0, 1, None]}, "column 'died': expected boolean values"),
+    ],
+)
+def test_what_cannot_be_conformed_is_refused(change, message):
+    with pytest.raises(SchemaError, match=message) as caught:
+        by_hand().conform(ROWS.assign(**change))
+    assert not any(word in str(caught.value) for word in ("old", "700", "tomorrow"))
+
+
+def test_absent_and_repeated_columns_are_refused():
+    with pytest.raises(SchemaError, match="age not in the table"):
+        by_hand().conform(ROWS.drop(columns="age"))
+    with pytest.raises(SchemaError, match="several of: age"):
+        by_hand().conform(pd.concat([ROWS, ROWS[["age"]]], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"age": [50.0, 60.0, 70.0]}, "column 'age': expected dtype int64, got float64"),
+        ({"age": [50, 60, 121]}, "column 'age': 1 values lie outside 0 to 120"),
+        ({"sex": ["male", "x", "y"]}, "column 'sex': 2 values are not among its 2 categories"),
+        (
+            {"seen": ["31.12.2001", "never", None]},
+            "column 'seen': expected datetime values, got some that are not",
+        ),
+        ({"died": [0.0, 1.0, np.nan]}, "column 'died': expected no missing value, got 1"),
+    ],
+)
+def test_check_names_columns_and_counts_never_values(change, message):
+    schema = by_hand()
+    with pytest.raises(SchemaError, match=message) as caught:
+        schema.check(schema.conform(ROWS).assign(**change))
+    assert "never which" not in str(caught.value) and "'x'" not in str(caught.value)
+
+
+def test_check_wants_columns_in_order():
+    schema = by_hand()
+    with pytest.raises(SchemaError, match="in this order, got died, lab"):
+        schema.check(schema.conform(ROWS)[["died", "lab", "age", "sex", "seen"]])
+
+
+def test_features_leave_out_target_leaks_and_identifiers():
+    assert by_hand().features == ["age", "sex", "lab"]
+
+
+def test_replace_and_drop_make_copies_and_keep_roles():
+    schema = by_hand()
+    assert schema.replace("age", high=130)["age"].high == 130 and schema["age"].high == 120
+    assert schema.replace("age", high=130).target == "died"
+    smaller = schema.drop(["died", "sex", "seen"])
+    assert smaller.names == ["age", "lab"] and smaller.target is None
+    assert smaller.leaks == () and smaller.quasi_identifiers == ("age",)
+    with pytest.raises(KeyError, match="expected one of age"):
+        schema.replace("weight", high=1)
+
+
+def test_columns_and_schemas_that_make_no_sense_are_refused():
+    with pytest.raises(SchemaError, match="expected a kind of"):
+        Column("a", "number")
+    with pytest.raises(SchemaError, match="needs its categories"):
+        Column("a", "ordinal")
+    with pytest.raises(SchemaError, match="several of: a"):
+        Schema((Column("a", "integer"), Column("a", "integer")))
+    with pytest.raises(SchemaError, match="expected roles for columns"):
+        Schema((Column("a", "integer"),), target="b")
+
+
+def test_describe_tells_people_everything():
+    shown = by_hand().describe().set_index("column")
+    assert (
+        shown.loc["lab", "values"] == "0.1 to 50, 1 decimals"
+        and shown.loc["lab", "missing"] == "possible (codes -1)"
+    )
+    assert shown.loc["died", "role"] == "target" and shown.loc["age", "role"] == "quasi-identifier"
+    assert shown.loc["seen", "role"] == "leak" and shown.loc["died", "missing"] == "never"
+    many = Schema((Column("c", "categorical", categories=tuple("abcdefgh")),))
+    assert many.describe().loc[0, "values"] == "a, b, c, d, e, f, … (8 levels)"
+
+
+def test_json_is_canonical_and_keeps_everything():
+    schema = by_hand()
+    assert Schema.from_json(schema.to_json()) == schema == Schema.from_json(schema.to_json().encode())
+    assert schema.to_json() == Schema.from_json(schema.to_json()).to_json()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "5",
+        "[]",
+        "{}",
+        '{"columns": 5}',
+        '{"columns": [[]]}',
+        b"\xff\xfe",
+        '{"columns": [{"name": "a", "kind": "integer", "colour": 1}], "target": null, "patient_id": null, "leaks": [], '
+        '"quasi_identifiers": []}',
+        '{"columns": [], "target": "a", "patient_id": null, "leaks": [], "quasi_identifiers": []}',
+    ],
+)
+def test_other_documents_are_refused(text):
+    with pytest.raises(SchemaError):
+        Schema.from_json(text)
+
+
+def test_numbers_and_back_round_and_clip():
+    column = by_hand()["lab"]
+    assert column.from_numbers(np.array([3.14159, 900.0, -5.0, np.nan])).fillna(-1).tolist() == [
+        3.1,
+        50,
+        0.1,
+        -1,
+    ]
+    day = by_hand()["seen"]
+    numbers = day.to_numbers(pd.Series(["29.02.2020", None], dtype=object))
+    assert numbers[0] == 18_321 and np.isnan(numbers[1])
+    assert day.from_numbers(numbers + 0.2).fillna("-").tolist() == ["29.02.2020", "-"]
+    time = Column("t", "datetime", "datetime64[ns]")
+    stamps = pd.Series(pd.to_datetime(["2020-02-29 13:37:11", None]))
+    pd.testing.assert_series_equal(time.from_numbers(time.to_numbers(stamps)), stamps, check_names=False)
+
+
+cells = st.one_of(
+    st.integers(-(2**50), 2**50),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.booleans(),
+    st.text(max_size=5),
+    st.sampled_from(["?", "NA", "2020-01-01", "1999-12-31", "0", "-1", "1.50"]),
+)
+columns = st.one_of(
+    st.lists(st.integers(-(2**50), 2**50), min_size=8, max_size=8),
+    st.lists(st.one_of(st.floats(-1e290, 1e290), st.just(np.nan)), min_size=8, max_size=8),
+    st.lists(st.floats(-1e6, 1e6).map(lambda number: round(number, 2)), min_size=8, max_size=8),
+    st.lists(st.one_of(st.booleans(), st.none()), min_size=8, max_size=8),
+    st.lists(st.one_of(st.text(max_size=3), st.none()), min_size=8, max_size=8),
+    st.lists(st.sampled_from(["2020-01-01", "1999-12-31", "?", "NA"]), min_size=8, max_size=8),
+    st.lists(st.sampled_from(["1", "2.5", "?", " 3", "."]), min_size=8, max_size=8),
+    st.lists(
+        st.datetimes(min_value=pd.Timestamp("1800-01-01"), max_value=pd.Timestamp("2200-01-01")),
+        min_size=8,
+        max_size=8,
+    ).map(lambda days: [day.replace(microsecond=0) for day in days]),
+    st.lists(cells, min_size=8, max_size=8),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(columns, min_size=2, max_size=4))
+def test_whatever_infer_accepts_conforms_without_loss_and_survives_json(values):
+    table = pd.DataFrame({f"c{place}": pd.Series(column) for place, column in enumerate(values)})
+    try:
+        schema = Schema.infer(table)
+    except SchemaError:
+        return
+    conformed = schema.conform(table)
+    schema.check(conformed)
+    for column in schema:
+        texts = table[column.name].map(lambda value: str(value).strip(), na_action="ignore")
+        is_code = texts.isin(column.missing_codes) & table[column.name].notna()
+        lost = conformed[column.name].isna() & table[column.name].notna()
+        assert (lost == is_code).all(), column
+    pd.testing.assert_frame_equal(schema.conform(conformed), conformed)
+    assert Schema.from_json(schema.to_json()) == schema
+    for column in schema:
+        if column.is_numeric and (column.decimals is None or column.decimals < 9):
+            numbers = column.to_numbers(conformed[column.name])
+            back = column.from_numbers(numbers, index=conformed.index)
+            pd.testing.assert_series_equal(back, conformed[column.name], check_names=False)
+
+
+def test_a_column_is_described_as_arguments():
+    assert infer_column(pd.Series([2, 3, 3], name="n")) == {
+        "name": "n",
+        "dtype": "int64",
+        "nullable": False,
+        "kind": "integer",
+        "low": 2,
+        "high": 3,
+        "decimals": 0,
+    }
