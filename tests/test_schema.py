@@ -159,7 +159,7 @@ def test_texts_declared_as_numbers_are_numbers():
     ],
 )
 def test_roles_for_absent_columns_are_refused(arguments):
-    with pytest.raises(SchemaError, match="expected .*got y"):
+    with pytest.raises(SchemaError, match=r"expected .*got y"):
         Schema.infer(table_of(c=["a", "b"] * 30), **arguments)
 
 
@@ -335,8 +335,8 @@ def test_json_is_canonical_and_keeps_everything():
         '{"columns": 5}',
         '{"columns": [[]]}',
         b"\xff\xfe",
-        '{"columns": [{"name": "a", "kind": "integer", "colour": 1}], "target": null, "patient_id": null, "leaks": [], '
-        '"quasi_identifiers": []}',
+        '{"columns": [{"name": "a", "kind": "integer", "colour": 1}], "target": null, "patient_id": null, '
+        '"leaks": [], "quasi_identifiers": []}',
         '{"columns": [], "target": "a", "patient_id": null, "leaks": [], "quasi_identifiers": []}',
     ],
 )
