@@ -29,7 +29,7 @@ help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 reproduce: venv ## run notebooks 01-06, draw figures/, record and verify on a chain, build the paper
-	@$(BIN)/python -m synthlib.workflow reproduce
+	@$(BIN)/python -m synthlib reproduce
 
 test: venv npm ## run every test, then the notebooks against their stored outputs
 	@$(BIN)/python -m pytest tests
@@ -55,7 +55,7 @@ lock: venv ## renew uv.lock and requirements.lock after a change in pyproject.to
 	@$(MAKE) --no-print-directory venv
 
 notebooks: venv ## copy the outputs of the last `make reproduce` into notebooks/
-	@$(BIN)/python -m synthlib.workflow refresh
+	@$(BIN)/python -m synthlib.notebooks
 
 contracts: ## install the pinned compiler with npm and compile the contracts again
 	@cd contracts && $(NPM_INSTALL) && npm run --silent compile

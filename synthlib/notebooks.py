@@ -161,7 +161,28 @@ def refresh(source: Path | str, executed: Path | str) -> None:
     write_atomically(source, (text.rstrip("\n") + "\n").encode())
 
 
+def refresh_all(executed: Path | str = "build/notebooks") -> list[Path]:
+    """Refresh every numbered notebook from the last whole run; returns the committed notebooks.
+
+    Raises:
+        WorkflowError: as `refresh` does.
+    """
+    root = find_root()
+    sources = sorted((root / "notebooks").glob(PATTERN))
+    for source in sources:
+        refresh(source, root / executed / source.name)
+    return sources
+
+
 def _places_of_this_machine() -> list[str]:
     """Absolute paths that no committed output may hold, as JSON writes them."""
     places = [str(find_root()), str(workspace().resolve()), sys.prefix, f"{Path.home()}{os.sep}"]
     return [json.dumps(place, ensure_ascii=False)[1:-1] for place in places if len(place) > 2]
+
+
+if __name__ == "__main__":
+    try:
+        for refreshed in refresh_all():
+            print(f"refreshed {refreshed.name}")
+    except WorkflowError as error:
+        sys.exit(str(error))

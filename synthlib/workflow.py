@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -25,7 +24,6 @@ from synthlib.notebooks import (
     find_root,
     has_code,
     read,
-    refresh,
 )
 
 RESULTS = Path("paper") / "results.json"
@@ -142,6 +140,7 @@ def _execute(source: Path, executed: Path, parameters: dict, identity: dict, roo
                 on_cell_execute=progress.start,
                 on_cell_complete=progress.complete,
             )
+            partial.replace(executed)
         except (papermill.PapermillExecutionError, RuntimeError) as error:
             if partial.exists():
                 partial.replace(failed)
@@ -149,7 +148,8 @@ def _execute(source: Path, executed: Path, parameters: dict, identity: dict, roo
                 f"{source.name} failed in code cell {progress.number} of {total}:\n{_last_lines(error)}\n"
                 f"The notebook as far as it came: {failed}"
             ) from None
-    partial.replace(executed)
+        finally:
+            partial.unlink(missing_ok=True)
     run = Run(source.stem, total, time.monotonic() - wall, _cpu_of_children() - cpu, executed)
     _say(f"{run.name}  {total} cells  {run.wall:.1f} s, CPU {run.cpu:.1f} s")
     return run
@@ -249,29 +249,3 @@ def _outline(value: Any, indent: str = "  ") -> list[str]:
         else:
             lines.append(f"{indent}{name}  {item}")
     return lines
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """`python -m synthlib.workflow reproduce | refresh`: what the Makefile calls."""
-    parser = argparse.ArgumentParser(prog="python -m synthlib.workflow", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("reproduce", help="execute the notebooks into build/notebooks/")
-    run.add_argument("--resume", action="store_true", help="keep notebooks that already completed")
-    commands.add_parser("refresh", help="copy the outputs of the last reproduce into notebooks/")
-    chosen = parser.parse_args(arguments)
-    try:
-        if chosen.command == "reproduce":
-            print(summarise(reproduce(resume=chosen.resume)))
-        else:
-            root = find_root()
-            for source in sorted((root / "notebooks").glob(PATTERN)):
-                refresh(source, root / "build" / "notebooks" / source.name)
-                print(f"refreshed {source.name}")
-    except WorkflowError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,9 @@
 """Notebooks run in order, stop where they fail, and lose what differs from run to run."""
 
 import json
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -232,6 +235,18 @@ def test_the_summary_ends_with_what_was_recorded_and_verified(tmp_path):
     assert end == ["Recorded", "  -", "    release  ab12", "", "Verified", "  matched  7", "  differs  0"]
 
 
-def test_the_command_says_what_failed_and_returns_1(clone, capfd):
-    assert workflow.main(["reproduce"]) == 1
-    assert "found none" in capfd.readouterr().err
+def test_the_command_refreshes_every_notebook_or_says_which_one_it_could_not(clone):
+    def refresh_all():
+        command = [sys.executable, "-m", "synthlib.notebooks"]
+        here = os.environ | {"PYTHONPATH": str(Path(workflow.__file__).parents[1])}
+        return subprocess.run(command, cwd=clone, capture_output=True, text=True, env=here)
+
+    for name in ("01_first.ipynb", "02_second.ipynb"):
+        source = write_notebook(clone / "notebooks" / name, "1 + 1")
+        (clone / "build" / "notebooks").mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, clone / "build" / "notebooks")
+    assert refresh_all().stdout.splitlines() == ["refreshed 01_first.ipynb", "refreshed 02_second.ipynb"]
+    (clone / "build" / "notebooks" / "02_second.ipynb").unlink()
+    refused = refresh_all()
+    assert refused.returncode == 1
+    assert "02_second.ipynb, found none" in refused.stderr and "Traceback" not in refused.stderr

@@ -202,4 +202,7 @@ def select(lock, names):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        fail("interrupted; the same make starts again")
