@@ -181,6 +181,7 @@ def test_no_tracked_file_names_a_place_on_one_machine():
         pytest.skip("not a git checkout")
     # A path begins after a blank, a quote or the like: what follows a letter, a dot or a slash is part of
     # a URL or of a relative path, and base64 has letters, digits, + and = before a slash.
+    # Tests are let name files in the common temporary folder: they make such paths up as wrong inputs.
     place = re.compile(r"(?<![\w.:/+=<~$-])/(?:root|tmp|work|home/[\w.-]+|Users/[\w.-]+)/[\w.-]")
     found = []
     for name in filter(None, listed.stdout.split("\0")):
@@ -188,7 +189,8 @@ def test_no_tracked_file_names_a_place_on_one_machine():
             text = (ROOT / name).read_text(encoding="utf-8")
         except (UnicodeDecodeError, FileNotFoundError):
             continue  # binary, or removed and not yet committed
-        found += [f"{name}: {match[0]}" for match in place.finditer(text)]
+        made_up = "/tmp/" if name.startswith("tests/") else None
+        found += [f"{name}: {match[0]}" for match in place.finditer(text) if match[0][:-1] != made_up]
     assert not found
 
 
