@@ -62,7 +62,7 @@ def test_what_a_verifier_finds_is_counted(release):
     outcome = rehearse(release, inspect).set_index("part")
     assert outcome.loc[["synthetic.csv", "schema.json"], ["found", "named"]].to_numpy().all()
     assert outcome.loc["manifest.json", "found"].all()
-    assert outcome.loc["ledger/journal.jsonl", "found"].sum() == 1  # swapped; else inspect leaves ledger/ alone
+    assert outcome.loc["ledger/journal.jsonl", "found"].sum() == 1  # swapped; else left alone
     assert not outcome.loc["manifest.json: parameters.seed", "found"]  # nor can it know what was recorded
 
 
