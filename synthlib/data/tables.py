@@ -98,11 +98,29 @@ def write_table(table: pd.DataFrame, path: Path | str) -> Path:
     if infinite:
         listed = ", ".join(infinite)
         raise ValueError(f"expected finite numbers, got infinite ones in {listed}; make them missing")
-    data = table.to_csv(index=False, lineterminator="\n").encode()
+    columns = [[_quote(name), *_to_cells(table[name])] for name in table.columns]
+    data = ("\n".join(",".join(cells) or '""' for cells in zip(*columns, strict=True)) + "\n").encode()
     if path.name.lower().endswith(".gz"):
         data = gzip.compress(data, mtime=0)
     write_atomically(path, data)
     return path
+
+
+def _to_cells(values: pd.Series) -> list[str]:
+    """A column's values as they stand in CSV; not left to pandas, which leaves carriage returns unquoted."""
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        whole = bool((values.dropna() == values.dropna().dt.normalize()).all())
+        values = values.map(lambda time: str(time.date()) if whole else str(time), na_action="ignore")
+    missing = values.isna().tolist()
+    return ["" if gone else _to_cell(value) for value, gone in zip(values.tolist(), missing, strict=True)]
+
+
+def _to_cell(value: object) -> str:
+    return _quote(value) if isinstance(value, str) else str(value)
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\n\r') else text
 
 
 def _read_bytes(path: Path) -> bytes:
