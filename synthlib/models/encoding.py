@@ -113,7 +113,7 @@ class SpanEncoder:
         return self._padded(lambda span: span.has_position)
 
     def centres(self) -> np.ndarray:
-        """Rank of each state of the ordered columns in [-1, 1], shape (num_columns, width); 0 for the others."""
+        """Rank in [-1, 1] of each state of the ordered columns, 0 for others; shape (num_columns, width)."""
         ordered = {column.name for column in self.schema if column.is_numeric or column.kind == "ordinal"}
         return self._padded(lambda span: span.centres if span.name in ordered else np.zeros(span.num_states))
 
@@ -137,7 +137,7 @@ class SpanEncoder:
         return states, positions
 
     def decode(self, states: np.ndarray, positions: np.ndarray) -> pd.DataFrame:
-        """The inverse of `encode`: a table in the Schema's column order and dtypes; identifiers are new numbers."""
+        """The inverse of `encode`, in the Schema's column order and dtypes; identifiers are new numbers."""
         spans = {span.name: span for span in self.spans_}
         decoded = {}
         for column in self.schema:
@@ -172,11 +172,15 @@ def _tuples(value: Any) -> Any:
 
 def _fresh_identifiers(column: Column, num_rows: int) -> pd.Series:
     numbers = pd.Series(np.arange(1, num_rows + 1), name=column.name)
-    return numbers.astype(column.dtype) if column.dtype != "object" else "S" + numbers.astype(str).str.zfill(9)
+    return (
+        numbers.astype(column.dtype) if column.dtype != "object" else "S" + numbers.astype(str).str.zfill(9)
+    )
 
 
-def _level_states(column: Column, values: pd.Series, max_states: int, min_count: int) -> tuple[list, list, list]:
-    """Each frequent level is a state; where there are more levels than states, the rest share the last one."""
+def _level_states(
+    column: Column, values: pd.Series, max_states: int, min_count: int
+) -> tuple[list, list, list]:
+    """Each frequent level is a state; with more levels than states, the rest share the last one."""
     counts = values.value_counts()
     seen = [(level, int(counts.get(level, 0))) for level in column.categories]
     seen = [(level, count) for level, count in seen if count >= min(min_count, max(counts.max(), 1))]
@@ -188,17 +192,25 @@ def _level_states(column: Column, values: pd.Series, max_states: int, min_count:
     rest = [(level, count) for level, count in by_count if level not in own]
     masses = tuple(np.cumsum([count for _, count in rest]) / sum(count for _, count in rest))
     states = [(level,) for level, _ in kept] + [tuple(level for level, _ in rest)]
-    return states, [None] * len(kept) + [masses], [count for _, count in kept] + [sum(count for _, count in rest)]
+    return (
+        states,
+        [None] * len(kept) + [masses],
+        [count for _, count in kept] + [sum(count for _, count in rest)],
+    )
 
 
-def _number_states(column: Column, values: pd.Series, max_states: int, min_count: int) -> tuple[list, list, list]:
-    """Atoms for values that carry at least half a bin's mass, bins of about equal mass for the values between."""
+def _number_states(
+    column: Column, values: pd.Series, max_states: int, min_count: int
+) -> tuple[list, list, list]:
+    """Atoms for values with at least half a bin's mass, bins of about equal mass for the values between."""
     numbers = np.sort(column.to_numbers(values))
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):
         return [], [], []
     cut = min(min_count, len(numbers)) - 1
-    numbers = np.clip(numbers, numbers[cut], numbers[-1 - cut]) if numbers[cut] <= numbers[-1 - cut] else numbers
+    numbers = (
+        np.clip(numbers, numbers[cut], numbers[-1 - cut]) if numbers[cut] <= numbers[-1 - cut] else numbers
+    )
     levels, counts = np.unique(numbers, return_counts=True)
     if len(levels) <= max_states and counts.min() >= min(min_count, counts.max()):
         return [(level,) for level in levels], [None] * len(levels), counts.tolist()
@@ -209,7 +221,10 @@ def _number_states(column: Column, values: pd.Series, max_states: int, min_count
     rest = numbers[~np.isin(numbers, atoms)]
     num_bins = max(1, round((max_states - len(atoms)) * len(rest) / len(numbers)) if len(rest) else 0)
     grid = levels[frequent] if on_grid else levels[:0]
-    states = [(float(atom), (float(atom),), None, int(count)) for atom, count in zip(atoms, counts[counts >= atom_count], strict=True)]
+    states = [
+        (float(atom), (float(atom),), None, int(count))
+        for atom, count in zip(atoms, counts[counts >= atom_count], strict=True)
+    ]
     states += _bins(rest, atoms, num_bins, grid)
     states.sort(key=lambda state: state[0])
     return [state[1] for state in states], [state[2] for state in states], [state[3] for state in states]
@@ -225,7 +240,11 @@ def _bins(rest: np.ndarray, atoms: np.ndarray, num_bins: int, grid: np.ndarray) 
         if not len(run):
             continue
         share = max(1, round(num_bins * len(run) / len(rest)))
-        edges = np.unique(np.quantile(run, np.linspace(0, 1, share + 1)[1:-1], method="lower")) if share > 1 else []
+        edges = (
+            np.unique(np.quantile(run, np.linspace(0, 1, share + 1)[1:-1], method="lower"))
+            if share > 1
+            else []
+        )
         for part in np.split(run, np.searchsorted(run, edges, side="left")):
             if not len(part):
                 continue
@@ -233,7 +252,9 @@ def _bins(rest: np.ndarray, atoms: np.ndarray, num_bins: int, grid: np.ndarray) 
             if len(inside) and np.isin(part, inside).mean() >= GRID_SHARE:
                 levels, counts = np.unique(_nearest(part, inside), return_counts=True)
                 masses = tuple((np.cumsum(counts) / len(part)).tolist())
-                bins.append((float(part[0]), tuple(levels.tolist()), masses if len(levels) > 1 else None, len(part)))
+                bins.append(
+                    (float(part[0]), tuple(levels.tolist()), masses if len(levels) > 1 else None, len(part))
+                )
             else:
                 knots = np.quantile(part, np.linspace(0, 1, KNOTS_PER_BIN))
                 knots = knots if knots[0] < knots[-1] else knots[:1]
@@ -243,7 +264,11 @@ def _bins(rest: np.ndarray, atoms: np.ndarray, num_bins: int, grid: np.ndarray) 
 
 def _nearest(numbers: np.ndarray, grid: np.ndarray) -> np.ndarray:
     """Each number moved to the closest value of a sorted grid."""
-    right = np.clip(np.searchsorted(grid, numbers), 1, len(grid) - 1) if len(grid) > 1 else np.zeros(len(numbers), int)
+    right = (
+        np.clip(np.searchsorted(grid, numbers), 1, len(grid) - 1)
+        if len(grid) > 1
+        else np.zeros(len(numbers), int)
+    )
     left = np.maximum(right - 1, 0)
     return np.where(np.abs(numbers - grid[left]) <= np.abs(grid[right] - numbers), grid[left], grid[right])
 
@@ -258,7 +283,7 @@ def _encode_levels(column: Column, span: Span, values: pd.Series, rng: np.random
     for state in np.flatnonzero(span.has_position):
         inside = states == state
         place = {level: place for place, level in enumerate(span.values[state])}
-        places = values[inside].map(place).to_numpy(dtype=int)
+        places = values[inside].map(place).fillna(0).to_numpy(dtype=int)
         positions[inside] = _spread(places, span.masses[state], rng)
     return states, positions
 
@@ -287,7 +312,9 @@ def _closest_states(span: Span, numbers: np.ndarray) -> np.ndarray:
     """The state whose values reach closest to each number; atoms win ties."""
     low = np.array([members[0] for members in span.values])
     high = np.array([members[-1] for members in span.values])
-    right = np.clip(np.searchsorted(low, numbers, side="right"), 1, len(low)) - 1  # last state that begins at or below
+    right = (
+        np.clip(np.searchsorted(low, numbers, side="right"), 1, len(low)) - 1
+    )  # last state that begins at or below
     after = np.minimum(right + 1, len(low) - 1)
     above = np.maximum(numbers - high[right], 0)
     return np.where(above <= np.maximum(low[after] - numbers, 0), right, after)

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
-from keras import ops
 
+from synthlib.models.backend import keras, ops, tf
 from synthlib.models.encoding import SpanEncoder
 from synthlib.models.networks import (
     Generator,
@@ -25,7 +23,8 @@ from synthlib.models.synthesizer import Synthesizer
 from synthlib.models.training import Checkpoint, Progress, Validation, to_history
 
 SAMPLE_BATCH = 8192
-CRITIC_WARM_UP = 0.5
+CRITIC_WARM_UP = 0.5  # share of the steps after which the critic joins
+AVERAGE_EVERY = 10  # steps between updates of the averaged generator
 
 
 @dataclass
@@ -61,8 +60,8 @@ class TabularGAN(Synthesizer):
     Attributes:
         history_: DataFrame with a row for each validation: step, losses, validation score.
 
-    Reference: Gulrajani et al. 2017, algorithm 1 (losses); Xu et al. 2019, section 4.3 (training by sampling);
-    Lin et al. 2018 (packing); Li, Swersky and Zemel 2015 (moment matching).
+    Reference: Gulrajani et al. 2017, algorithm 1 (losses); Xu et al. 2019, section 4.3 (training by
+    sampling); Lin et al. 2018 (packing); Li, Swersky and Zemel 2015 (moment matching).
     """
 
     seed: int = 0
@@ -73,9 +72,9 @@ class TabularGAN(Synthesizer):
     critic_dim: int = 128
     packing: int = 8
     critic_steps: int = 1
-    num_steps: int = 800
+    num_steps: int = 600
     batch_size: int = 512
-    learning_rate: float = 3e-3
+    learning_rate: float = 4e-3
     gradient_penalty_weight: float = 10.0
     adversarial_weight: float = 1.0
     moment_weight: float = 10.0
@@ -84,7 +83,7 @@ class TabularGAN(Synthesizer):
     ema: float = 0.99
     validation_fraction: float = 0.1
     patience: int = 4
-    max_states: int = 24
+    max_states: int = 16
     min_count: int = 5
     history_: pd.DataFrame | None = field(default=None, init=False, repr=False)
 
@@ -117,18 +116,36 @@ class TabularGAN(Synthesizer):
         states, positions = self.encoder_.encode(train, rng)
         held_out = self._choose_validation_rows(len(train), rng)
         adversaries = Adversaries(self, Layout(self.encoder_), states[~held_out], positions[~held_out])
-        validate = adversaries.two_sample_statistic(states[held_out], positions[held_out]) if held_out.any() else None
+        validate = (
+            adversaries.two_sample_statistic(states[held_out], positions[held_out])
+            if held_out.any()
+            else None
+        )
         self._train(adversaries, validate, checkpoint, callbacks, progress)
         self.generator_ = adversaries.averaged
         return self
 
     def _check_parameters(self) -> None:
         if self.batch_size % self.packing:
-            raise ValueError(f"expected batch_size to be a multiple of packing, got {self.batch_size} and {self.packing}")
+            raise ValueError(
+                f"expected batch_size to be a multiple of packing, got {self.batch_size} and {self.packing}"
+            )
         if not 0 <= self.validation_fraction <= 0.5:
             raise ValueError(f"expected validation_fraction in [0, 0.5], got {self.validation_fraction}")
-        if min(self.num_steps, self.batch_size, self.packing, self.critic_steps, self.num_groups, self.latent_dim) < 1:
-            raise ValueError("expected num_steps, batch_size, packing, critic_steps, num_groups and latent_dim of at least 1")
+        if (
+            min(
+                self.num_steps,
+                self.batch_size,
+                self.packing,
+                self.critic_steps,
+                self.num_groups,
+                self.latent_dim,
+            )
+            < 1
+        ):
+            raise ValueError(
+                "expected num_steps, batch_size, packing, critic_steps, num_groups and latent_dim above 0"
+            )
 
     def _choose_validation_rows(self, num_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Which rows are set aside; none where fewer than 20 would be."""
@@ -152,8 +169,15 @@ class TabularGAN(Synthesizer):
         if progress:
             chain.append(Progress(self.num_steps, steps_per_epoch, "TabularGAN", validation))
         steps = tf.data.Dataset.range(done * steps_per_epoch, num_epochs * steps_per_epoch)
-        adversaries.compile(steps_per_execution=min(steps_per_epoch, 20))
-        adversaries.fit(steps, initial_epoch=done, epochs=num_epochs, steps_per_epoch=steps_per_epoch, verbose=0, callbacks=chain)
+        adversaries.compile(steps_per_execution=steps_per_epoch)
+        adversaries.fit(
+            steps,
+            initial_epoch=done,
+            epochs=num_epochs,
+            steps_per_epoch=steps_per_epoch,
+            verbose=0,
+            callbacks=chain,
+        )
         self.history_ = to_history(validation.history, steps_per_epoch)
         if checkpoint is not None:
             Path(checkpoint).unlink(missing_ok=True)
@@ -184,19 +208,26 @@ class TabularGAN(Synthesizer):
 
     def _build_generator(self, layout: Layout) -> Generator:
         generator = Generator(layout, self.hidden_dim, self.num_blocks, self.num_groups, self.temperature)
-        condition = [np.zeros((1, *shape), np.float32) for shape in ((layout.num_columns, layout.width), (layout.num_columns,), (layout.num_columns,))]
-        generator([*draw_noise(layout, self.latent_dim, 1, 0, 0), *condition])  # builds the layers
+        generator(
+            [*draw_noise(layout, self.latent_dim, 1, 0, 0), *no_condition(layout, 1)]
+        )  # builds the layers
         return generator
 
 
 def draw_noise(layout: Layout, latent_dim: int, size: int, seed, draw) -> list:
-    """A generator's noise: normal (size, latent_dim), uniform (size, columns, width), normal (size, columns)."""
+    """Noise: normal (size, latent_dim), uniform (size, columns, width), normal (size, columns)."""
     seeds = [tf.stack([tf.cast(seed, tf.int64) * 4 + part, tf.cast(draw, tf.int64)]) for part in range(3)]
     return [
         tf.random.stateless_normal((size, latent_dim), seeds[0]),
         tf.random.stateless_uniform((size, layout.num_columns, layout.width), seeds[1], 1e-7, 1.0),
         tf.random.stateless_normal((size, layout.num_columns), seeds[2]),
     ]
+
+
+def no_condition(layout: Layout, size: int) -> list:
+    """A condition's onehot, positions and mask where nothing is given."""
+    shapes = [(layout.num_columns, layout.width), (layout.num_columns,), (layout.num_columns,)]
+    return [np.zeros((size, *shape), np.float32) for shape in shapes]
 
 
 class Adversaries(keras.Model):
@@ -250,21 +281,33 @@ class Adversaries(keras.Model):
         size, num_columns = self.gan.batch_size, self.layout.num_columns
         uniform = tf.random.stateless_uniform((size, 4), self._seed(step, 10))
         column = tf.minimum(tf.cast(uniform[:, 0] * num_columns, tf.int32), num_columns - 1)
-        states = tf.random.stateless_categorical(self.state_logits, size, self._seed(step, 11), dtype=tf.int32)
-        place = tf.stack([column, tf.gather_nd(tf.transpose(states), tf.stack([tf.range(size), column], 1))], 1)
+        states = tf.random.stateless_categorical(
+            self.state_logits, size, self._seed(step, 11), dtype=tf.int32
+        )
+        place = tf.stack(
+            [column, tf.gather_nd(tf.transpose(states), tf.stack([tf.range(size), column], 1))], 1
+        )
         count = tf.gather_nd(self.counts, place)
         nth = tf.minimum(tf.cast(uniform[:, 1] * tf.cast(count, tf.float32), tf.int32), count - 1)
-        chosen = tf.gather_nd(self.rows_by_state, tf.stack([column, tf.gather_nd(self.starts, place) + nth], 1))
+        chosen = tf.gather_nd(
+            self.rows_by_state, tf.stack([column, tf.gather_nd(self.starts, place) + nth], 1)
+        )
         free = tf.minimum(tf.cast(uniform[:, 2] * self.num_rows, tf.int32), self.num_rows - 1)
         conditioned = uniform[:, 3] < self.gan.condition_share
         rows = tf.where(conditioned, chosen, free)
         mask = tf.one_hot(column, num_columns) * tf.cast(conditioned, tf.float32)[:, None]
-        return tf.one_hot(tf.gather(self.states, rows), self.layout.width), tf.gather(self.positions, rows), mask
+        return (
+            tf.one_hot(tf.gather(self.states, rows), self.layout.width),
+            tf.gather(self.positions, rows),
+            mask,
+        )
 
     def fake_batch(self, step, onehot, positions, mask, part=0):
         """Rows that the generator draws under the conditions of a real batch."""
-        noise = draw_noise(self.layout, self.gan.latent_dim, self.gan.batch_size, self.gan.seed * 64 + part, step)
-        return self.generator([*noise, onehot * mask[:, :, None], positions * mask, mask])
+        noise = draw_noise(
+            self.layout, self.gan.latent_dim, self.gan.batch_size, self.gan.seed * 64 + part, step
+        )
+        return self.generator([*noise, onehot * mask[:, :, None], positions * mask, mask], training=True)
 
     def train_step(self, step):
         """One generator update after its critic updates (Gulrajani et al. 2017, algorithm 1)."""
@@ -273,21 +316,36 @@ class Adversaries(keras.Model):
         logs = {}
         if self.gan.adversarial_weight:
             for part in range(self.gan.critic_steps - 1):
-                tf.cond(adversarial, lambda part=part: self._critic_step(step, real, self.fake_batch(step, *real, mask, part + 1), mask), lambda: 0.0)
+                tf.cond(
+                    adversarial,
+                    lambda part=part: self._critic_step(
+                        step, real, self.fake_batch(step, *real, mask, part + 1), mask
+                    ),
+                    lambda: 0.0,
+                )
         with tf.GradientTape() as tape:
             fake = self.fake_batch(step, *real, mask)
             moments = kernel_loss(self.moment_features(*fake), self.moment_features(*real), self.bandwidth)
             loss = self.gan.moment_weight * moments
             if self.gan.adversarial_weight:
                 stopped = [tf.stop_gradient(part) for part in fake]
-                logs["critic_loss"] = tf.cond(adversarial, lambda: self._critic_step(step, real, stopped, mask), lambda: 0.0)
-                judged = tf.cond(adversarial, lambda: -ops.mean(self.critic(self.pack(*fake, mask))), lambda: 0.0)
+                logs["critic_loss"] = tf.cond(
+                    adversarial, lambda: self._critic_step(step, real, stopped, mask), lambda: 0.0
+                )
+                judged = tf.cond(
+                    adversarial, lambda: -ops.mean(self.critic(self.pack(*fake, mask))), lambda: 0.0
+                )
                 loss += self.gan.adversarial_weight * judged
         variables = self.generator.trainable_variables
         self.generator_optimizer.apply(tape.gradient(loss, variables), variables)
-        for average, variable in zip(self.averaged.trainable_variables, variables, strict=True):
-            average.assign_add((1 - self.gan.ema) * (variable - average))
+        tf.cond(step % AVERAGE_EVERY == 0, self._average, lambda: None)
         return {"generator_loss": loss, "moment_loss": moments, **logs}
+
+    def _average(self) -> None:
+        kept = self.gan.ema**AVERAGE_EVERY
+        variables = self.generator.trainable_variables
+        for average, variable in zip(self.averaged.trainable_variables, variables, strict=True):
+            average.assign(kept * average + (1 - kept) * variable)
 
     def _critic_step(self, step, real, fake, mask):
         real, fake = self.pack(*real, mask), self.pack(*fake, mask)
@@ -316,12 +374,14 @@ class Adversaries(keras.Model):
         """A function that compares rows of the averaged generator with these by `kernel_discrepancy`."""
         layout, size = self.layout, 2048
         real = self.moment_features(tf.one_hot(states[:size], layout.width), tf.constant(positions[:size]))
-        nothing = [np.zeros((size, *shape), np.float32) for shape in ((layout.num_columns, layout.width), (layout.num_columns,), (layout.num_columns,))]
+        nothing = no_condition(layout, size)
 
         @tf.function
         def statistic():
             noise = draw_noise(layout, self.gan.latent_dim, size, self.gan.seed * 64 + 63, 0)
-            return kernel_discrepancy(self.moment_features(*self.averaged([*noise, *nothing])), real, self.bandwidth)
+            return kernel_discrepancy(
+                self.moment_features(*self.averaged([*noise, *nothing])), real, self.bandwidth
+            )
 
         return statistic
 

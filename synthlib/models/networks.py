@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
-import tensorflow as tf
-from keras import ops
 
+from synthlib.models.backend import keras, ops, tf
 from synthlib.models.encoding import SpanEncoder
 
 
@@ -29,14 +27,21 @@ class Layout:
         self.half_widths = self.shares * self.has_position * ordered
 
     def ranks(self, onehot, positions, columns=slice(None)):
-        """Ranks in [-1, 1] of values given as states (batch, columns, width) and positions (batch, columns)."""
-        return ops.sum(onehot * self.centres[columns], -1) + positions * ops.sum(onehot * self.half_widths[columns], -1)
+        """Ranks in [-1, 1] of states (batch, columns, width) at positions (batch, columns)."""
+        return ops.sum(onehot * self.centres[columns], -1) + positions * ops.sum(
+            onehot * self.half_widths[columns], -1
+        )
 
     def flatten(self, onehot, positions):
         """A batch as one matrix, (batch, columns * width + 2 * columns): states, positions, ranks."""
         states = ops.reshape(onehot, (-1, self.num_columns * self.width))
         positions = positions * ops.sum(onehot * self.has_position, axis=-1)
         return ops.concatenate([states, positions, self.ranks(onehot, positions)], axis=1)
+
+
+def draw_states(logits, uniform):
+    """One state a column, drawn from `logits` (…, width) by the Gumbel-max trick, one-hot."""
+    return ops.one_hot(ops.argmax(logits - ops.log(-ops.log(uniform)), axis=-1), logits.shape[-1])
 
 
 def straight_through(logits, uniform, temperature: float):
@@ -83,14 +88,19 @@ class ColumnGroup(keras.layers.Layer):
         self.to_positions = keras.layers.Dense(2 * len(columns), kernel_initializer="zeros")
         self.absent = (layout.present[columns] - 1) * 1e9
 
-    def call(self, context, uniform, normal, given, given_positions, mask):
-        """Returns onehot (batch, group, width) and positions (batch, group); columns under `mask` are as given."""
+    def call(self, context, uniform, normal, given, given_positions, mask, training=False):
+        """onehot (batch, group, width) and positions (batch, group); columns under `mask` as given."""
         mixed = self.mix(context)
         logits = ops.reshape(self.to_states(mixed), (-1, len(self.columns), self.layout.width))
-        onehot = straight_through(logits + self.absent, uniform, self.temperature)
+        if training:
+            onehot = straight_through(logits + self.absent, uniform, self.temperature)
+        else:
+            onehot = draw_states(logits + self.absent, uniform)
         onehot = onehot + mask[:, :, None] * (given - onehot)
         states = ops.reshape(onehot, (-1, len(self.columns) * self.layout.width))
-        mean, log_scale = ops.split(self.to_positions(self.detail(ops.concatenate([mixed, states], axis=1))), 2, axis=1)
+        mean, log_scale = ops.split(
+            self.to_positions(self.detail(ops.concatenate([mixed, states], axis=1))), 2, axis=1
+        )
         # erf(normal / √2) is uniform on [-1, 1]
         positions = ops.erf((mean + ops.exp(log_scale) * normal) / np.float32(np.sqrt(2)))
         return onehot, positions + mask * (given_positions - positions)
@@ -112,14 +122,17 @@ class Generator(keras.Model):
     def __init__(self, layout: Layout, hidden_dim: int, num_blocks: int, num_groups: int, temperature: float):
         super().__init__()
         self.layout = layout
-        self.groups = [np.arange(start, layout.num_columns, num_groups) for start in range(min(num_groups, layout.num_columns))]
+        self.groups = [
+            np.arange(start, layout.num_columns, num_groups)
+            for start in range(min(num_groups, layout.num_columns))
+        ]
         self.to_table_order = np.argsort(np.concatenate(self.groups))
         self.enter = keras.layers.Dense(hidden_dim)
         self.blocks = [ResidualBlock(hidden_dim) for _ in range(num_blocks)]
         self.norm = keras.layers.LayerNormalization()
         self.draws = [ColumnGroup(layout, columns, hidden_dim, temperature) for columns in self.groups]
 
-    def call(self, inputs):
+    def call(self, inputs, training=False):
         """Rows as onehot (batch, columns, width) and positions (batch, columns).
 
         Args:
@@ -133,12 +146,20 @@ class Generator(keras.Model):
             hidden = block(hidden)
         context, onehots, positions = [self.norm(hidden)], [], []
         for columns, draw in zip(self.groups, self.draws, strict=True):
-            drawn = [tf.gather(part, columns, axis=1) for part in (uniform, normal, given, given_positions, mask)]
-            onehot, position = draw(ops.concatenate(context, axis=1), *drawn)
-            context += [ops.reshape(onehot, (-1, len(columns) * self.layout.width)), self.layout.ranks(onehot, position, columns)]
+            drawn = [
+                tf.gather(part, columns, axis=1) for part in (uniform, normal, given, given_positions, mask)
+            ]
+            onehot, position = draw(ops.concatenate(context, axis=1), *drawn, training=training)
+            context += [
+                ops.reshape(onehot, (-1, len(columns) * self.layout.width)),
+                self.layout.ranks(onehot, position, columns),
+            ]
             onehots.append(onehot)
             positions.append(position)
-        return tuple(tf.gather(ops.concatenate(parts, axis=1), self.to_table_order, axis=1) for parts in (onehots, positions))
+        return tuple(
+            tf.gather(ops.concatenate(parts, axis=1), self.to_table_order, axis=1)
+            for parts in (onehots, positions)
+        )
 
 
 def build_critic(layout: Layout, packing: int, hidden_dim: int) -> keras.Model:
@@ -147,14 +168,16 @@ def build_critic(layout: Layout, packing: int, hidden_dim: int) -> keras.Model:
     Reference: Lin et al. 2018, "PacGAN: the power of two samples in generative adversarial networks".
     """
     row_size = layout.num_columns * (layout.width + 3)  # states, positions, ranks, condition mask
-    return keras.Sequential([
-        keras.Input((packing * row_size,)),
-        keras.layers.Dense(hidden_dim),
-        keras.layers.LeakyReLU(0.2),
-        keras.layers.Dense(hidden_dim),
-        keras.layers.LeakyReLU(0.2),
-        keras.layers.Dense(1),
-    ])
+    return keras.Sequential(
+        [
+            keras.Input((packing * row_size,)),
+            keras.layers.Dense(hidden_dim),
+            keras.layers.LeakyReLU(0.2),
+            keras.layers.Dense(hidden_dim),
+            keras.layers.LeakyReLU(0.2),
+            keras.layers.Dense(1),
+        ]
+    )
 
 
 def gradient_penalty(critic, real, fake, shares):
@@ -190,7 +213,7 @@ def kernel_discrepancy(fake, real, bandwidth: float):
 
 
 def kernel_loss(fake, real, bandwidth: float):
-    """`kernel_discrepancy` without the term that does not depend on `fake`: the same gradient for less work."""
+    """`kernel_discrepancy` without the term that `fake` is not in: the same gradient for less work."""
     return _mean_off_diagonal(_kernel(fake, fake, bandwidth)) - 2 * ops.mean(_kernel(fake, real, bandwidth))
 
 

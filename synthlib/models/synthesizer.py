@@ -78,7 +78,9 @@ class Synthesizer(ABC):
         if fixed is not None:
             states, positions = self.encoder_.encode(fixed, np.random.default_rng(seed))
             index = {span.name: span.index for span in self.encoder_.spans_}
-            encoded = {index[name]: (int(states[0, index[name]]), float(positions[0, index[name]])) for name in given}
+            encoded = {
+                index[name]: (int(states[0, index[name]]), float(positions[0, index[name]])) for name in given
+            }
         table = self.encoder_.decode(*self._sample_encoded(int(num_rows), encoded, seed))
         for name in given or {}:
             table[name] = pd.Series([fixed[name].iloc[0]] * len(table)).astype(self.schema[name].dtype)
@@ -117,7 +119,9 @@ class Synthesizer(ABC):
             raise RuntimeError(f"expected a fitted {type(self).__name__}; call fit(train) first")
         folder = Path(folder)
         if folder.exists() and any(folder.iterdir()) and not (folder / "synthesizer.json").exists():
-            raise FileExistsError(f"expected no folder {folder}, or a saved Synthesizer to replace; found other files")
+            raise FileExistsError(
+                f"expected no folder {folder}, or a saved Synthesizer to replace; found other files"
+            )
         partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
         partial.mkdir(parents=True)
         try:

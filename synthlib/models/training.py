@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
-import keras
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
 from synthlib.bundle import canonical_json, write_atomically
+from synthlib.models.backend import keras
 
 
 class CheckpointError(ValueError):
@@ -48,9 +49,10 @@ class Validation(keras.callbacks.Callback):
         entry["validation"] = float(self.score()) if self.score else float("nan")
         self.history.append(entry)
         scores = [past["validation"] for past in self.history]
-        if not self.score or entry["validation"] <= np.min(scores):
-            self.best = [np.array(weight) for weight in self.weights]
-        elif len(scores) - 1 - int(np.argmin(scores)) >= self.patience:
+        best = int(np.argmin(scores)) if self.score else epoch
+        if best == epoch:
+            self.best = [keras.ops.convert_to_numpy(weight) for weight in self.weights]
+        elif epoch - best >= self.patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
@@ -71,7 +73,9 @@ class Checkpoint(keras.callbacks.Callback):
         settings: what the training was started with; a checkpoint with other settings is refused.
     """
 
-    def __init__(self, path: Path | str, variables: list, validation: Validation, settings: Mapping[str, Any]):
+    def __init__(
+        self, path: Path | str, variables: list, validation: Validation, settings: Mapping[str, Any]
+    ):
         super().__init__()
         self.path, self.variables, self.validation = Path(path), variables, validation
         self.settings = json.loads(canonical_json(dict(settings)))
@@ -88,8 +92,10 @@ class Checkpoint(keras.callbacks.Callback):
             with np.load(self.path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             state = json.loads(arrays["state"].item())
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise CheckpointError(f"{self.path.name} cannot be read ({error}); remove it to start anew") from None
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise CheckpointError(
+                f"{self.path.name} cannot be read ({error}); remove it to start anew"
+            ) from None
         if state["settings"] != self.settings:
             changed = [name for name in self.settings if self.settings[name] != state["settings"].get(name)]
             raise CheckpointError(
@@ -104,8 +110,15 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         best = self.validation.best or []
-        state = {"settings": self.settings, "history": _jsonable(self.validation.history), "num_best": len(best)}
-        arrays = {f"variable_{place}": np.array(variable) for place, variable in enumerate(self.variables)}
+        state = {
+            "settings": self.settings,
+            "history": _jsonable(self.validation.history),
+            "num_best": len(best),
+        }
+        arrays = {
+            f"variable_{place}": keras.ops.convert_to_numpy(variable)
+            for place, variable in enumerate(self.variables)
+        }
         arrays |= {f"best_{place}": array for place, array in enumerate(best)}
         buffer = io.BytesIO()
         np.savez(buffer, state=np.array(json.dumps(state)), **arrays)
@@ -117,7 +130,12 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, num_steps: int, steps_per_epoch: int, label: str, validation: Validation):
         super().__init__()
-        self.num_steps, self.steps_per_epoch, self.label, self.validation = num_steps, steps_per_epoch, label, validation
+        self.num_steps, self.steps_per_epoch, self.label, self.validation = (
+            num_steps,
+            steps_per_epoch,
+            label,
+            validation,
+        )
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         done = len(self.validation.history) * self.steps_per_epoch
@@ -135,7 +153,7 @@ class Progress(keras.callbacks.Callback):
 def to_history(entries: list[dict[str, float]], steps_per_epoch: int) -> pd.DataFrame:
     """The epochs' logs as a DataFrame with a column `step`, for `figures.training_curves`."""
     history = pd.DataFrame(entries)
-    history.insert(0, "step", history.pop("epoch") * steps_per_epoch)
+    history.insert(0, "step", history.pop("epoch").astype(int) * steps_per_epoch)
     return history
 
 

@@ -1,0 +1,5 @@
+"""`python -m synthlib` is `synthlib`."""
+
+from synthlib.cli import main
+
+main()
