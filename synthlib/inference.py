@@ -11,7 +11,15 @@ import numpy as np
 import pandas as pd
 
 MISSING_TEXTS = ("?", "NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "none", ".", "-", "")
-DATE_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y")
+DATE_FORMATS = (
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%d %H:%M",
+    "%Y/%m/%d",
+    "%d.%m.%Y",
+    "%m/%d/%Y",
+)
 MAX_DECIMALS = 9
 
 
@@ -25,7 +33,11 @@ def infer_column(values: pd.Series, kind: str | None = None) -> dict[str, Any]:
     Raises:
         ValueError: if no kind fits, saying what to do.
     """
-    found: dict[str, Any] = {"name": values.name, "dtype": str(values.dtype), "nullable": bool(values.isna().any())}
+    found: dict[str, Any] = {
+        "name": values.name,
+        "dtype": str(values.dtype),
+        "nullable": bool(values.isna().any()),
+    }
     if kind == "identifier":
         return found | {"kind": "identifier"}
     present = values.dropna()
@@ -65,7 +77,9 @@ def _describe_numbers(present: pd.Series, kind: str | None) -> dict[str, Any]:
         return {"kind": "boolean", "categories": (0, 1)}
     if whole and kind != "continuous":
         if kind is None and len(levels) == len(numbers) > 50 and pd.api.types.is_integer_dtype(present.dtype):
-            raise ValueError("has a value of its own in every row; name it in identifiers=[…], or give kinds={name: 'integer'}")
+            raise ValueError(
+                "has a value of its own in every row; name it in identifiers=[…], or give kinds={name: 'integer'}"
+            )
         low, high = _widened(levels[0], levels[-1], 0)
         return {"kind": "integer", "low": int(low), "high": int(high), "decimals": 0}
     decimals = count_decimals(numbers)
@@ -75,7 +89,9 @@ def _describe_numbers(present: pd.Series, kind: str | None) -> dict[str, Any]:
 
 def _describe_texts(present: pd.Series, kind: str | None) -> dict[str, Any]:
     if not all(isinstance(value, str) for value in present):
-        raise ValueError(f"mixes {', '.join(sorted({type(value).__name__ for value in present}))}; make it one type")
+        raise ValueError(
+            f"mixes {', '.join(sorted({type(value).__name__ for value in present}))}; make it one type"
+        )
     stripped = present.str.strip()
     codes = tuple(sorted(set(stripped[stripped.isin(MISSING_TEXTS)])))
     rest = stripped[~stripped.isin(MISSING_TEXTS)]
@@ -92,12 +108,14 @@ def _describe_texts(present: pd.Series, kind: str | None) -> dict[str, Any]:
     if kind == "datetime":
         raise ValueError(f"expected dates, all written in one of the ways {', '.join(DATE_FORMATS)}")
     levels = tuple(sorted(set(present[~stripped.isin(MISSING_TEXTS)])))
-    if kind in (None, "categorical"):
+    if kind is None:
         words = float(rest.str.split().str.len().mean())
         if len(levels) > max(50, 0.5 * len(rest)) and (words >= 4 or float(rest.str.len().mean()) > 40):
             raise ValueError("holds free text, which no Schema can; drop it or code it")
         if len(levels) == len(present) > 1:
-            raise ValueError("has a value of its own in every row; name it in identifiers=[…], drop it, or give kinds={name: 'ordinal'} with categories")
+            raise ValueError(
+                "has a value of its own in every row; name it in identifiers=[…], drop it, or give kinds={name: 'ordinal'} with categories"
+            )
     return {"kind": kind or "categorical", "categories": levels} | extra
 
 
@@ -132,7 +150,10 @@ def _describe_dates(dates: pd.Series, date_format: str | None) -> dict[str, Any]
 def count_decimals(numbers: np.ndarray) -> int:
     """Fewest digits after the point that write every number exactly (at most `MAX_DECIMALS`)."""
     with np.errstate(over="ignore", invalid="ignore"):  # numbers near the end of float64
-        return next((digits for digits in range(MAX_DECIMALS) if (np.round(numbers, digits) == numbers).all()), MAX_DECIMALS)
+        return next(
+            (digits for digits in range(MAX_DECIMALS) if (np.round(numbers, digits) == numbers).all()),
+            MAX_DECIMALS,
+        )
 
 
 def _widened(low: float, high: float, decimals: int) -> tuple[float, float]:

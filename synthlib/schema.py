@@ -55,7 +55,9 @@ class Column:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise SchemaError(f"column {self.name!r}: expected a kind of {', '.join(KINDS)}, got {self.kind!r}")
+            raise SchemaError(
+                f"column {self.name!r}: expected a kind of {', '.join(KINDS)}, got {self.kind!r}"
+            )
         if self.kind in ("categorical", "ordinal", "boolean") and not self.categories:
             raise SchemaError(f"column {self.name!r}: a {self.kind} column needs its categories")
 
@@ -83,23 +85,35 @@ class Column:
         missing = np.isnan(numbers)
         if self.kind == "datetime":
             numbers = np.round(np.clip(numbers, low, high), 0 if self._whole_days() else 9)
-            dates = pd.Series(pd.Timestamp(0) + pd.to_timedelta(numbers, unit="D"), index=index, name=self.name)
+            dates = pd.Series(
+                pd.Timestamp(0) + pd.to_timedelta(numbers, unit="D"), index=index, name=self.name
+            )
             if self.format is None:
                 return dates.dt.round("s").astype(self.dtype)
             return dates.dt.strftime(self.format).where(~missing, np.nan).astype(self.dtype)
-        numbers = np.round(numbers, 0 if self.kind == "integer" else (self.decimals if self.decimals is not None else 12))
+        numbers = np.round(
+            numbers, 0 if self.kind == "integer" else (self.decimals if self.decimals is not None else 12)
+        )
         numbers = np.clip(numbers, low, high) + 0.0  # + 0.0 turns -0.0 into 0.0
         series = pd.Series(numbers, index=index, name=self.name)
-        return series.astype(self.dtype) if self.dtype != "object" else series.where(~missing, np.nan).astype(object)
+        return (
+            series.astype(self.dtype)
+            if self.dtype != "object"
+            else series.where(~missing, np.nan).astype(object)
+        )
 
     def numeric_range(self) -> tuple[float, float]:
         """`low` and `high` as numbers, infinite where not declared."""
         if self.kind == "datetime":
-            ends = [None if end is None else (pd.Timestamp(end) - pd.Timestamp(0)) / pd.Timedelta(days=1)
-                    for end in (self.low, self.high)]
+            ends = [
+                None if end is None else (pd.Timestamp(end) - pd.Timestamp(0)) / pd.Timedelta(days=1)
+                for end in (self.low, self.high)
+            ]
         else:
             ends = [self.low, self.high]
-        return (-np.inf if ends[0] is None else float(ends[0])), (np.inf if ends[1] is None else float(ends[1]))
+        return (-np.inf if ends[0] is None else float(ends[0])), (
+            np.inf if ends[1] is None else float(ends[1])
+        )
 
     def _whole_days(self) -> bool:
         return self.decimals == 0 or (self.format is not None and "%H" not in self.format)
@@ -134,7 +148,9 @@ class Schema:
         roles = [self.target, self.patient_id, *self.leaks, *self.quasi_identifiers]
         unknown = sorted({role for role in roles if role is not None and role not in self._by_name})
         if unknown:
-            raise SchemaError(f"expected roles for columns of the table ({', '.join(names)}), got {', '.join(unknown)}")
+            raise SchemaError(
+                f"expected roles for columns of the table ({', '.join(names)}), got {', '.join(unknown)}"
+            )
 
     def __getitem__(self, name: str) -> Column:
         if name not in self._by_name:
@@ -197,7 +213,9 @@ class Schema:
             kinds[name] = "identifier"
         missing = sorted({*kinds, *([target] if target else [])} - set(table.columns))
         if missing:
-            raise SchemaError(f"expected columns of the table ({', '.join(map(str, table.columns))}), got {', '.join(missing)}")
+            raise SchemaError(
+                f"expected columns of the table ({', '.join(map(str, table.columns))}), got {', '.join(missing)}"
+            )
         columns, problems = [], []
         for name in table.columns:
             try:
@@ -211,7 +229,9 @@ class Schema:
     def replace(self, name: str, **changes: Any) -> Schema:
         """A copy in which column `name` has other attributes: `schema.replace("age", high=120)`."""
         self[name]
-        columns = tuple(replace(column, **changes) if column.name == name else column for column in self.columns)
+        columns = tuple(
+            replace(column, **changes) if column.name == name else column for column in self.columns
+        )
         return replace(self, columns=columns)
 
     def drop(self, names: Iterable[str]) -> Schema:
@@ -231,22 +251,26 @@ class Schema:
         for column in self.columns:
             if column.is_discrete:
                 shown = ", ".join(map(str, column.categories[:6]))
-                values = shown + (f", … ({len(column.categories)} levels)" if len(column.categories) > 6 else "")
+                values = shown + (
+                    f", … ({len(column.categories)} levels)" if len(column.categories) > 6 else ""
+                )
             elif column.is_numeric:
                 precision = f", {column.decimals} decimals" if column.kind == "continuous" else ""
                 values = f"{column.low} to {column.high}{precision}"
             else:
                 values = "not modelled"
             codes = f" (codes {', '.join(map(str, column.missing_codes))})" if column.missing_codes else ""
-            rows.append({
-                "column": column.name,
-                "kind": column.kind,
-                "values": values + (f" {column.unit}" if column.unit else ""),
-                "missing": ("possible" if column.nullable else "never") + codes,
-                "role": ", ".join(self._roles(column.name)),
-                "dtype": column.dtype,
-                "note": column.description,
-            })
+            rows.append(
+                {
+                    "column": column.name,
+                    "kind": column.kind,
+                    "values": values + (f" {column.unit}" if column.unit else ""),
+                    "missing": ("possible" if column.nullable else "never") + codes,
+                    "role": ", ".join(self._roles(column.name)),
+                    "dtype": column.dtype,
+                    "note": column.description,
+                }
+            )
         return pd.DataFrame(rows)
 
     def _roles(self, name: str) -> list[str]:
@@ -271,7 +295,9 @@ class Schema:
             raise SchemaError(f"expected each column once, got several of: {', '.join(repeated)}; rename them")
         absent = [name for name in self.names if name not in table.columns]
         if absent:
-            raise SchemaError(f"expected the columns {', '.join(self.names)}; {', '.join(absent)} not in the table")
+            raise SchemaError(
+                f"expected the columns {', '.join(self.names)}; {', '.join(absent)} not in the table"
+            )
         conformed = {column.name: _conform_column(column, table[column.name]) for column in self.columns}
         return pd.DataFrame(conformed, index=table.index)
 
@@ -287,17 +313,28 @@ class Schema:
                 f"expected the columns {', '.join(self.names)} in this order, got {', '.join(map(str, table.columns))}; "
                 "schema.conform(table) arranges them"
             )
-        problems = [problem for column in self.columns for problem in _column_problems(column, table[column.name])]
+        problems = [
+            problem for column in self.columns for problem in _column_problems(column, table[column.name])
+        ]
         if problems:
-            raise SchemaError("the table is not what the Schema says (schema.conform helps with codes and ranges):\n  "
-                              + "\n  ".join(problems))
+            raise SchemaError(
+                "the table is not what the Schema says (schema.conform helps with codes and ranges):\n  "
+                + "\n  ".join(problems)
+            )
 
     def to_json(self) -> str:
         """The Schema as canonical JSON text; `from_json` is the inverse."""
-        columns = [{key: value for key, value in asdict(column).items() if value not in (None, "", ())}
-                   for column in self.columns]
-        document = {"columns": columns, "target": self.target, "patient_id": self.patient_id,
-                    "leaks": self.leaks, "quasi_identifiers": self.quasi_identifiers}
+        columns = [
+            {key: value for key, value in asdict(column).items() if value not in (None, "", ())}
+            for column in self.columns
+        ]
+        document = {
+            "columns": columns,
+            "target": self.target,
+            "patient_id": self.patient_id,
+            "leaks": self.leaks,
+            "quasi_identifiers": self.quasi_identifiers,
+        }
         return canonical_json(document).decode()
 
     @classmethod
@@ -310,15 +347,27 @@ class Schema:
         try:
             document = json.loads(text)
             columns = tuple(
-                Column(**{key: tuple(value) if isinstance(value, list) else value for key, value in column.items()})
+                Column(
+                    **{
+                        key: tuple(value) if isinstance(value, list) else value
+                        for key, value in column.items()
+                    }
+                )
                 for column in document["columns"]
             )
-            return cls(columns, document["target"], document["patient_id"], tuple(document["leaks"]),
-                       tuple(document["quasi_identifiers"]))
+            return cls(
+                columns,
+                document["target"],
+                document["patient_id"],
+                tuple(document["leaks"]),
+                tuple(document["quasi_identifiers"]),
+            )
         except SchemaError:
             raise
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise SchemaError(f"expected the JSON that Schema.to_json writes, got something else ({error})") from None
+            raise SchemaError(
+                f"expected the JSON that Schema.to_json writes, got something else ({error})"
+            ) from None
 
 
 def _refuse_no_table(table: pd.DataFrame) -> None:
@@ -327,10 +376,14 @@ def _refuse_no_table(table: pd.DataFrame) -> None:
     names = list(table.columns)
     odd = [name for name in names if not isinstance(name, str) or not name.strip()]
     if odd:
-        raise SchemaError(f"expected column names that are non-empty text, got {len(odd)} that are not; name the columns")
+        raise SchemaError(
+            f"expected column names that are non-empty text, got {len(odd)} that are not; name the columns"
+        )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise SchemaError(f"expected each column name once, got several of: {', '.join(repeated)}; rename them")
+        raise SchemaError(
+            f"expected each column name once, got several of: {', '.join(repeated)}; rename them"
+        )
     if len(names) < 2:
         raise SchemaError(f"expected at least two columns, got {len(names)}")
     if not len(table):
@@ -346,7 +399,11 @@ def _is_code(values: pd.Series, codes: Sequence) -> pd.Series:
 
 
 def _as_text(value: Any) -> str:
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_) and float(value).is_integer():
+    if (
+        isinstance(value, int | float | np.number)
+        and not isinstance(value, bool | np.bool_)
+        and float(value).is_integer()
+    ):
         return str(int(value))
     return str(value).strip()
 
@@ -398,14 +455,21 @@ def _column_problems(column: Column, values: pd.Series) -> list[str]:
     if column.is_discrete:
         unknown = ~values[~missing].isin(list(column.categories))
         if unknown.any():
-            problems.append(f"column {column.name!r}: {int(unknown.sum())} values are not among its {len(column.categories)} categories")
+            problems.append(
+                f"column {column.name!r}: {int(unknown.sum())} values are not among its {len(column.categories)} categories"
+            )
     elif column.is_numeric:
         try:
             numbers = column.to_numbers(values)
         except (ValueError, TypeError):
-            return [*problems, f"column {column.name!r}: expected {column.kind} values, got some that are not"]
+            return [
+                *problems,
+                f"column {column.name!r}: expected {column.kind} values, got some that are not",
+            ]
         low, high = column.numeric_range()
         outside = int((numbers[~np.isnan(numbers)] < low).sum() + (numbers[~np.isnan(numbers)] > high).sum())
         if outside:
-            problems.append(f"column {column.name!r}: {outside} values lie outside {column.low} to {column.high}")
+            problems.append(
+                f"column {column.name!r}: {outside} values lie outside {column.low} to {column.high}"
+            )
     return problems
