@@ -175,7 +175,7 @@ def test_without_the_node_it_cannot_be_told(on_node, start_node):
         f"http://127.0.0.1:{free_port()}",
         "nonsense",
         start_node("--chain-id", "77"),
-        start_node(),
+        start_node("--timestamp", "1"),  # another first block
     ):
         findings = verify(on_node, rpc=rpc)
         assert verdict(findings) == CANNOT_TELL
