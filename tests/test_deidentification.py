@@ -313,6 +313,10 @@ def test_dates_become_days_since_the_index_date():
     assert (result["seen"] == -1.5).all() and schema["seen"].kind == "continuous"
     assert result["died"].isna().sum() == 1 and (result["died"].dropna() == 9).all()
     assert row_of(report, "died")["action"] == "to days since admit"
+    left = DAYS + pd.to_timedelta(np.arange(NUM_ROWS) * 17 + 3, unit="D")
+    stays = pd.DataFrame({"admit": DAYS, "left": left})
+    _, staying, _ = deidentify(stays, Schema.infer(stays), index_date="admit")
+    assert (staying["left"].low, staying["left"].high) == (0, 670)  # 3 and 666 are one patient's each
     again, _, second = deidentify(result, schema)
     pd.testing.assert_frame_equal(again, result)
     assert set(second["changed"]) == {"0"}

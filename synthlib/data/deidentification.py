@@ -24,7 +24,7 @@ _AGE_UNITS = {"days": 365.25, "day": 365.25, "weeks": 52.18, "week": 52.18, "mon
 _SMALL = 11  # counts below this are not told
 
 
-class Finding(NamedTuple):
+class Recognition(NamedTuple):
     """What a column was recognised as: class letter or "", how, and which cells look like it."""
 
     letter: str
@@ -103,7 +103,7 @@ def deidentify(
         )
     for name in table.columns.difference(schema.names, sort=False):
         outside = Change(None, None, "dropped", "not a column of the Schema")
-        nothing = Finding("", "", np.zeros(len(table), dtype=bool))
+        nothing = Recognition("", "", np.zeros(len(table), dtype=bool))
         rows.append(_report_row(name, table[name], nothing, outside))
     gone = [name for name in schema.names if name not in kept]
     smaller = schema.drop(gone)
@@ -139,30 +139,30 @@ def _check_arguments(schema: Schema, index_date: str | None, keep: Mapping[str, 
         raise ValueError(f"index_date: expected the name of a datetime column, got {index_date!r}")
 
 
-def _recognise(column: Column, values: pd.Series) -> Finding:
+def _recognise(column: Column, values: pd.Series) -> Recognition:
     by_name = class_by_name(column.name)
     by_pattern, matching = class_by_pattern(values)
     nowhere = np.zeros(len(values), dtype=bool)
     num_present = max(values.count(), 1)
     distinct = values.nunique() / num_present
     if column.kind == "datetime":
-        return Finding("C", "by type", values.notna().to_numpy())
+        return Recognition("C", "by type", values.notna().to_numpy())
     birth_year = is_birth(column.name) and {"year", "yob"} & set(split_name(column.name))
     if is_age(column.name) or birth_year:
-        return Finding("C", "by name", nowhere)
+        return Recognition("C", "by name", nowhere)
     if by_pattern and matching.sum() >= 0.5 * num_present:
         seen = "by name and pattern" if by_name == by_pattern else "by pattern"
-        return Finding(by_pattern, seen, matching)
+        return Recognition(by_pattern, seen, matching)
     repeated_code = by_name == "R" and column.kind != "identifier" and distinct <= 0.5
     if by_name and column.kind != "boolean" and not repeated_code:
-        return Finding(by_name, "by name", matching if by_name == by_pattern else nowhere)
+        return Recognition(by_name, "by name", matching if by_name == by_pattern else nowhere)
     if by_pattern:
-        return Finding(by_pattern, "by pattern in some values", matching)
+        return Recognition(by_pattern, "by pattern in some values", matching)
     if column.kind == "identifier":
-        return Finding("R", "by type", nowhere)
+        return Recognition("R", "by type", nowhere)
     if num_present >= 20 and distinct > 0.9 and (column.is_discrete or _same_length(values)):
-        return Finding("R", "by a value of its own in nearly every row", nowhere)
-    return Finding("", "", nowhere)
+        return Recognition("R", "by a value of its own in nearly every row", nowhere)
+    return Recognition("", "", nowhere)
 
 
 def _same_length(values: pd.Series) -> bool:
@@ -172,7 +172,7 @@ def _same_length(values: pd.Series) -> bool:
     return bool((numbers == np.round(numbers)).all() and digits.min() >= 8 and digits.min() == digits.max())
 
 
-def _change(column: Column, values: pd.Series, finding: Finding, context: _Context) -> Change:
+def _change(column: Column, values: pd.Series, finding: Recognition, context: _Context) -> Change:
     if column.name == context.patient_id:
         return _renumber(column, values)
     words = set(split_name(column.name))
@@ -202,7 +202,7 @@ def _renumber(column: Column, values: pd.Series) -> Change:
     return Change(renumbered, new, "numbered anew", "says which rows are one patient's; it is not modelled")
 
 
-def _redact(column: Column, values: pd.Series, finding: Finding) -> Change:
+def _redact(column: Column, values: pd.Series, finding: Recognition) -> Change:
     left = values.mask(pd.Series(finding.matching, index=values.index)).astype(object)
     levels = tuple(level for level in column.categories if level in set(left.dropna()))
     if column.is_discrete and not levels:
@@ -238,7 +238,7 @@ def _merge_age_bands(column: Column, values: pd.Series, top: int) -> Change:
                   "ages above 89 are one group")
 
 
-def _generalise_date(column: Column, values: pd.Series, finding: Finding, context: _Context) -> Change:
+def _generalise_date(column: Column, values: pd.Series, finding: Recognition, context: _Context) -> Change:
     birth = is_birth(column.name)
     if column.kind == "datetime":
         days = column.to_numbers(values)
@@ -269,12 +269,18 @@ def _days_since(column: Column, values: pd.Series, days: np.ndarray, context: _C
     since = np.round(days - context.index, 2)
     if np.isnan(since).all():
         return Change(None, None, "dropped", f"never beside {context.index_date}")
-    low, high = int(np.floor(np.nanmin(since))), int(np.ceil(np.nanmax(since)))
+    low, high = _widen(float(np.nanmin(since)), float(np.nanmax(since)))
     described = f"days since {context.index_date}"
     new = replace(_whole_numbers(column, since, low, high), unit="d", description=described)
     if (np.nan_to_num(since) != np.round(np.nan_to_num(since))).any():
         new = replace(new, kind="continuous", decimals=2, dtype="float64")
     return Change(_as_dtype(since, new, values), new, f"to {described}", "an interval is not a date")
+
+
+def _widen(low: float, high: float) -> tuple[int, int]:
+    """A range moved outward to a hundredth of its size, so that no patient's extreme stands in the Schema."""
+    step = max(10.0 ** np.floor(np.log10(max(high - low, 1)) - 1), 1)
+    return int(np.floor(low / step) * step), int(np.ceil(high / step) * step)
 
 
 def _shorten_zips(column: Column, values: pd.Series) -> Change:
@@ -323,7 +329,7 @@ def _as_dtype(numbers: np.ndarray, column: Column, values: pd.Series) -> pd.Seri
     return pd.Series(numbers, index=values.index, name=values.name).astype(column.dtype)
 
 
-def _report_row(name: str, values: pd.Series, finding: Finding, change: Change) -> dict:
+def _report_row(name: str, values: pd.Series, finding: Recognition, change: Change) -> dict:
     num_present, num_matching = int(values.count()), int(finding.matching.sum())
     told = num_matching and (num_matching == num_present or num_matching >= _SMALL)
     num_changed = num_present
