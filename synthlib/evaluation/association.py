@@ -135,7 +135,7 @@ def _associate(x: np.ndarray, levels: list[np.ndarray], between_levels: np.ndarr
     flags, filled = (~np.isnan(x)).astype(float), np.nan_to_num(x)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = [_correlation_ratio(filled, flags, level) for level in levels]
-        ratios = np.array(ratios).reshape(-1, x.shape[1])  # (num_discrete, num_numeric)
+        ratios = np.array(ratios).reshape(len(levels), x.shape[1])  # (num_discrete, num_numeric)
         return np.block([[_correlate(filled, flags), ratios.T], [ratios, between_levels]])
 
 

@@ -21,10 +21,10 @@ from synthlib.evaluation.intervals import (
     NAN,
     auroc,
     auroc_error,
+    auroc_interval,
     clip,
     difference_interval,
     mean_interval,
-    share_interval,
     share_of_rows,
 )
 from synthlib.evaluation.learners import CLASSIFIERS, fit_classifier
@@ -212,7 +212,7 @@ def _tell_apart(
         values.append(auroc(truth[held], score))
         errors.append(auroc_error(truth[held], score))
     value, error = float(np.mean(values)), float(np.sqrt(np.sum(np.square(errors))) / num_folds)
-    return (value, *share_interval(value, error, size))
+    return (value, *auroc_interval(value, error, size))
 
 
 def _invalid(table: pd.DataFrame, schema: Schema) -> np.ndarray:

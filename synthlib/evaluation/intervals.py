@@ -32,11 +32,11 @@ def mean_interval(value: float, *influences: np.ndarray) -> tuple[float, float]:
     return value - half, value + half
 
 
-def share_interval(value: float, error: float, trials: float) -> tuple[float, float]:
+def share_interval(value: float, error: float, trials: float, most: float = np.inf) -> tuple[float, float]:
     """Wilson's interval at the number of trials that would give this standard error.
 
     For what lies in [0, 1] and is close to an average of zeros and ones. Where the error is zero, because
-    every row said the same, `trials` counts instead.
+    every row said the same, `trials` counts instead; never do more than `most`.
 
     Reference: Korn and Graubard 1998, "Confidence intervals for proportions with small expected counts".
     """
@@ -44,7 +44,7 @@ def share_interval(value: float, error: float, trials: float) -> tuple[float, fl
         return NAN, NAN
     value = min(max(value, 0.0), 1.0)
     if error > 0 and 0 < value < 1:
-        trials = value * (1 - value) / error**2
+        trials = min(value * (1 - value) / error**2, most)
     return wilson_interval(value * trials, trials)
 
 
@@ -99,6 +99,14 @@ def auroc_error(truth: np.ndarray, score: np.ndarray) -> float:
     wins = _share_below(below, above)  # (num_positive,)
     losses = 1 - _share_below(above, below)  # (num_negative,)
     return float(np.sqrt(wins.var(ddof=1) / len(wins) + losses.var(ddof=1) / len(losses)))
+
+
+def auroc_interval(value: float, error: float, num_smaller: int) -> tuple[float, float]:
+    """Interval for an AUROC, given its error and how many rows the rarer kind has.
+
+    A perfect or constant score has no error of its own; nor may a few pairs out of millions make one tiny.
+    """
+    return share_interval(value, error, num_smaller, most=3 * num_smaller)
 
 
 def _share_below(sorted_values: np.ndarray, queries: np.ndarray) -> np.ndarray:

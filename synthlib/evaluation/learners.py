@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,16 @@ from synthlib.schema import Column
 
 CLASSIFIERS = ("boosting", "logistic")
 REGRESSORS = ("boosting", "ridge")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let numpy and scikit-learn use one thread: the same bits on any number of cores, no busy waiting."""
+    import sklearn.ensemble  # noqa: F401  (the limit reaches only libraries that are loaded)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
 
 
 def fit_classifier(
@@ -60,8 +71,10 @@ def _fit(learner, boosted, linear, table, truth, columns, rng):
         encoder = DenseEncoder(columns).fit(table)
         return linear.fit(encoder.transform(table), truth), encoder.transform
 
+    known = ~np.isnan(tree_matrix(table, columns)).all(axis=0)  # (num_columns,); trees refuse empty columns
+
     def features(rows: pd.DataFrame) -> np.ndarray:
-        return tree_matrix(rows, columns)
+        return np.where(known, tree_matrix(rows, columns), 0.0)
 
     seed, levels = int(rng.integers(2**31)), unordered(columns)
     model = boosted(early_stopping=False, categorical_features=levels, random_state=seed)

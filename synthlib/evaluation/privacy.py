@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from synthlib.evaluation.features import DenseEncoder, sample_rows, tree_matrix
-from synthlib.evaluation.intervals import NAN, auroc, auroc_error, share_interval
+from synthlib.evaluation.intervals import NAN, auroc, auroc_error, auroc_interval, share_interval
 from synthlib.scores import Score, wilson_interval
 
 MAX_ROWS = 50_000
@@ -128,7 +128,7 @@ def _attack(
         errors.append(auroc_error(truth, score))
     # members are the same in both turns, so the errors are averaged as if they were one
     value = float(np.mean(values))
-    return (value, *share_interval(value, float(np.mean(errors)), min(map(len, halves))))
+    return (value, *auroc_interval(value, float(np.mean(errors)), min(map(len, halves))))
 
 
 def _row_bytes(table: pd.DataFrame, schema) -> list[bytes]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from synthlib.evaluation import association, columns, fidelity, privacy, utility
+from synthlib.evaluation.learners import one_thread
 from synthlib.schema import Schema, SchemaError
 from synthlib.scores import Score, to_report
 
@@ -67,8 +68,8 @@ def evaluate(
 
     Args:
         train: rows the generator learnt from, shape (num_train, num_columns).
-        holdout: rows it never saw, shape (num_holdout, num_columns). Distances are compared at its size, so it
-            should be a fifth of the cohort or more.
+        holdout: rows it never saw, shape (num_holdout, num_columns). Distances are compared at its size, so
+            it should be a fifth of the cohort or more.
         synthetic: rows to judge, shape (num_synthetic, num_columns). They may break the Schema: it is scored.
         schema: that of train and holdout.
         seed: of every random choice; each metric has a stream of its own.
@@ -82,14 +83,13 @@ def evaluate(
         SchemaError: if train or holdout is not a table of the schema.
         ValueError: if a table has no rows, or synthetic has other columns.
     """
-    from threadpoolctl import threadpool_limits
     from tqdm.auto import tqdm
 
     synthetic = _check(train, holdout, synthetic, schema)
     train, holdout = (table.reset_index(drop=True) for table in (train, holdout))
     scores: list[Score] = []
     hidden = None if progress is None else not progress
-    with threadpool_limits(1):
+    with one_thread():
         for metric in tqdm(METRICS, desc="evaluate", unit="metric", disable=hidden):
             rng = np.random.default_rng([seed, zlib.crc32(metric.__name__.encode())])
             found = metric(train, holdout, synthetic, schema, rng)
@@ -140,10 +140,8 @@ def _check(
     repeated = sorted(set(synthetic.columns[synthetic.columns.duplicated()].astype(str)))
     for problem, names in (("lacks", absent), ("also has", extra), ("repeats", repeated)):
         if names:
-            raise ValueError(
-                f"expected synthetic to have the schema's {len(schema.modelled)} columns that are no identifiers; "
-                f"it {problem} {', '.join(names)}"
-            )
+            listed = ", ".join(names)
+            raise ValueError(f"expected synthetic to have the schema's columns; it {problem} {listed}")
     return synthetic[[name for name in schema.names if name in synthetic.columns]].reset_index(drop=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -10,19 +11,21 @@ from scipy.special import expit, logit
 
 from synthlib.evaluation.features import codes, missing, numbers, sample_rows
 from synthlib.evaluation.intervals import NAN, auroc
-from synthlib.evaluation.learners import CLASSIFIERS, REGRESSORS, fit_classifier, fit_regressor
+from synthlib.evaluation.learners import CLASSIFIERS, REGRESSORS, fit_classifier, fit_regressor, one_thread
 from synthlib.schema import Column, Schema
 from synthlib.scores import Score, bootstrap_interval
 
 MAX_ROWS = 20_000
 NUM_RESAMPLES = 400
+MIN_ROWS = 10
 
 
 def train_on_synthetic(train, holdout, synthetic, schema, rng) -> list[Score]:
     """How a model trained on the synthetic table predicts the target of the holdout's real patients.
 
     Features are `schema.features` (leaks excluded), learners boosted trees and a linear model. Intervals
-    resample the holdout's patients; what another synthetic table would teach is not in them.
+    resample the holdout's patients (NaN with fewer than ten of a kind); what another synthetic table would
+    teach is not in them.
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns); rows without the target are
@@ -68,10 +71,9 @@ def explain_utility(train, holdout, synthetic, schema) -> list[str]:
         elif num_levels == 1 and name == "holdout":
             notes.append(f"utility: {target.name} does not vary in the holdout: discrimination is undefined")
         elif num_levels == 1:
-            notes.append(
-                f"utility: {target.name} has one value in the {name} table; a model trained on it predicts "
-                "that value for everybody, so its AUROC is 0.5"
-            )
+            consequence = "" if target.is_numeric else ", so its AUROC is 0.5"
+            notes.append(f"utility: {target.name} has one value in the {name} table; a model trained on it "
+                         f"predicts that value for everybody{consequence}")
     return notes
 
 
@@ -95,8 +97,8 @@ def predict_holdout(train, holdout, synthetic, schema, rng) -> pd.DataFrame:
         raise ValueError(f"expected a target of two levels, got {'none' if target is None else target.kind}")
     train, holdout, synthetic = (_labelled(table, target) for table in (train, holdout, synthetic))
     truth, frames = _truth(holdout, target), []
-    for learner in CLASSIFIERS:
-        for name, table in (("train", train), ("synthetic", synthetic)):
+    with one_thread():
+        for learner, (name, table) in product(CLASSIFIERS, (("train", train), ("synthetic", synthetic))):
             probability = _probabilities(learner, table, holdout, schema, rng)[:, 1]
             columns = {"truth": truth, "learner": learner, "trained_on": name, "probability": probability}
             frames.append(pd.DataFrame(columns))
@@ -124,7 +126,7 @@ def calibration(truth: np.ndarray, probability: np.ndarray) -> tuple[float, floa
 
 def _newton(x: np.ndarray, truth: np.ndarray, free_slope: bool) -> tuple[float, float]:
     """Slope and intercept of a logistic regression on x, by Newton's method; NaN where it does not settle."""
-    slope, intercept = 1.0, 0.0
+    slope, intercept = 0.0 if free_slope else 1.0, 0.0
     for _ in range(50):
         mean = expit(slope * x + intercept)
         weight, rest = mean * (1 - mean), truth - mean
@@ -191,7 +193,7 @@ def _score_levels(learner, train, holdout, synthetic, schema, rng) -> list[Score
     def gap(y: np.ndarray, p: np.ndarray, q: np.ndarray) -> float:
         return _discrimination(y, p) - _discrimination(y, q)
 
-    ends = bootstrap_interval(gap, truth, made, real, rng=rng, num_resamples=NUM_RESAMPLES)
+    ends = _resample(gap, truth, made, real, rng=rng)
     scores.insert(1, Score(f"tstr_auroc_gap_{learner}", gap(truth, made, real), *ends, 0.0))
     return scores
 
@@ -213,9 +215,17 @@ def _score_numbers(learner, train, holdout, synthetic, schema, rng) -> list[Scor
 def _bootstrapped(learner, statistics, truth, real, made, rng) -> list[Score]:
     scores = []
     for name, statistic in statistics.items():
-        ends = bootstrap_interval(statistic, truth, made, rng=rng, num_resamples=NUM_RESAMPLES)
+        ends = _resample(statistic, truth, made, rng=rng)
         scores.append(Score(f"tstr_{name}_{learner}", statistic(truth, made), *ends, statistic(truth, real)))
     return scores
+
+
+def _resample(statistic: Callable, truth: np.ndarray, *predicted: np.ndarray, rng) -> tuple[float, float]:
+    """Bootstrap interval; a handful of rows resamples to itself too often to say anything."""
+    rarest = np.unique(truth, return_counts=True)[1].min() if truth.dtype.kind == "i" else len(truth)
+    if rarest < MIN_ROWS:
+        return NAN, NAN
+    return bootstrap_interval(statistic, truth, *predicted, rng=rng, num_resamples=NUM_RESAMPLES)
 
 
 def _discrimination(truth: np.ndarray, probability: np.ndarray) -> float:
