@@ -117,7 +117,10 @@ def _identify(source: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _execute(source: Path, executed: Path, parameters: dict, identity: dict, root: Path) -> Run:
     """Run one notebook into a partial copy, which takes its name when the last cell is done."""
     import papermill
+    from traitlets.config import Config
 
+    # Rows pass between this process and the kernel; no other user of the machine should hear them.
+    encrypted = Config({"KernelManager": {"transport_encryption": "auto"}})
     partial = executed.with_suffix(".partial.ipynb")
     failed = executed.with_suffix(".failed.ipynb")
     failed.unlink(missing_ok=True)
@@ -137,6 +140,7 @@ def _execute(source: Path, executed: Path, parameters: dict, identity: dict, roo
                 progress_bar=False,
                 start_timeout=180,
                 coalesce_streams=True,
+                config=encrypted,
                 on_cell_execute=progress.start,
                 on_cell_complete=progress.complete,
             )

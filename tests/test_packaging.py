@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -198,3 +199,22 @@ def test_no_tracked_file_names_a_place_on_one_machine():
 def test_the_licence_files_exist_and_are_packed(name):
     assert (ROOT / name).stat().st_size > 0
     assert name in PROJECT["project"]["license-files"]
+
+
+def test_the_wheel_holds_data_contract_and_licences(tmp_path):
+    """Whatever of synthlib/ is not Python is there too, and nothing from outside but the licences."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith(".py")}
+    data = {name for name in packed if name.startswith("synthlib/")}
+    assert {"synthlib/data/support2.csv.gz", "synthlib/chain/artifacts/ProvenanceRegistry.json"} <= data
+    folders = {name.partition("/")[2] for name in packed - data}
+    assert folders == {
+        "METADATA",
+        "WHEEL",
+        "RECORD",
+        "entry_points.txt",
+        "licenses/LICENSE",
+        "licenses/NOTICE",
+    }
