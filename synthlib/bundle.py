@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from synthlib.parsing import parse_json
+
 FORMAT = "synthlib-bundle/1"
 MANIFEST = "manifest.json"
 LEDGER_FOLDER = "ledger"
@@ -252,7 +254,7 @@ class Bundle:
         if wrong:
             raise BundleError(f"{path.name} is not what its manifest describes:\n  " + "\n  ".join(wrong))
         data = (path / MANIFEST).read_bytes()
-        return cls(path, json.loads(data), hashlib.sha256(data).hexdigest())
+        return cls(path, parse_json(data), hashlib.sha256(data).hexdigest())
 
     @classmethod
     @contextmanager
@@ -341,7 +343,7 @@ def inspect(path: Path | str, key: StewardKey | None = None) -> list[Finding]:
 
 def _parse_manifest(data: bytes) -> dict[str, Any]:
     """A manifest's bytes as a dict, or ValueError saying what is wrong with them."""
-    manifest = json.loads(data)
+    manifest = parse_json(data)
     if not isinstance(manifest, dict) or set(manifest) != _FIELDS:
         raise ValueError(f"expected the fields {', '.join(sorted(_FIELDS))}")
     if manifest["format"] != FORMAT:
@@ -354,7 +356,7 @@ def _parse_manifest(data: bytes) -> dict[str, Any]:
         raise ValueError("expected files to name at least one file")
     for name, described in manifest["files"].items():
         pure = PurePosixPath(name)
-        if not name or pure.is_absolute() or ".." in pure.parts or str(pure) != name or "\\" in name:
+        if not pure.parts or pure.is_absolute() or ".." in pure.parts or str(pure) != name or "\\" in name:
             raise ValueError("expected file names relative to the folder")
         if pure.parts[0] == LEDGER_FOLDER or name == MANIFEST:
             raise ValueError(f"expected neither {MANIFEST} nor {LEDGER_FOLDER}/ among the files")

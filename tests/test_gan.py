@@ -7,7 +7,7 @@ from conftest import make_cohort
 import synthlib as sl
 from synthlib.models.backend import keras, ops, tf
 from synthlib.models.encoding import SpanEncoder
-from synthlib.models.gan import Adversaries, draw_noise, no_condition
+from synthlib.models.gan import Adversaries, draw_noise
 from synthlib.models.networks import (
     Layout,
     gradient_penalty,
@@ -59,8 +59,7 @@ def test_straight_through_draws_by_softmax_and_passes_gradients():
 
 def test_an_untrained_generator_draws_the_columns_own_frequencies(adversaries):
     layout, size = adversaries.layout, 20000
-    nothing = no_condition(layout, size)
-    onehot, positions = adversaries.generator([*draw_noise(layout, 16, size, 0, 0), *nothing])
+    onehot, positions = adversaries.generator(draw_noise(layout, 16, size, 0, 0))
     np.testing.assert_allclose(onehot.numpy().mean(axis=0), layout.shares, atol=0.03)
     assert (
         np.abs(np.histogram(positions, bins=8, range=(-1, 1))[0] / positions.numpy().size - 1 / 8).max()

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Finding, canonical_json
-from synthlib.chain.parsing import parse_json
 from synthlib.chain.records import RECORD_FORMAT, Record
 from synthlib.chain.registry import JOURNAL, RECORD
+from synthlib.parsing import parse_json
 
 JOURNAL_FILE, RECORD_FILE, COPY_FILE = (f"{LEDGER_FOLDER}/{name}" for name in (JOURNAL, RECORD, MANIFEST))
 _SIZE_LIMITS = {MANIFEST: 1 << 26, RECORD: 1 << 20, JOURNAL: 1 << 28}

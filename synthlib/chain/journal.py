@@ -32,7 +32,7 @@ from hexbytes import HexBytes
 from synthlib.bundle import write_atomically
 from synthlib.chain.connection import Connection, Sent
 from synthlib.chain.errors import ChainError
-from synthlib.chain.parsing import parse_json
+from synthlib.parsing import parse_json
 
 FORMAT = "synthlib-journal/1"
 NO_LINE = "0" * 64

@@ -23,7 +23,6 @@ from synthlib.chain.accounts import demo_account, load_account
 from synthlib.chain.connection import Connection
 from synthlib.chain.errors import AlreadyRecorded, ChainError, NoRegistry, NotRecorded
 from synthlib.chain.journal import Journal
-from synthlib.chain.parsing import parse_json
 from synthlib.chain.records import (
     RECORD_FORMAT,
     Generation,
@@ -34,6 +33,7 @@ from synthlib.chain.records import (
     release_fields,
     sign_record,
 )
+from synthlib.parsing import parse_json
 
 ADMIN_DELAY = 86_400  # seconds between the two steps of handing over a registry's administration
 JOURNAL, RECORD = "journal.jsonl", "record.json"

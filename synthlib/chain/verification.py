@@ -35,9 +35,9 @@ from synthlib.chain.evidence import (
     show,
 )
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
-from synthlib.chain.parsing import parse_json
 from synthlib.chain.records import Generation, Record, load_artifact, release_fields, signer_of
 from synthlib.chain.registry import JOURNAL, RECORD, Ledger
+from synthlib.parsing import parse_json
 from synthlib.schema import Schema
 
 OPTIONAL = frozenset({"issuer", "training table"})

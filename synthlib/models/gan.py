@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -186,17 +186,13 @@ class TabularGAN(Synthesizer):
         self, num_rows: int, given: dict[int, tuple[int, float]], seed: int
     ) -> tuple[np.ndarray, np.ndarray]:
         layout = self.generator_.layout
-        onehot = np.zeros((1, layout.num_columns, layout.width), dtype=np.float32)
-        positions, mask = np.zeros((2, 1, layout.num_columns), dtype=np.float32)
-        for column, (state, position) in given.items():
-            onehot[0, column, state], positions[0, column], mask[0, column] = 1, position, 1
         drawn = []
         for batch, start in enumerate(range(0, num_rows, SAMPLE_BATCH)):
             size = min(SAMPLE_BATCH, num_rows - start)
-            condition = [np.repeat(part, size, axis=0) for part in (onehot, positions, mask)]
             noise = draw_noise(layout, self.latent_dim, size, seed, batch)
-            states, places = self.generator_([*noise, *condition])
-            drawn.append((np.argmax(states, axis=-1).astype(np.int32), np.asarray(places)))
+            condition = fixed_condition(layout, size, given) if given else []
+            states, positions = self.generator_([*noise, *condition])
+            drawn.append((tf.argmax(states, axis=-1, output_type=tf.int32).numpy(), positions.numpy()))
         return tuple(np.concatenate(parts) for parts in zip(*drawn, strict=True))
 
     def _save_weights(self, folder: Path) -> None:
@@ -209,7 +205,7 @@ class TabularGAN(Synthesizer):
     def _build_generator(self, layout: Layout) -> Generator:
         generator = Generator(layout, self.hidden_dim, self.num_blocks, self.num_groups, self.temperature)
         generator(
-            [*draw_noise(layout, self.latent_dim, 1, 0, 0), *no_condition(layout, 1)]
+            [*draw_noise(layout, self.latent_dim, 1, 0, 0), *fixed_condition(layout, 1, {})]
         )  # builds the layers
         return generator
 
@@ -224,10 +220,13 @@ def draw_noise(layout: Layout, latent_dim: int, size: int, seed, draw) -> list:
     ]
 
 
-def no_condition(layout: Layout, size: int) -> list:
-    """A condition's onehot, positions and mask where nothing is given."""
-    shapes = [(layout.num_columns, layout.width), (layout.num_columns,), (layout.num_columns,)]
-    return [np.zeros((size, *shape), np.float32) for shape in shapes]
+def fixed_condition(layout: Layout, size: int, given: Mapping[int, tuple[int, float]]) -> list:
+    """The same condition for all rows: onehot (size, columns, width), positions, mask (size, columns)."""
+    onehot = np.zeros((size, layout.num_columns, layout.width), np.float32)
+    positions, mask = np.zeros((2, size, layout.num_columns), np.float32)
+    for column, (state, position) in given.items():
+        onehot[:, column, state], positions[:, column], mask[:, column] = 1, position, 1
+    return [onehot, positions, mask]
 
 
 class Adversaries(keras.Model):
@@ -374,14 +373,11 @@ class Adversaries(keras.Model):
         """A function that compares rows of the averaged generator with these by `kernel_discrepancy`."""
         layout, size = self.layout, 2048
         real = self.moment_features(tf.one_hot(states[:size], layout.width), tf.constant(positions[:size]))
-        nothing = no_condition(layout, size)
 
         @tf.function
         def statistic():
             noise = draw_noise(layout, self.gan.latent_dim, size, self.gan.seed * 64 + 63, 0)
-            return kernel_discrepancy(
-                self.moment_features(*self.averaged([*noise, *nothing])), real, self.bandwidth
-            )
+            return kernel_discrepancy(self.moment_features(*self.averaged(noise)), real, self.bandwidth)
 
         return statistic
 

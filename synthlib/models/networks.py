@@ -88,22 +88,24 @@ class ColumnGroup(keras.layers.Layer):
         self.to_positions = keras.layers.Dense(2 * len(columns), kernel_initializer="zeros")
         self.absent = (layout.present[columns] - 1) * 1e9
 
-    def call(self, context, uniform, normal, given, given_positions, mask, training=False):
+    def call(self, context, uniform, normal, given=None, given_positions=None, mask=None, training=False):
         """onehot (batch, group, width) and positions (batch, group); columns under `mask` as given."""
         mixed = self.mix(context)
-        logits = ops.reshape(self.to_states(mixed), (-1, len(self.columns), self.layout.width))
-        if training:
-            onehot = straight_through(logits + self.absent, uniform, self.temperature)
-        else:
-            onehot = draw_states(logits + self.absent, uniform)
-        onehot = onehot + mask[:, :, None] * (given - onehot)
+        logits = ops.reshape(self.to_states(mixed), (-1, len(self.columns), self.layout.width)) + self.absent
+        onehot = (
+            straight_through(logits, uniform, self.temperature) if training else draw_states(logits, uniform)
+        )
+        if mask is not None:
+            onehot = onehot + mask[:, :, None] * (given - onehot)
         states = ops.reshape(onehot, (-1, len(self.columns) * self.layout.width))
         mean, log_scale = ops.split(
             self.to_positions(self.detail(ops.concatenate([mixed, states], axis=1))), 2, axis=1
         )
         # erf(normal / √2) is uniform on [-1, 1]
         positions = ops.erf((mean + ops.exp(log_scale) * normal) / np.float32(np.sqrt(2)))
-        return onehot, positions + mask * (given_positions - positions)
+        if mask is not None:
+            positions = positions + mask * (given_positions - positions)
+        return onehot, positions
 
 
 class Generator(keras.Model):
@@ -128,6 +130,7 @@ class Generator(keras.Model):
         ]
         self.to_table_order = np.argsort(np.concatenate(self.groups))
         self.enter = keras.layers.Dense(hidden_dim)
+        self.enter_condition = keras.layers.Dense(hidden_dim, use_bias=False)
         self.blocks = [ResidualBlock(hidden_dim) for _ in range(num_blocks)]
         self.norm = keras.layers.LayerNormalization()
         self.draws = [ColumnGroup(layout, columns, hidden_dim, temperature) for columns in self.groups]
@@ -137,23 +140,24 @@ class Generator(keras.Model):
 
         Args:
             inputs: noise (batch, latent_dim); uniform (batch, columns, width) in (0, 1); normal
-                (batch, columns); the condition's onehot, positions and mask: 1 where a column is given.
+                (batch, columns); and, where anything is given, the condition's onehot, positions and
+                mask: 1 where a column is given.
+            training: whether gradients are to pass through the draws.
         """
-        noise, uniform, normal, given, given_positions, mask = inputs
-        condition = ops.concatenate([self.layout.flatten(given, given_positions), mask], axis=1)
-        hidden = self.enter(ops.concatenate([noise, condition], axis=1))
+        noise, *draws = inputs
+        hidden = self.enter(noise)
+        if len(draws) > 2:
+            given, given_positions, mask = draws[2:]
+            condition = ops.concatenate([self.layout.flatten(given, given_positions), mask], axis=1)
+            hidden += self.enter_condition(condition)
         for block in self.blocks:
             hidden = block(hidden)
         context, onehots, positions = [self.norm(hidden)], [], []
         for columns, draw in zip(self.groups, self.draws, strict=True):
-            drawn = [
-                tf.gather(part, columns, axis=1) for part in (uniform, normal, given, given_positions, mask)
-            ]
+            drawn = [tf.gather(part, columns, axis=1) for part in draws]
             onehot, position = draw(ops.concatenate(context, axis=1), *drawn, training=training)
-            context += [
-                ops.reshape(onehot, (-1, len(columns) * self.layout.width)),
-                self.layout.ranks(onehot, position, columns),
-            ]
+            states = ops.reshape(onehot, (-1, len(columns) * self.layout.width))
+            context += [states, self.layout.ranks(onehot, position, columns)]
             onehots.append(onehot)
             positions.append(position)
         return tuple(
