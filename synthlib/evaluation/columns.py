@@ -180,7 +180,11 @@ def _numeric(schema: Schema) -> list[Column]:
 
 
 def _moment_score(
-    name: str, compare: Callable, column: Column, train: pd.DataFrame, holdout: pd.DataFrame,
+    name: str,
+    compare: Callable,
+    column: Column,
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
     synthetic: pd.DataFrame,
 ) -> Score:
     real, fresh, made = (present(table, column) for table in (train, holdout, synthetic))
@@ -236,16 +240,22 @@ def _mean_missing_difference(
     parts = [made[rows] for rows in matched_parts(len(made), size, rng)]
     signs = [np.sign(part.mean(axis=0) - rates) for part in parts]
     value = float(np.mean([np.abs(part.mean(axis=0) - rates).mean() for part in parts]))
-    reference = np.mean([np.abs(fresh[rows].mean(axis=0) - rates).mean()
-                         for rows in matched_parts(len(fresh), size, rng)])
+    reference = np.mean(
+        [np.abs(fresh[rows].mean(axis=0) - rates).mean() for rows in matched_parts(len(fresh), size, rng)]
+    )
     of_made = np.concatenate([(part * sign).mean(axis=1) for part, sign in zip(parts, signs, strict=True)])
     ends = clip(mean_interval(value, of_made, (real * np.mean(signs, axis=0)).mean(axis=1)))
     return Score("missing_rate_difference", value, *ends, float(reference))
 
 
 def _gap_score(
-    name: str, separate: Callable, column: Column, train: pd.DataFrame, holdout: pd.DataFrame,
-    synthetic: pd.DataFrame, rng: np.random.Generator,
+    name: str,
+    separate: Callable,
+    column: Column,
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    rng: np.random.Generator,
 ) -> Score:
     """A distance that is a difference of two shares: of the rows that fall into the set that tells most.
 
@@ -267,8 +277,9 @@ def _gap_score(
 
 def _widest_gap(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     points = np.unique(np.concatenate([x, y]))
-    gap = (np.searchsorted(np.sort(x), points, "right") / len(x)
-           - np.searchsorted(np.sort(y), points, "right") / len(y))
+    gap = np.searchsorted(np.sort(x), points, "right") / len(x) - np.searchsorted(
+        np.sort(y), points, "right"
+    ) / len(y)
     at = int(np.abs(gap).argmax())
     return (x <= points[at], y <= points[at]) if gap[at] >= 0 else (x > points[at], y > points[at])
 
@@ -282,9 +293,13 @@ def _excess_share(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def _move(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Wasserstein distance of two samples and each row's influence on it."""
     points = np.unique(np.concatenate([x, y]))
-    gap = (np.searchsorted(np.sort(x), points, "right") / len(x)
-           - np.searchsorted(np.sort(y), points, "right") / max(len(y), 1))
+    gap = np.searchsorted(np.sort(x), points, "right") / len(x) - np.searchsorted(
+        np.sort(y), points, "right"
+    ) / max(len(y), 1)
     steps = np.diff(points)
     slope = np.concatenate([[0.0], np.cumsum(np.sign(gap[:-1]) * steps)])  # (num_points,)
-    return (float((np.abs(gap[:-1]) * steps).sum()),
-            -slope[np.searchsorted(points, x)], slope[np.searchsorted(points, y)])
+    return (
+        float((np.abs(gap[:-1]) * steps).sum()),
+        -slope[np.searchsorted(points, x)],
+        slope[np.searchsorted(points, y)],
+    )

@@ -134,8 +134,12 @@ def sdmetrics_quality(train, holdout, synthetic, schema, rng) -> Score:
     """
     train, holdout, synthetic = (sample_rows(table, MAX_ROWS, rng) for table in (train, holdout, synthetic))
     size = min(len(holdout), len(synthetic))
-    found = np.array([_quality(train, synthetic.iloc[rows], schema)
-                      for rows in matched_parts(len(synthetic), size, rng, most=3)])
+    found = np.array(
+        [
+            _quality(train, synthetic.iloc[rows], schema)
+            for rows in matched_parts(len(synthetic), size, rng, most=3)
+        ]
+    )
     reference = _quality(train, holdout.iloc[rng.permutation(len(holdout))[:size]], schema)
     value = float(found.mean())
     return Score("sdmetrics_quality", value, *clip(mean_interval(value, found), 0, 1), reference)
@@ -238,7 +242,6 @@ def _quality(real: pd.DataFrame, made: pd.DataFrame, schema: Schema) -> float:
         warnings.simplefilter("ignore")
         from sdmetrics.reports.single_table import QualityReport
 
-
         logging.getLogger("sdmetrics").setLevel(logging.ERROR)
         report = QualityReport()
         report.generate(*(_plain(table, schema) for table in (real, made)), {"columns": kinds}, verbose=False)
@@ -250,6 +253,9 @@ def _plain(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     found = {}
     for column in schema.modelled:
         values = table[column.name]
-        found[column.name] = numbers(table, column) if column.is_numeric else (
-            values.astype(object).where(values.notna(), None).map(str, na_action="ignore"))
+        found[column.name] = (
+            numbers(table, column)
+            if column.is_numeric
+            else (values.astype(object).where(values.notna(), None).map(str, na_action="ignore"))
+        )
     return pd.DataFrame(found).reset_index(drop=True) if found else pd.DataFrame(index=range(len(table)))

@@ -72,8 +72,10 @@ def explain_utility(train, holdout, synthetic, schema) -> list[str]:
             notes.append(f"utility: {target.name} does not vary in the holdout: discrimination is undefined")
         elif num_levels == 1:
             consequence = "" if target.is_numeric else ", so its AUROC is 0.5"
-            notes.append(f"utility: {target.name} has one value in the {name} table; a model trained on it "
-                         f"predicts that value for everybody{consequence}")
+            notes.append(
+                f"utility: {target.name} has one value in the {name} table; a model trained on it "
+                f"predicts that value for everybody{consequence}"
+            )
     return notes
 
 

@@ -1,0 +1,23 @@
+"""Every figure that people look at. A function returns a matplotlib figure; `save` writes it to figures/.
+
+Real patients are blue, synthetic ones orange, the holdout grey, everywhere.
+"""
+
+from synthlib.paper.score_figures import comparison, headline_scores, roc_and_calibration, training_curves
+from synthlib.paper.style import HOLDOUT, REAL, SYNTHETIC, save
+from synthlib.paper.table_figures import association_heatmaps, marginals, plot_cohort, qq_plots
+
+__all__ = [
+    "HOLDOUT",
+    "REAL",
+    "SYNTHETIC",
+    "association_heatmaps",
+    "comparison",
+    "headline_scores",
+    "marginals",
+    "plot_cohort",
+    "qq_plots",
+    "roc_and_calibration",
+    "save",
+    "training_curves",
+]
