@@ -1,5 +1,9 @@
 """The GAN against its papers, and its training against interruptions."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from conftest import make_cohort
@@ -161,3 +165,26 @@ def test_history_and_early_stopping(cohort, cohort_schema):
 def test_hyperparameters_out_of_range_are_refused(cohort, cohort_schema, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         sl.TabularGAN(cohort_schema, **options).fit(cohort)
+
+
+def test_the_number_of_threads_does_not_change_a_byte(tmp_path, cohort, cohort_schema):
+    cohort.to_csv(tmp_path / "train.csv", index=False)
+    (tmp_path / "schema.json").write_text(cohort_schema.to_json())
+    script = (
+        "import sys, pathlib, synthlib as sl; folder = pathlib.Path(sys.argv[1]); "
+        "schema = sl.Schema.from_json((folder / 'schema.json').read_text()); "
+        "train = schema.conform(sl.read_table(folder / 'train.csv')); "
+        "gan = sl.TabularGAN(schema, num_steps=40, batch_size=512).fit(train, progress=False); "
+        "print(gan.sample(500, seed=1).to_csv(index=False))"
+    )
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)],
+            env=os.environ | {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]
+    assert printed[0] == printed[1]

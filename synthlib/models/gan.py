@@ -255,8 +255,10 @@ class Adversaries(keras.Model):
         self.rows_by_state = tf.constant(np.argsort(states, axis=0, kind="stable").T.astype(np.int32))
         self.starts = tf.constant((np.cumsum(counts, axis=1) - counts).astype(np.int32))
         self.counts = tf.constant(counts.astype(np.int32))
-        log_frequency = np.log(np.maximum(np.log1p(counts), 1e-9))
-        self.state_logits = tf.constant(np.where(counts > 0, log_frequency, -1e9).astype(np.float32))
+        self.last_states = tf.constant([np.flatnonzero(row)[-1] for row in counts], tf.int32)
+        weights = np.log1p(counts)
+        chances = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)
+        self.cumulative_chances = tf.constant(chances.astype(np.float32))
 
     def all_variables(self) -> list:
         """Every variable that a training step changes, in a fixed order."""
@@ -278,14 +280,14 @@ class Adversaries(keras.Model):
             onehot (batch, columns, width), positions (batch, columns), mask (batch, columns).
         """
         size, num_columns = self.gan.batch_size, self.layout.num_columns
-        uniform = tf.random.stateless_uniform((size, 4), self._seed(step, 10))
+        uniform = tf.random.stateless_uniform((size, 5), self._seed(step, 10))
         column = tf.minimum(tf.cast(uniform[:, 0] * num_columns, tf.int32), num_columns - 1)
-        states = tf.random.stateless_categorical(
-            self.state_logits, size, self._seed(step, 11), dtype=tf.int32
+        # by inversion: tf.random.stateless_categorical draws other states with other numbers of threads
+        below = tf.gather(self.cumulative_chances, column) <= uniform[:, 4:]
+        state = tf.minimum(
+            tf.reduce_sum(tf.cast(below, tf.int32), axis=1), tf.gather(self.last_states, column)
         )
-        place = tf.stack(
-            [column, tf.gather_nd(tf.transpose(states), tf.stack([tf.range(size), column], 1))], 1
-        )
+        place = tf.stack([column, state], axis=1)
         count = tf.gather_nd(self.counts, place)
         nth = tf.minimum(tf.cast(uniform[:, 1] * tf.cast(count, tf.float32), tf.int32), count - 1)
         chosen = tf.gather_nd(
