@@ -111,4 +111,6 @@ def test_field_map_shows_every_topic_and_work(small):
     assert [tick.get_text() for tick in above.get_yticklabels()] == ["left", "right"]
     works = [tick.get_text() for tick in below.get_yticklabels()]
     assert works == ["Beta and Gamma 2024", "Müller et al. 2024", "synthlib"]
-    assert len(below.lines) == 2 + 1 + len(CAPABILITIES)
+    stated, ours = (line.get_xydata().tolist() for line in below.lines)
+    assert stated == [[0, 0], [3, 0], [3, 1]]  # generates and uses a ledger; uses a ledger
+    assert ours == [[column, 2] for column in range(len(CAPABILITIES))]

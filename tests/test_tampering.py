@@ -3,7 +3,7 @@ import json
 import pytest
 
 from synthlib.bundle import Bundle, Finding, inspect
-from synthlib.paper.tampering import list_changes, rehearse
+from synthlib.paper.tampering import draw_outcome, list_changes, rehearse
 
 
 @pytest.fixture
@@ -75,3 +75,14 @@ def test_finding_something_else_is_not_naming(release):
     outcome = rehearse(release, lambda copy: [Finding("weather", "differs", "rain")])
     assert outcome["found"].all()
     assert not outcome["named"].any()
+
+
+def test_figure_has_a_mark_for_each_change(release):
+    outcome = rehearse(release, inspect)
+    marks = {line.get_label(): len(line.get_xdata()) for line in draw_outcome(outcome).axes[0].lines}
+    named = int(outcome["named"].sum())
+    found = int(outcome["found"].sum()) - named
+    missed = int((~outcome["found"]).sum())
+    assert min(named, missed) > 0
+    expected = {"found and named": named, "found": found, "missed": missed}
+    assert marks == {f"{label} ({count})": count for label, count in expected.items() if count}

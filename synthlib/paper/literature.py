@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from synthlib.paper.style import OTHERS, WIDTH, new_figure, styled
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -151,45 +153,38 @@ def capability_matrix(references: pd.DataFrame) -> pd.DataFrame:
 
 def draw_field_map(references: pd.DataFrame) -> Figure:
     """Two panels: references by topic and period, and what the closest prior work states that it does."""
-    from matplotlib.figure import Figure
-
     counts, matrix = count_by_year(references), capability_matrix(references)
-    figure = Figure(figsize=(7.2, 7.4), layout="constrained")
-    above, below = figure.subplots(2, 1, height_ratios=[len(counts), len(matrix) + 1])
-    _draw_counts(above, counts)
-    _draw_matrix(below, matrix)
+    with styled():
+        figure = new_figure(WIDTH * 0.75, 0.23 * (len(counts) + len(matrix)) + 1.6)
+        above, below = figure.subplots(2, 1, height_ratios=[len(counts), len(matrix) + 1])
+        _draw_counts(above, counts)
+        _draw_matrix(below, matrix)
     return figure
 
 
 def _draw_counts(axes, counts: pd.DataFrame) -> None:
-    axes.imshow(counts.to_numpy(), cmap="Blues", vmin=0, vmax=1.5 * counts.to_numpy().max(), aspect="auto")
+    axes.imshow(counts.to_numpy(), cmap="Greys", vmin=0, vmax=2 * counts.to_numpy().max(), aspect="auto")
     for row, column in zip(*counts.to_numpy().nonzero(), strict=True):
-        axes.text(column, row, str(counts.iat[row, column]), ha="center", va="center", fontsize=8)
-    axes.set_xticks(range(counts.shape[1]), counts.columns, fontsize=8)
-    axes.set_yticks(range(len(counts)), counts.index, fontsize=8)
-    axes.set_title(f"{int(counts.to_numpy().sum())} references by topic and year", loc="left", fontsize=9)
+        axes.text(column, row, str(counts.iat[row, column]), ha="center", va="center")
+    axes.set_xticks(range(counts.shape[1]), counts.columns)
+    axes.set_yticks(range(len(counts)), counts.index)
+    axes.set_title(f"{int(counts.to_numpy().sum())} references by topic and year")
     _draw_grid(axes, counts.shape)
 
 
 def _draw_matrix(axes, matrix: pd.DataFrame) -> None:
     works = [*matrix.index, THIS_WORK]
-    for row in range(len(works)):
-        for column in range(matrix.shape[1]):
-            if row == len(matrix) or matrix.iat[row, column]:
-                axes.plot(
-                    column,
-                    row,
-                    "s" if row == len(matrix) else "o",
-                    color="C1" if row == len(matrix) else "C0",
-                    markersize=8,
-                )
+    stated = [*zip(*matrix.to_numpy().nonzero(), strict=True)]
+    axes.plot(
+        [column for _, column in stated], [row for row, _ in stated], "o", color=OTHERS[3], markersize=6
+    )
+    ours = [len(matrix)] * matrix.shape[1]
+    axes.plot(range(matrix.shape[1]), ours, "s", color=OTHERS[2], markersize=6)
     axes.set_xlim(-0.5, matrix.shape[1] - 0.5)
     axes.set_ylim(len(works) - 0.5, -0.5)
-    axes.set_xticks(range(matrix.shape[1]), [CAPABILITIES[name] for name in matrix.columns], fontsize=8)
-    axes.set_yticks(range(len(works)), works, fontsize=8)
-    axes.set_title(
-        "What the closest prior work states that it does (blank: not stated)", loc="left", fontsize=9
-    )
+    axes.set_xticks(range(matrix.shape[1]), [CAPABILITIES[name] for name in matrix.columns])
+    axes.set_yticks(range(len(works)), works)
+    axes.set_title("What the closest prior work states that it does (blank: not stated)")
     _draw_grid(axes, (len(works), matrix.shape[1]))
 
 

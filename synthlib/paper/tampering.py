@@ -7,11 +7,22 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Finding, canonical_json
+from synthlib.paper.style import OTHERS, WIDTH, new_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MARKS = {
+    "missed": {"marker": "x", "color": "black"},
+    "found": {"marker": "o", "color": OTHERS[0], "fillstyle": "none"},
+    "found and named": {"marker": "o", "color": OTHERS[0]},
+}
 
 
 class Change(NamedTuple):
@@ -154,3 +165,40 @@ def _change_line(line: int, num_lines: int) -> Iterator[Change]:
     yield Change(part, "dropped", (place,), lambda folder: edit(folder, drop))
     if line + 1 < num_lines:
         yield Change(part, "swapped with the next", (place,), lambda folder: edit(folder, swap))
+
+
+def draw_outcome(outcome: pd.DataFrame) -> Figure:
+    """One mark a change: parts down, kinds of change across.
+
+    Args:
+        outcome: what `rehearse` returns.
+    """
+    kinds = outcome["change"].str.replace(r"^swapped .*", "swapped", regex=True)
+    rows, columns = list(dict.fromkeys(outcome["part"])), list(dict.fromkeys(kinds))
+    verdicts = np.where(outcome["found"] & outcome["named"], 2, outcome["found"].astype(int))
+    with styled():
+        figure = new_figure(WIDTH * 0.6, 0.14 * len(rows) + 0.8)
+        axes = figure.subplots()
+        for verdict, (label, options) in enumerate(_MARKS.items()):
+            at = [
+                (columns.index(kind), rows.index(part))
+                for kind, part, found in zip(kinds, outcome["part"], verdicts, strict=True)
+                if found == verdict
+            ]
+            if at:
+                axes.plot(
+                    *zip(*at, strict=True),
+                    linestyle="",
+                    markersize=4.5,
+                    label=f"{label} ({len(at)})",
+                    **options,
+                )
+        axes.set_xticks(range(len(columns)), columns)
+        axes.set_yticks(range(len(rows)), rows, fontsize=6)
+        axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        axes.grid(axis="y", color="0.9", linewidth=0.5)
+        axes.spines[:].set_visible(False)
+        figure.legend(loc="outside lower center", ncols=3)
+    return figure
