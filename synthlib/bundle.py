@@ -15,9 +15,11 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -66,12 +68,22 @@ def workspace() -> Path:
 def canonical_json(value: Any) -> bytes:
     """The one JSON encoding of a value: sorted keys, indent 1, UTF-8, final newline, no NaN.
 
+    Keys become text before they are sorted, so that what was read back is encoded the same.
+
     Raises:
-        ValueError: for NaN or infinity.
+        ValueError: for NaN, infinity, text that UTF-8 cannot hold, or keys that are the same text.
         TypeError: for what JSON cannot hold.
     """
-    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
-    return (text + "\n").encode()
+    plain = json.loads(
+        json.dumps(value, allow_nan=False, default=_plain), object_pairs_hook=_refuse_repeated_keys
+    )
+    return (json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("expected keys that differ as text, got some that do not, such as 1 and '1'")
+    return dict(pairs)
 
 
 def _plain(value: Any) -> Any:
@@ -249,12 +261,11 @@ class Bundle:
         path = cls.locate(path)
         if not path.is_dir():
             raise FileNotFoundError(f"expected a Bundle's folder at {path}, found none; was it made yet?")
-        findings = inspect(path, key)
+        manifest, digest, findings = _inspect(path, key)
         wrong = [f"{found.subject}: {found.detail}" for found in findings if found.verdict != "matched"]
-        if wrong:
+        if manifest is None or wrong:
             raise BundleError(f"{path.name} is not what its manifest describes:\n  " + "\n  ".join(wrong))
-        data = (path / MANIFEST).read_bytes()
-        return cls(path, parse_json(data), hashlib.sha256(data).hexdigest())
+        return cls(path, manifest, digest)
 
     @classmethod
     @contextmanager
@@ -268,7 +279,8 @@ class Bundle:
     ) -> Iterator[Path]:
         """Yield an empty folder to write files into; on leaving, hash them and move it to `path`.
 
-        If the block raises, nothing is left behind and an earlier Bundle at `path` stays as it was.
+        If the block raises, nothing is left behind and an earlier Bundle at `path` stays as it was; else it
+        is replaced, with its `ledger/` folder.
 
         Args:
             path: the folder, or a bare name for the workspace's `bundles/`.
@@ -279,12 +291,10 @@ class Bundle:
             key: makes a keyed Bundle, for confidential files.
 
         Raises:
-            FileExistsError: if `path` holds something that is not a Bundle.
-            ValueError: if the block wrote no file.
+            FileExistsError: if `path` holds anything that is not an earlier Bundle's.
+            ValueError: if the block wrote no file, or one that no Bundle can hold, such as a link.
         """
-        path = cls.locate(path)
-        if path.exists() and not (path / MANIFEST).exists() and (not path.is_dir() or any(path.iterdir())):
-            raise FileExistsError(f"expected nothing or an earlier Bundle at {path}, found other files")
+        path = check_destination(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         partial.mkdir()
@@ -293,6 +303,9 @@ class Bundle:
             names = sorted(_list_files(partial))
             if not names:
                 raise ValueError("expected at least one file in the Bundle, none was written")
+            odd = [name for name in names if not _is_plain_file(partial, name)]
+            if odd:
+                raise ValueError(f"expected plain files in the Bundle, got others: {', '.join(odd)}")
             manifest = {
                 "format": FORMAT,
                 "kind": kind,
@@ -301,10 +314,45 @@ class Bundle:
                 "parameters": dict(parameters),
                 "parents": {name: parent.digest for name, parent in (parents or {}).items()},
             }
-            write_atomically(partial / MANIFEST, canonical_json(manifest))
+            data = canonical_json(manifest)
+            _parse_manifest(data)  # nothing is written that could not be opened
+            write_atomically(partial / MANIFEST, data)
             _replace_folder(partial, path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_destination(path: Path | str) -> Path:
+    """Raise now what `Bundle.create` would raise after hours of work, and say where it would write.
+
+    Raises:
+        FileExistsError: if `path` holds anything that is not an earlier Bundle's.
+        OSError: if nothing can be written there.
+    """
+    path = Bundle.locate(path).resolve()
+    foreign = _list_foreign(path)
+    if foreign:
+        shown = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
+        raise FileExistsError(
+            f"expected nothing or an earlier Bundle at {path}, found {shown}; choose another folder"
+        )
+    place = next(folder for folder in path.parents if folder.exists())
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".synthlib.", dir=place))
+    except OSError as error:
+        raise type(error)(f"expected to be able to write in {place}, could not: {error.strerror}") from None
+    return path
+
+
+def _list_foreign(path: Path) -> list[str]:
+    """What stands at `path` and is no part of an earlier Bundle."""
+    if not path.exists():
+        return []
+    if not path.is_dir():
+        return ["a file"]
+    names = [name for name in _list_files(path) if PurePosixPath(name).parts[0] != LEDGER_FOLDER]
+    manifest = _inspect(path, None, with_files=False)[0]
+    return sorted(names if manifest is None else set(names) - set(manifest["files"]) - {MANIFEST})
 
 
 def inspect(path: Path | str, key: StewardKey | None = None) -> list[Finding]:
@@ -312,33 +360,45 @@ def inspect(path: Path | str, key: StewardKey | None = None) -> list[Finding]:
 
     A keyed Bundle without its key has its files "unchecked".
     """
-    path = Path(path)
+    return _inspect(Path(path), key)[2]
+
+
+def _inspect(
+    path: Path, key: StewardKey | None, with_files: bool = True
+) -> tuple[dict[str, Any] | None, str, list[Finding]]:
+    """The manifest (None if it cannot be read), its digest, and the findings."""
     try:
+        if not _is_plain_file(path, MANIFEST):
+            raise ValueError("no plain file of this name")
         data = (path / MANIFEST).read_bytes()
         manifest = _parse_manifest(data)
     except (OSError, ValueError, RecursionError) as error:
-        return [Finding(MANIFEST, "differs", f"not a readable manifest ({error})")]
+        return None, "", [Finding(MANIFEST, "differs", f"not a readable manifest ({error})")]
     findings = [Finding(MANIFEST, "matched", f"readable, names {len(manifest['files'])} files")]
-    keyed = manifest["digests"] == "hmac-sha256"
-    for name, expected in manifest["files"].items():
-        file = path / name
+    if with_files:
+        keyed = manifest["digests"] == "hmac-sha256"
+        for name, expected in manifest["files"].items():
+            findings.append(_check_file(path, name, expected, keyed, key))
+        for name in sorted(set(_list_files(path)) - set(manifest["files"]) - {MANIFEST}):
+            if PurePosixPath(name).parts[0] != LEDGER_FOLDER:
+                findings.append(Finding(name, "differs", "in the folder, not named in the manifest"))
+    return manifest, hashlib.sha256(data).hexdigest(), findings
+
+
+def _check_file(
+    path: Path, name: str, expected: Mapping[str, Any], keyed: bool, key: StewardKey | None
+) -> Finding:
+    try:
         if not _is_plain_file(path, name):
-            findings.append(Finding(name, "differs", "named in the manifest, not in the folder"))
-        elif keyed and key is None:
-            findings.append(Finding(name, "unchecked", "keyed digest: the steward's key is needed"))
-        else:
-            try:
-                found = _describe_file(file, name, key if keyed else None)
-            except OSError as error:
-                findings.append(Finding(name, "differs", f"cannot be read ({error.strerror})"))
-                continue
-            same = found == expected
-            detail = "digest as in the manifest" if same else _explain(found, expected)
-            findings.append(Finding(name, "matched" if same else "differs", detail))
-    for name in sorted(set(_list_files(path)) - set(manifest["files"]) - {MANIFEST}):
-        if PurePosixPath(name).parts[0] != LEDGER_FOLDER:
-            findings.append(Finding(name, "differs", "in the folder, not named in the manifest"))
-    return findings
+            return Finding(name, "differs", "named in the manifest, not in the folder")
+        if keyed and key is None:
+            return Finding(name, "unchecked", "keyed digest: the steward's key is needed")
+        found = _describe_file(path / name, name, key if keyed else None)
+    except (OSError, ValueError) as error:
+        return Finding(name, "differs", f"cannot be read ({getattr(error, 'strerror', None) or error})")
+    if found == expected:
+        return Finding(name, "matched", "digest as in the manifest")
+    return Finding(name, "differs", _explain(found, expected))
 
 
 def _parse_manifest(data: bytes) -> dict[str, Any]:
@@ -362,11 +422,17 @@ def _parse_manifest(data: bytes) -> dict[str, Any]:
             raise ValueError(f"expected neither {MANIFEST} nor {LEDGER_FOLDER}/ among the files")
         if not isinstance(described, dict) or set(described) != {"bytes", "digest"}:
             raise ValueError("expected bytes and digest for each file")
-    if not isinstance(manifest["parents"], dict):
-        raise ValueError("expected parents to be an object")
+        if type(described["bytes"]) is not int or not _is_digest(described["digest"]):
+            raise ValueError("expected a whole number of bytes and a hexadecimal digest for each file")
+    if not isinstance(manifest["parents"], dict) or not all(map(_is_digest, manifest["parents"].values())):
+        raise ValueError("expected parents to be an object of digests")
     if canonical_json(manifest) != data:
         raise ValueError("expected the canonical encoding (sorted keys, indent 1, final newline)")
     return manifest
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _describe_file(file: Path, name: str, key: StewardKey | None) -> dict[str, Any]:

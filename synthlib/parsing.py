@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 DEPTH_LIMIT = 64
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and content to find no closing quote: else many quotes of which none closes take quadratic time.
+_STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def parse_json(data: bytes) -> Any:

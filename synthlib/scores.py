@@ -55,7 +55,9 @@ def wilson_interval(successes: float, trials: float, confidence: float = 0.95) -
     share = successes / trials
     centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
     half = z / (1 + z**2 / trials) * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+    low = 0.0 if successes <= 0 else max(0.0, centre - half)  # exactly, not to within rounding
+    high = 1.0 if successes >= trials else min(1.0, centre + half)
+    return float(low), float(high)
 
 
 def bootstrap_interval(
@@ -73,11 +75,19 @@ def bootstrap_interval(
         rng: `numpy.random.Generator`.
 
     Returns:
-        (low, high); resamples for which the statistic is NaN are left out, (nan, nan) if all are.
+        (low, high); resamples for which the statistic is NaN are left out, (nan, nan) if all are or there
+        are no rows.
+
+    Raises:
+        ValueError: if the arrays differ in length.
 
     Reference: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
     """
     num_rows = len(arrays[0])
+    if any(len(array) != num_rows for array in arrays):
+        raise ValueError(f"expected arrays of equal length, got {', '.join(str(len(a)) for a in arrays)}")
+    if not num_rows:
+        return float("nan"), float("nan")
     values = []
     for _ in range(num_resamples):
         rows = rng.integers(0, num_rows, num_rows)
