@@ -78,7 +78,8 @@ def _describe_numbers(present: pd.Series, kind: str | None) -> dict[str, Any]:
     if whole and kind != "continuous":
         if kind is None and len(levels) == len(numbers) > 50 and pd.api.types.is_integer_dtype(present.dtype):
             raise ValueError(
-                "has a value of its own in every row; name it in identifiers=[…], or give kinds={name: 'integer'}"
+                "has a value of its own in every row; name it in identifiers=[…], "
+                "or give kinds={name: 'integer'}"
             )
         low, high = _widened(levels[0], levels[-1], 0)
         return {"kind": "integer", "low": int(low), "high": int(high), "decimals": 0}
@@ -114,7 +115,8 @@ def _describe_texts(present: pd.Series, kind: str | None) -> dict[str, Any]:
             raise ValueError("holds free text, which no Schema can; drop it or code it")
         if len(levels) == len(present) > 1:
             raise ValueError(
-                "has a value of its own in every row; name it in identifiers=[…], drop it, or give kinds={name: 'ordinal'} with categories"
+                "has a value of its own in every row; name it in identifiers=[…], drop it, "
+                "or give kinds={name: 'categorical'}"
             )
     return {"kind": kind or "categorical", "categories": levels} | extra
 

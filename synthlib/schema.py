@@ -1,122 +1,19 @@
-"""The Schema decides whether a DataFrame is a table, and what each of its columns may hold."""
+"""The Schema decides whether a DataFrame is a table: which columns, and the roles they play."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from synthlib.bundle import canonical_json
+from synthlib.columns import KINDS, NUMERIC_KINDS, Column, SchemaError
 from synthlib.inference import infer_column
 
-KINDS = ("categorical", "ordinal", "boolean", "integer", "continuous", "datetime", "identifier")
-NUMERIC_KINDS = ("integer", "continuous", "datetime")
-
-
-class SchemaError(ValueError):
-    """A table that is not what its Schema says, or that no Schema can hold."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """What one column holds.
-
-    Attributes:
-        name: as in the table.
-        kind: one of `KINDS`.
-        dtype: pandas dtype that its values have and that samples get, such as `"int64"` or `"object"`.
-        categories: the levels of a categorical, ordinal (in order) or boolean column.
-        low, high: smallest and largest possible value of a numeric column; what lies outside is an
-            impossible value and becomes missing. For datetimes, ISO 8601 text.
-        decimals: digits after the point that a continuous column is written with.
-        nullable: whether a value may be missing.
-        missing_codes: values that stand for "missing", such as `-1` or `"?"`.
-        format: strftime format of a datetime kept as text.
-        unit: UCUM unit, for people.
-        description: for people.
-    """
-
-    name: str
-    kind: str
-    dtype: str = "object"
-    categories: tuple = ()
-    low: float | str | None = None
-    high: float | str | None = None
-    decimals: int | None = None
-    nullable: bool = False
-    missing_codes: tuple = ()
-    format: str | None = None
-    unit: str = ""
-    description: str = ""
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise SchemaError(
-                f"column {self.name!r}: expected a kind of {', '.join(KINDS)}, got {self.kind!r}"
-            )
-        if self.kind in ("categorical", "ordinal", "boolean") and not self.categories:
-            raise SchemaError(f"column {self.name!r}: a {self.kind} column needs its categories")
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether its values lie on a line: integer, continuous or datetime."""
-        return self.kind in NUMERIC_KINDS
-
-    @property
-    def is_discrete(self) -> bool:
-        """Whether its values are levels: categorical, ordinal or boolean."""
-        return bool(self.categories)
-
-    def to_numbers(self, values: pd.Series) -> np.ndarray:
-        """A numeric column's values as float64 of shape (num_rows,), NaN where missing; dates as days since 1970."""
-        if self.kind != "datetime":
-            return pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan)
-        dates = pd.to_datetime(values, format=self.format) if self.format else pd.to_datetime(values)
-        return ((dates - pd.Timestamp(0)) / pd.Timedelta(days=1)).to_numpy(dtype=float)
-
-    def from_numbers(self, numbers: np.ndarray, index: pd.Index | None = None) -> pd.Series:
-        """The inverse of `to_numbers`, rounded and clipped to what the column may hold, in its dtype."""
-        numbers = np.asarray(numbers, dtype=float)
-        low, high = self.numeric_range()
-        missing = np.isnan(numbers)
-        if self.kind == "datetime":
-            numbers = np.round(np.clip(numbers, low, high), 0 if self._whole_days() else 9)
-            dates = pd.Series(
-                pd.Timestamp(0) + pd.to_timedelta(numbers, unit="D"), index=index, name=self.name
-            )
-            if self.format is None:
-                return dates.dt.round("s").astype(self.dtype)
-            return dates.dt.strftime(self.format).where(~missing, np.nan).astype(self.dtype)
-        numbers = np.round(
-            numbers, 0 if self.kind == "integer" else (self.decimals if self.decimals is not None else 12)
-        )
-        numbers = np.clip(numbers, low, high) + 0.0  # + 0.0 turns -0.0 into 0.0
-        series = pd.Series(numbers, index=index, name=self.name)
-        return (
-            series.astype(self.dtype)
-            if self.dtype != "object"
-            else series.where(~missing, np.nan).astype(object)
-        )
-
-    def numeric_range(self) -> tuple[float, float]:
-        """`low` and `high` as numbers, infinite where not declared."""
-        if self.kind == "datetime":
-            ends = [
-                None if end is None else (pd.Timestamp(end) - pd.Timestamp(0)) / pd.Timedelta(days=1)
-                for end in (self.low, self.high)
-            ]
-        else:
-            ends = [self.low, self.high]
-        return (-np.inf if ends[0] is None else float(ends[0])), (
-            np.inf if ends[1] is None else float(ends[1])
-        )
-
-    def _whole_days(self) -> bool:
-        return self.decimals == 0 or (self.format is not None and "%H" not in self.format)
+__all__ = ["KINDS", "NUMERIC_KINDS", "Column", "Schema", "SchemaError"]
 
 
 @dataclass(frozen=True)
@@ -214,7 +111,8 @@ class Schema:
         missing = sorted({*kinds, *([target] if target else [])} - set(table.columns))
         if missing:
             raise SchemaError(
-                f"expected columns of the table ({', '.join(map(str, table.columns))}), got {', '.join(missing)}"
+                f"expected columns of the table ({', '.join(map(str, table.columns))}), "
+                f"got {', '.join(missing)}"
             )
         columns, problems = [], []
         for name in table.columns:
@@ -292,13 +190,15 @@ class Schema:
         """
         repeated = [name for name in self.names if list(table.columns).count(name) > 1]
         if repeated:
-            raise SchemaError(f"expected each column once, got several of: {', '.join(repeated)}; rename them")
+            raise SchemaError(
+                f"expected each column once, got several of: {', '.join(repeated)}; rename them"
+            )
         absent = [name for name in self.names if name not in table.columns]
         if absent:
             raise SchemaError(
                 f"expected the columns {', '.join(self.names)}; {', '.join(absent)} not in the table"
             )
-        conformed = {column.name: _conform_column(column, table[column.name]) for column in self.columns}
+        conformed = {column.name: column.conform(table[column.name]) for column in self.columns}
         return pd.DataFrame(conformed, index=table.index)
 
     def check(self, table: pd.DataFrame) -> None:
@@ -310,11 +210,12 @@ class Schema:
         """
         if list(table.columns) != self.names:
             raise SchemaError(
-                f"expected the columns {', '.join(self.names)} in this order, got {', '.join(map(str, table.columns))}; "
+                f"expected the columns {', '.join(self.names)} in this order, "
+                f"got {', '.join(map(str, table.columns))}; "
                 "schema.conform(table) arranges them"
             )
         problems = [
-            problem for column in self.columns for problem in _column_problems(column, table[column.name])
+            problem for column in self.columns for problem in column.find_problems(table[column.name])
         ]
         if problems:
             raise SchemaError(
@@ -388,88 +289,3 @@ def _refuse_no_table(table: pd.DataFrame) -> None:
         raise SchemaError(f"expected at least two columns, got {len(names)}")
     if not len(table):
         raise SchemaError("expected at least one row, got none")
-
-
-def _is_code(values: pd.Series, codes: Sequence) -> pd.Series:
-    """Where a value is one of the missing codes, compared as text so that -1, -1.0 and "-1" are one code."""
-    if not codes:
-        return pd.Series(False, index=values.index)
-    texts = {_as_text(code) for code in codes}
-    return values.map(lambda value: _as_text(value) in texts).astype(bool)
-
-
-def _as_text(value: Any) -> str:
-    if (
-        isinstance(value, int | float | np.number)
-        and not isinstance(value, bool | np.bool_)
-        and float(value).is_integer()
-    ):
-        return str(int(value))
-    return str(value).strip()
-
-
-def _conform_column(column: Column, values: pd.Series) -> pd.Series:
-    values = values.mask(_is_code(values, column.missing_codes)) if column.missing_codes else values
-    try:
-        if column.is_numeric:
-            return _conform_numbers(column, values)
-        if column.is_discrete:
-            return _conform_levels(column, values)
-        return values.astype(column.dtype)
-    except (ValueError, TypeError, OverflowError):
-        raise SchemaError(
-            f"column {column.name!r}: expected {column.kind} values that fit dtype {column.dtype}, got some that do not; "
-            "edit the column's kind, dtype or missing_codes with schema.replace"
-        ) from None
-
-
-def _conform_numbers(column: Column, values: pd.Series) -> pd.Series:
-    numbers = column.to_numbers(values)
-    low, high = column.numeric_range()
-    with np.errstate(invalid="ignore"):
-        impossible = (numbers < low) | (numbers > high) | np.isinf(numbers)
-    kept = values.mask(impossible) if impossible.any() else values
-    if column.kind == "datetime":
-        return kept.astype(column.dtype)
-    return pd.to_numeric(kept).astype(column.dtype)
-
-
-def _conform_levels(column: Column, values: pd.Series) -> pd.Series:
-    """Levels as the Schema writes them: `"1"`, 1 and 1.0 are all the level 1."""
-    levels = {_as_text(level): level for level in column.categories}
-    if values.dtype == bool:
-        return values.astype(column.dtype)
-    known = values.map(lambda value: levels.get(_as_text(value), value), na_action="ignore")
-    if column.dtype == "bool" and not known.isin([False, True]).all():
-        raise ValueError("astype(bool) would make True of anything, a missing value too")
-    return known.astype(column.dtype)
-
-
-def _column_problems(column: Column, values: pd.Series) -> list[str]:
-    problems = []
-    missing = values.isna()
-    if str(values.dtype) != column.dtype:
-        problems.append(f"column {column.name!r}: expected dtype {column.dtype}, got {values.dtype}")
-    if missing.any() and not column.nullable:
-        problems.append(f"column {column.name!r}: expected no missing value, got {int(missing.sum())}")
-    if column.is_discrete:
-        unknown = ~values[~missing].isin(list(column.categories))
-        if unknown.any():
-            problems.append(
-                f"column {column.name!r}: {int(unknown.sum())} values are not among its {len(column.categories)} categories"
-            )
-    elif column.is_numeric:
-        try:
-            numbers = column.to_numbers(values)
-        except (ValueError, TypeError):
-            return [
-                *problems,
-                f"column {column.name!r}: expected {column.kind} values, got some that are not",
-            ]
-        low, high = column.numeric_range()
-        outside = int((numbers[~np.isnan(numbers)] < low).sum() + (numbers[~np.isnan(numbers)] > high).sum())
-        if outside:
-            problems.append(
-                f"column {column.name!r}: {outside} values lie outside {column.low} to {column.high}"
-            )
-    return problems

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 NOUNS = {"bundle", "scores", "schema"}
 SHARED = NOUNS | {"parsing"}  # JSON from strangers, which bundles and chains both read
-GROUND = SHARED | {"inference"}  # how a schema is guessed: a part of schema.py too long for one sitting
+GROUND = SHARED | {"columns", "inference"}  # parts of schema.py: what a column holds, how it is guessed
 ROOMS = {"data", "models", "evaluation", "chain"}
 PRIVATE = {
     "models": r"keras|tensorflow",
