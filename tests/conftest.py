@@ -7,8 +7,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 import synthlib as sl
+
+# The same examples in every automated run, new ones at a developer's desk; no deadline on shared machines.
+settings.register_profile("automated", derandomize=True, deadline=None)
+settings.register_profile("desk", deadline=None)
+settings.load_profile("automated" if os.environ.get("CI") else "desk")
 
 
 @pytest.fixture
