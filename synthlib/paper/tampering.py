@@ -96,7 +96,11 @@ def _change_file(name: str) -> Iterator[Change]:
 
     yield Change(name, "one bit flipped", (name,), flip)
     yield Change(name, "cut short", (name,), cut)
+    def rename(folder: Path) -> None:
+        (folder / name).rename(folder / f"{name}.old")
+
     yield Change(name, "removed", (name,), remove)
+    yield Change(name, "renamed", (name,), rename)
 
 
 def _swap(one: str, other: str) -> Change:
@@ -193,7 +197,7 @@ def draw_outcome(outcome: pd.DataFrame) -> Figure:
                     label=f"{label} ({len(at)})",
                     **options,
                 )
-        axes.set_xticks(range(len(columns)), columns)
+        axes.set_xticks(range(len(columns)), columns, rotation=35, ha="left")
         axes.set_yticks(range(len(rows)), rows, fontsize=6)
         axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
         axes.xaxis.tick_top()
