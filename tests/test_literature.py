@@ -53,7 +53,7 @@ def test_counts(small):
     expected = pd.DataFrame(
         [[1, 1, 0, 1], [0, 0, 2, 0]],
         index=["left", "right"],
-        columns=["before 2018", "2018–19", "since 2020", "undated"],
+        columns=["to 2017", "2018–19", "since 2020", "undated"],
     )
     assert counts.to_numpy().tolist() == expected.to_numpy().tolist()
     assert list(counts.index) == list(expected.index)

@@ -120,7 +120,7 @@ def count_by_year(
         column "undated" if any lacks a year.
     """
     edges = [-(10**6), *periods, 10**6]
-    names = [f"before {periods[0]}"]
+    names = [f"to {periods[0] - 1}"]
     names += [
         f"{start}–{(end - 1) % 100:02d}" if end - 1 > start else str(start)
         for start, end in pairwise(periods)
@@ -155,7 +155,7 @@ def draw_field_map(references: pd.DataFrame) -> Figure:
     """Two panels: references by topic and period, and what the closest prior work states that it does."""
     counts, matrix = count_by_year(references), capability_matrix(references)
     with styled():
-        figure = new_figure(WIDTH * 0.75, 0.23 * (len(counts) + len(matrix)) + 1.6)
+        figure = new_figure(WIDTH * 0.78, 0.23 * (len(counts) + len(matrix)) + 1.6)
         above, below = figure.subplots(2, 1, height_ratios=[len(counts), len(matrix) + 1])
         _draw_counts(above, counts)
         _draw_matrix(below, matrix)
@@ -184,7 +184,7 @@ def _draw_matrix(axes, matrix: pd.DataFrame) -> None:
     axes.set_ylim(len(works) - 0.5, -0.5)
     axes.set_xticks(range(matrix.shape[1]), [CAPABILITIES[name] for name in matrix.columns])
     axes.set_yticks(range(len(works)), works)
-    axes.set_title("What the closest prior work states that it does (blank: not stated)")
+    axes.set_title("What the closest prior work states (blank: not stated)")
     _draw_grid(axes, (len(works), matrix.shape[1]))
 
 
