@@ -202,7 +202,7 @@ def _level_states(
 def _number_states(
     column: Column, values: pd.Series, max_states: int, min_count: int
 ) -> tuple[list, list, list]:
-    """Atoms for values with at least half a bin's mass, bins of about equal mass for the values between."""
+    """Atoms for values with at least a bin's mass, bins of about equal mass for the values between."""
     numbers = np.sort(column.to_numbers(values))
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):
@@ -214,7 +214,7 @@ def _number_states(
     levels, counts = np.unique(numbers, return_counts=True)
     if len(levels) <= max_states and counts.min() >= min(min_count, counts.max()):
         return [(level,) for level in levels], [None] * len(levels), counts.tolist()
-    atom_count = max(0.5 * len(numbers) / max_states, min_count)
+    atom_count = max(len(numbers) / max_states, min_count)
     atoms = levels[counts >= atom_count]
     frequent = counts >= min_count
     on_grid = counts[frequent].sum() >= GRID_SHARE * len(numbers)
