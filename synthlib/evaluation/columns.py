@@ -171,8 +171,12 @@ def wasserstein(train, holdout, synthetic, schema, rng) -> list[Score]:
 
 def _in_deviations(real: np.ndarray, *values: float) -> list[float]:
     """The values over the training standard deviation; where that is 0, only 0 can be said."""
-    spread = real.std() if len(real) else 0.0
+    spread = real.std(ddof=1) if _varies(real) else 0.0
     return [float(value / spread) if spread > 0 else (0.0 if value == 0 else NAN) for value in values]
+
+
+def _varies(values: np.ndarray) -> bool:
+    return len(values) > 1 and float(np.ptp(values)) > 0
 
 
 def _numeric(schema: Schema) -> list[Column]:
@@ -192,11 +196,11 @@ def _moment_score(
 
 
 def _mean_difference(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    if len(x) < 1 or len(y) < 1:
+    if len(x) < 2 or len(y) < 2:
         return NAN, NAN, NAN
-    if x.var() + y.var() == 0:
+    if not _varies(x) and not _varies(y):
         return (0.0, NAN, NAN) if x[0] == y[0] else (NAN, NAN, NAN)
-    spread = np.sqrt((x.var() + y.var()) / 2)
+    spread = np.sqrt((x.var(ddof=1) + y.var(ddof=1)) / 2)
     value = (x.mean() - y.mean()) / spread
     # each row moves the mean and, through its squared deviation, the spread that the mean is divided by
     of_x, of_y = (
@@ -207,11 +211,11 @@ def _mean_difference(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]
 
 
 def _variance_ratio(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    if len(x) < 2 or len(y) < 2 or y.var() == 0:
-        return (1.0 if len(x) > 1 and len(y) > 1 and x.var() == 0 else NAN), NAN, NAN
+    if min(len(x), len(y)) < 2 or (_varies(x) and not _varies(y)):
+        return NAN, NAN, NAN
+    if not _varies(x):
+        return (0.0 if _varies(y) else 1.0), NAN, NAN
     ratio = x.var(ddof=1) / y.var(ddof=1)
-    if ratio == 0:
-        return 0.0, NAN, NAN
     low, high = mean_interval(float(np.log(ratio)), *((z - z.mean()) ** 2 / z.var() for z in (x, y)))
     with np.errstate(over="ignore"):
         return float(ratio), float(np.exp(low)), float(np.exp(high))

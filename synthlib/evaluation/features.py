@@ -126,6 +126,12 @@ def matched_parts(num_rows: int, size: int, rng: np.random.Generator, most: int 
     return [order[part * size : (part + 1) * size] for part in range(num_parts)]
 
 
+def stack(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Both tables' rows, values as they are even where a column's dtypes differ."""
+    mixed = {name: object for name in first.columns if first[name].dtype != second[name].dtype}
+    return pd.concat([first.astype(mixed), second[list(first.columns)].astype(mixed)], ignore_index=True)
+
+
 def sample_rows(table: pd.DataFrame, most: int, rng: np.random.Generator) -> pd.DataFrame:
     """The table, or `most` of its rows drawn without replacement when it has more."""
     if len(table) <= most:

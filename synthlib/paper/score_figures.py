@@ -257,7 +257,8 @@ def _draw_comparison(axes: Axes, metric: str, tables: Mapping[str, pd.DataFrame]
         references.append(score["reference"])
         _draw_reference(axes, score, y)
     axes.axvline(float(np.nanmean(references)), color=REAL, linewidth=0.7, zorder=1)
-    axes.set_title(textwrap.fill(f"{label} {ARROWS.get(better, '')}", 28), fontsize=7)
+    arrow = ARROWS.get(better, "").replace(" ", "\u00a0")  # stays on the line of the word before it
+    axes.set_title(textwrap.fill(f"{label}\u00a0{arrow}", 28), fontsize=7)
     axes.set_yticks(range(len(tables)), [shorten(name, 22) for name in tables])
     axes.set_ylim(len(tables) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
