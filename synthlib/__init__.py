@@ -1,6 +1,6 @@
 """synthlib: synthetic patient data whose protocol, attempts and releases anyone can check.
 
-The names below load what they need on first use, so that `import synthlib` is quick and imports no TensorFlow.
+The names below load what they need on first use: `import synthlib` is quick and imports no TensorFlow.
 """
 
 from importlib import import_module

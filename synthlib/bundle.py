@@ -288,7 +288,7 @@ class Bundle:
             parameters: everything that made the files, as JSON can hold it. It is published with the
                 Bundle. The dict may still be filled inside the block.
             parents: name → Bundle these files were made from.
-            key: makes a keyed Bundle, for confidential files.
+            key: makes a keyed Bundle, for confidential files, in a folder that only its owner can read.
 
         Raises:
             FileExistsError: if `path` holds anything that is not an earlier Bundle's.
@@ -297,7 +297,7 @@ class Bundle:
         path = check_destination(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-        partial.mkdir()
+        partial.mkdir(mode=0o777 if key is None else 0o700)  # keyed: confidential
         try:
             yield partial
             names = sorted(_list_files(partial))

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthlib import __version__
+from synthlib import __version__, terminal
+from synthlib.options import (
+    Identifier,
+    Keep,
+    Kind,
+    Leak,
+    PatientId,
+    Rpc,
+    SchemaFile,
+    Seed,
+    Target,
+    check_confidential,
+    check_model_folder,
+    check_release_folder,
+    read_schema,
+    read_training,
+    refuse,
+    spell_as,
+    split_pairs,
+)
+from synthlib.terminal import say, say_stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    import synthlib as sl
+    from synthlib.models.synthesizer import Synthesizer
 
 MODELS = ("gan", "independent")
-VERDICTS = {0: "yes: all that is recorded holds", 1: "no: something is not as recorded", 2: "could not tell"}
-MARKS = {"matched": "ok     ", "differs": "DIFFERS", "unchecked": "not checked"}
 
 app = typer.Typer(
     name="synthlib",
@@ -22,24 +47,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Rpc = Annotated[str | None, typer.Option(help="URL of an Ethereum node; without it, the in-process chain.")]
 
 
 def main() -> None:
-    """Run the command line; errors become one line on stderr and exit code 2, unless `--debug` is given."""
-    debug = "--debug" in sys.argv[1:]
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    try:
-        app(arguments, prog_name="synthlib", standalone_mode=True)
-    except KeyboardInterrupt:
-        print("interrupted; nothing was half-written", file=sys.stderr)
-        sys.exit(130)
-    except Exception as error:
-        if debug:
-            raise
-        print(f"error: {error}" if str(error) else f"error: {type(error).__name__}", file=sys.stderr)
-        print("(--debug shows where it arose)", file=sys.stderr)
-        sys.exit(2)
+    """The command `synthlib`."""
+    sys.exit(terminal.run(app, sys.argv[1:]))
 
 
 def _show_version(wanted: bool) -> None:
@@ -60,79 +72,115 @@ def common(
 
 @app.command()
 def synthesize(
-    table: Annotated[Path, typer.Argument(help="CSV or Parquet file of real patients, one row each.")],
+    table: Annotated[Path, typer.Argument(help="CSV or Parquet file of real patients.")],
     out: Annotated[Path, typer.Option(help="Folder of the release Bundle to write.")],
-    target: Annotated[str | None, typer.Option(help="Column that models are to predict.")] = None,
+    target: Target = None,
     model: Annotated[str, typer.Option(help=f"Generator: {' or '.join(MODELS)}.")] = "gan",
     rows: Annotated[
-        int | None, typer.Option(help="Synthetic rows; as many as were learnt from by default.")
+        int | None, typer.Option(min=1, help="Synthetic rows; by default as many as were learnt from.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of split, training and sample.")] = 0,
-    patient_id: Annotated[
-        str | None, typer.Option(help="Column that says which patient a row is of.")
+    seed: Seed = 0,
+    patient_id: PatientId = None,
+    identifier: Identifier = None,
+    leak: Leak = None,
+    kind: Kind = None,
+    schema: SchemaFile = None,
+    keep: Keep = None,
+    index_date: Annotated[
+        str | None, typer.Option(help="Date column, such as the admission: other dates become days since.")
     ] = None,
-    identifier: Annotated[
-        list[str] | None, typer.Option(help="Further identifying column; may be repeated.")
-    ] = None,
-    leak: Annotated[
-        list[str] | None, typer.Option(help="Column that knows the target; may be repeated.")
-    ] = None,
-    schema: Annotated[Path | None, typer.Option(help="Schema as JSON, instead of inferring one.")] = None,
     holdout_fraction: Annotated[float, typer.Option(help="Share of patients that no model sees.")] = 0.2,
-    steps: Annotated[int | None, typer.Option(help="Training steps of the GAN, if not its default.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Training steps of the GAN, if not its default.")
+    ] = None,
     key: Annotated[
         Path | None, typer.Option(help="The steward's key file; made if absent. Default: OUT.key")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Where an interrupted training goes on from (confidential). Default: beside OUT."),
     ] = None,
     save_model: Annotated[
         Path | None, typer.Option(help="Also keep the trained model here (confidential).")
     ] = None,
+    save_data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also keep the rows learnt from and held out here, as a keyed Bundle (confidential)."
+        ),
+    ] = None,
 ) -> None:
     """De-identify, split, train, sample and evaluate a table, and write the release Bundle."""
     import synthlib as sl
-    from synthlib.release import write_release
+    from synthlib.bundle import check_destination
+    from synthlib.release import write_data, write_release
 
     if model not in MODELS:
-        raise typer.BadParameter(f"expected one of {', '.join(MODELS)}, got {model!r}", param_hint="--model")
-    if save_model and (save_model == out or out in save_model.parents):
-        raise typer.BadParameter(
-            "expected a folder outside the release: a model is confidential", param_hint="--save-model"
-        )
+        refuse("--model", f"expected one of {', '.join(MODELS)}, got {model!r}")
+    out = check_release_folder(out)
+    key = check_confidential("--key", key or out.with_name(f"{out.name}.key"), [out])
+    checkpoint = checkpoint or out.with_name(f".{out.name}.checkpoint.npz")
+    checkpoint = check_confidential("--checkpoint", checkpoint, [out, key])
+    if save_model:
+        save_model = check_confidential("--save-model", save_model, [out, key, checkpoint])
+        check_model_folder(save_model)
+    if save_data:
+        save_data = check_confidential("--save-data", save_data, [out, key, checkpoint, save_model])
+        check_destination(save_data)
+    reasons = split_pairs(keep, "--keep", "COLUMN=REASON")
+    is_new_key = not key.exists()
+    if not is_new_key:
+        sl.StewardKey.open(key)  # refused now rather than after the training
+    say_stage("read", str(table))
     original = sl.read_table(table)
-    described = (
-        sl.Schema.from_json(schema.read_text())
-        if schema
-        else sl.Schema.infer(original, target, patient_id, identifier or (), leak or ())
+    described = read_schema(schema, original, target, patient_id, identifier, leak, kind)
+    say_stage("de-identify", f"{len(original)} rows, {len(original.columns)} columns")
+    safe, described, deidentification = sl.deidentify(
+        original, described, index_date=index_date, keep=reasons
     )
-    safe, described, deidentification = sl.deidentify(original, described)
-    _show_table(deidentification[deidentification["action"] != "kept"], "de-identification")
+    terminal.show_deidentification(deidentification)
     train, holdout = sl.split(safe, described, holdout_fraction=holdout_fraction, seed=seed)
-    options: dict[str, Any] = {"num_steps": steps} if steps else {}
-    synthesizer = (
-        sl.TabularGAN(described, seed=seed, **options)
-        if model == "gan"
-        else sl.IndependentMarginals(described)
-    )
-    _say(f"training {type(synthesizer).__name__} on {len(train)} rows of {len(described)} columns")
-    synthesizer.fit(train)
-    synthetic = synthesizer.sample(rows or len(train), seed=seed + 1)
+    say_stage("split", f"{len(train)} rows to learn from, {len(holdout)} held out")
+    synthesizer = _train(model, train, described, seed, steps, checkpoint)
+    rows = rows or len(train)
+    say_stage("sample", f"{rows} rows")
+    synthetic = synthesizer.sample(rows, seed=seed + 1)
+    say_stage("evaluate", "beside the rows held out")
     report = sl.evaluate(train, holdout, synthetic, described, seed=seed)
-    key_file = key or out.with_name(out.name + ".key")
-    bundle = write_release(
-        out,
-        synthesizer,
-        synthetic,
-        train,
-        report,
-        deidentification,
-        sl.StewardKey.open_or_create(key_file),
-        seed + 1,
-    )
+    terminal.show_report(report)
+    say_stage("write", str(out))
+    steward = sl.StewardKey.open_or_create(key)
     if save_model:
         synthesizer.save(save_model)
-    _show_report(report)
-    _say(
-        f"release {bundle.digest} written to {out}; the steward's key is in {key_file}: keep it, and keep it apart"
+        save_model.chmod(0o700)
+    parents = {}
+    if save_data:
+        parents["data"] = write_data(save_data, train, holdout, described, deidentification, steward)
+    bundle = write_release(
+        out, synthesizer, synthetic, train, report, deidentification, steward, seed + 1, parents
     )
+    print(f"release {bundle.digest}")
+    terminal.say_key(key, is_new_key)
+    say(f"next: synthlib record {shlex.quote(str(out))}")
+
+
+def _train(
+    model: str, train: pd.DataFrame, schema: sl.Schema, seed: int, steps: int | None, checkpoint: Path
+) -> Synthesizer:
+    import synthlib as sl
+
+    if model == "independent":
+        say_stage("train", f"independent marginals of {len(schema.modelled)} columns")
+        return sl.IndependentMarginals(schema).fit(train)
+    gan = sl.TabularGAN(schema, seed=seed, **({"num_steps": steps} if steps else {}))
+    resumed = f", going on from {checkpoint}" if checkpoint.exists() else ""
+    say_stage("train", f"GAN of {len(schema.modelled)} columns, {gan.num_steps} steps{resumed}")
+    try:
+        return gan.fit(train, checkpoint=checkpoint, progress=sys.stderr.isatty())
+    except KeyboardInterrupt:
+        if checkpoint.exists():
+            say(f"the same command goes on from {checkpoint}")
+        raise
 
 
 @app.command()
@@ -140,13 +188,13 @@ def evaluate(
     train: Annotated[Path, typer.Argument(help="Rows that the generator learnt from.")],
     holdout: Annotated[Path, typer.Argument(help="Rows that it never saw.")],
     synthetic: Annotated[Path, typer.Argument(help="Rows to judge.")],
-    target: Annotated[str | None, typer.Option(help="Column that models are to predict.")] = None,
-    identifier: Annotated[list[str] | None, typer.Option(help="Identifying column; may be repeated.")] = None,
-    leak: Annotated[
-        list[str] | None, typer.Option(help="Column that knows the target; may be repeated.")
-    ] = None,
-    schema: Annotated[Path | None, typer.Option(help="Schema as JSON, instead of inferring one.")] = None,
-    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    target: Target = None,
+    patient_id: PatientId = None,
+    identifier: Identifier = None,
+    leak: Leak = None,
+    kind: Kind = None,
+    schema: SchemaFile = None,
+    seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="CSV file to write the report to.")] = None,
 ) -> None:
     """Score a synthetic table beside what real patients score."""
@@ -154,18 +202,17 @@ def evaluate(
 
     import synthlib as sl
 
-    tables = [sl.read_table(path) for path in (train, holdout, synthetic)]
-    described = (
-        sl.Schema.from_json(schema.read_text())
-        if schema
-        else sl.Schema.infer(
-            pd.concat(tables[:2], ignore_index=True), target, None, identifier or (), leak or ()
-        )
-    )
-    report = sl.evaluate(*(described.conform(part) for part in tables), described, seed=seed)
+    inputs = (train, holdout, synthetic)
+    if out and (out.suffix != ".csv" or out.resolve() in [path.resolve() for path in inputs]):
+        refuse("--out", f"expected another file, with a name that ends in .csv; got {out}")
+    *real, made = (sl.read_table(path) for path in inputs)
+    together = pd.concat(real, ignore_index=True)
+    described = read_schema(schema, together, target, patient_id, identifier, leak, kind)
+    real = [described.conform(part) for part in real]
+    report = sl.evaluate(*real, spell_as(described, made), described, seed=seed)
     if out:
         sl.write_table(report, out)
-    _show_report(report)
+    terminal.show_report(report)
 
 
 @app.command()
@@ -185,8 +232,7 @@ def record(
     from synthlib.chain.registry import record_bundle
 
     made = record_bundle(bundle, rpc=rpc, registry=registry, account=load_account(keyfile))
-    for name, value in made._asdict().items():
-        print(f"{name:16} {value}")
+    terminal.show_record(made, in_process=rpc is None)
 
 
 @app.command()
@@ -195,9 +241,9 @@ def verify(
     rpc: Rpc = None,
     issuer: Annotated[str | None, typer.Option(help="Address that must have recorded it.")] = None,
     key: Annotated[
-        Path | None, typer.Option(help="The steward's key file, to open the training commitment.")
+        Path | None, typer.Option(help="The steward's key file, to open the commitment to the training rows.")
     ] = None,
-    training: Annotated[Path | None, typer.Option(help="The training table, to open the commitment.")] = None,
+    training: Annotated[Path | None, typer.Option(help="The training rows, to open it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check a release against its record. Exit code 0: yes, 1: no, 2: could not tell."""
@@ -208,16 +254,14 @@ def verify(
         bundle,
         rpc=rpc,
         key=sl.StewardKey.open(key) if key else None,
-        training=sl.read_table(training) if training else None,
+        training=read_training(bundle, training) if training else None,
         issuer=issuer,
     )
     code = verdict(findings)
     if as_json:
         print(json.dumps({"verdict": code, "findings": [found._asdict() for found in findings]}, indent=1))
     else:
-        for found in findings:
-            print(f"{MARKS[found.verdict]:12} {found.subject}: {found.detail}")
-        print(VERDICTS[code])
+        terminal.show_findings(findings, code)
     raise typer.Exit(code)
 
 
@@ -232,16 +276,9 @@ def reproduce(
     """Run the six notebooks: the whole study, from the cohort to the paper."""
     from synthlib import workflow
 
-    given = dict(item.split("=", 1) if "=" in item else _no_value(item) for item in parameter or [])
-    print(
-        workflow.summarise(
-            workflow.reproduce(parameters={name: _parse(text) for name, text in given.items()}, resume=resume)
-        )
-    )
-
-
-def _no_value(item: str) -> Any:
-    raise typer.BadParameter(f"expected NAME=VALUE, got {item!r}", param_hint="--parameter")
+    given = split_pairs(parameter, "--parameter", "NAME=VALUE")
+    runs = workflow.reproduce(parameters={name: _parse(text) for name, text in given.items()}, resume=resume)
+    print(workflow.summarise(runs))
 
 
 def _parse(text: str) -> Any:
@@ -250,27 +287,3 @@ def _parse(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
-
-
-def _show_table(table: Any, title: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(title=title, title_justify="left")
-    for name in table.columns:
-        shown.add_column(str(name), overflow="fold")
-    for row in table.itertuples(index=False):
-        shown.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
-    Console(stderr=False).print(shown)
-
-
-def _show_report(report: Any) -> None:
-    from synthlib.evaluation.report import summarise
-
-    _show_table(summarise(report), "evaluation (reference: what real patients score)")
-    for note in report.attrs.get("notes", []):
-        _say(f"note: {note}")

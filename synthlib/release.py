@@ -1,22 +1,66 @@
-"""The release: the Bundle that a study publishes, and the steps from a table to it."""
+"""The release: the Bundle that a study publishes, and what must not reach it."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from synthlib.bundle import Bundle, StewardKey, write_atomically
-from synthlib.chain.commitments import commit, synthetic_digest
-from synthlib.data.preparation import characteristics
+from synthlib.chain.commitments import commit, read_synthetic, table_digest
+from synthlib.data.identifiers import class_by_name, class_by_pattern
+from synthlib.data.preparation import SMALL_CELL, characteristics
 from synthlib.data.tables import write_table
+from synthlib.inference import infer_column
 from synthlib.models.synthesizer import Synthesizer
-from synthlib.schema import Schema
+from synthlib.schema import Column, Schema
 
 PACKAGES = ("synthlib", "tensorflow", "keras", "numpy", "pandas")
+WITHHELD = "(withheld)"
+
+
+def infer_schema(
+    table: pd.DataFrame,
+    target: str | None = None,
+    patient_id: str | None = None,
+    identifiers: Iterable[str] = (),
+    leaks: Iterable[str] = (),
+    kinds: Mapping[str, str] | None = None,
+) -> tuple[Schema, list[str]]:
+    """`Schema.infer`, with the columns that it refuses declared identifiers where they look like direct ones.
+
+    A name or a record number has a value of its own in every row, which no Schema can hold. `deidentify`
+    drops what is declared so, and its report says it.
+
+    Returns:
+        The Schema, and the names of the columns that were declared identifiers here.
+
+    Raises:
+        SchemaError: as `Schema.infer`, for the other columns.
+    """
+    declared = {target, patient_id, *identifiers, *(kinds or {})}
+    columns = [name for name in table.columns if name not in declared] if table.columns.is_unique else []
+    found = [name for name in columns if _is_refused(table[name]) and _looks_direct(table[name])]
+    return Schema.infer(table, target, patient_id, [*identifiers, *found], leaks, kinds=kinds), found
+
+
+def _is_refused(values: pd.Series) -> bool:
+    try:
+        infer_column(values)
+    except ValueError:
+        return True
+    return False
+
+
+def _looks_direct(values: pd.Series) -> bool:
+    """By its name, or by half of its values; one telephone number in a text makes the text none."""
+    _, matching = class_by_pattern(values)
+    return bool(class_by_name(str(values.name))) or 2 * matching.sum() >= max(values.count(), 1)
 
 
 def write_release(
@@ -33,8 +77,8 @@ def write_release(
     """Write a synthetic table and everything that its record on a chain will speak of into one Bundle.
 
     It holds `synthetic.csv`, `schema.json`, `report.csv` and `deidentification.csv`. Of the training table it
-    holds aggregates, and a commitment that nobody can open without the steward's key. The
-    patient id's role ends here: a synthetic row belongs to no patient.
+    holds aggregates, and a commitment that nobody can open without the steward's key. Levels that
+    few patients have are in it only where the generator drew them.
 
     Args:
         path: folder, or bare name for the workspace's `bundles/`.
@@ -54,13 +98,13 @@ def write_release(
         SchemaError: if a table is not one of the synthesizer's schema.
         ValueError: if the table cannot be written so that it reads back the same.
     """
-    schema = synthesizer.schema
-    schema.check(train)
-    schema.check(synthetic)
+    synthesizer.schema.check(train)
+    synthesizer.schema.check(synthetic)
+    schema = public_schema(synthesizer.schema, train, synthetic)
     parameters = {
         "model_type": type(synthesizer).__name__,
         "model": synthesizer.parameters,
-        "characteristics": characteristics(train, schema),
+        "characteristics": _public_characteristics(train, synthesizer.schema, schema),
         "training_commitment": commit(train, key).hex(),
         "seed": seed,
         "num_rows": len(synthetic),
@@ -69,16 +113,77 @@ def write_release(
     path = Bundle.locate(path)
     with Bundle.create(path, "release", parameters, parents) as folder:
         write_table(synthetic, folder / "synthetic.csv")
-        write_atomically(folder / "schema.json", public_schema(schema).to_json().encode())
+        parameters["synthetic_digest"] = _digest_as_read(folder / "synthetic.csv", synthetic, schema)
+        write_atomically(folder / "schema.json", schema.to_json().encode())
         write_table(report, folder / "report.csv")
         write_table(deidentification, folder / "deidentification.csv")
-        parameters["synthetic_digest"] = synthetic_digest(folder / "synthetic.csv", schema).hex()
     return Bundle.open(path)
 
 
-def public_schema(schema: Schema) -> Schema:
-    """The Schema as it is published: without the role of the patient id."""
-    return Schema(schema.columns, schema.target, None, schema.leaks, schema.quasi_identifiers)
+def write_data(
+    path: Path | str,
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
+    schema: Schema,
+    deidentification: pd.DataFrame,
+    key: StewardKey,
+) -> Bundle:
+    """Write what a release was learnt from, and what was held out, into a keyed Bundle: it is confidential.
+
+    Its digest, which a release names as its parent, tells nothing without the key.
+    """
+    with Bundle.create(path, "data", {"target": schema.target}, key=key) as folder:
+        write_table(train, folder / "train.csv")
+        write_table(holdout, folder / "holdout.csv")
+        write_table(deidentification, folder / "deidentification.csv")
+        write_atomically(folder / "schema.json", schema.to_json().encode())
+    return Bundle.open(path, key)
+
+
+def public_schema(schema: Schema, train: pd.DataFrame, synthetic: pd.DataFrame) -> Schema:
+    """The Schema as it is published.
+
+    Without the patient id's role: a synthetic row belongs to no patient. Without what would tell that the
+    cohort has somebody so rare, unless the synthetic table holds it: levels that fewer than `SMALL_CELL`
+    training rows have, and ends of a range that are a training value which fewer reach.
+    """
+    columns = tuple(_public_column(column, train[column.name], synthetic[column.name]) for column in schema)
+    return Schema(columns, schema.target, None, schema.leaks, schema.quasi_identifiers)
+
+
+def _public_column(column: Column, train: pd.Series, synthetic: pd.Series) -> Column:
+    if column.is_discrete and column.kind != "boolean":
+        counts, drawn = train.value_counts(), set(synthetic.dropna())
+        levels = (v for v in column.categories if counts.get(v, 0) >= SMALL_CELL or v in drawn)
+        return replace(column, categories=tuple(levels) or (WITHHELD,))
+    if column.kind in ("integer", "continuous") and len(known := train.dropna().sort_values()):
+        place, drawn = min(SMALL_CELL, len(known)) - 1, synthetic.dropna()
+        if column.low == known.iloc[0]:
+            column = replace(column, low=min([known.iloc[place], *drawn]))
+        if column.high == known.iloc[-1]:
+            column = replace(column, high=max([known.iloc[-1 - place], *drawn]))
+    return column
+
+
+def _public_characteristics(train: pd.DataFrame, schema: Schema, public: Schema) -> dict[str, Any]:
+    """Those of the training table, without the names of levels that the public Schema withholds."""
+    told = characteristics(train, schema)
+    if told["target_rates"] is not None:
+        levels = {str(level) for level in public[schema.target].categories}
+        told["target_rates"] = {name: rate for name, rate in told["target_rates"].items() if name in levels}
+    return told
+
+
+def _digest_as_read(path: Path, synthetic: pd.DataFrame, schema: Schema) -> str:
+    """Digest of the table in the file, which must be the table that was written."""
+    read = read_synthetic(path, schema)
+    changed = [name for name in schema.names if table_digest(read[[name]]) != table_digest(synthetic[[name]])]
+    if changed:
+        raise ValueError(
+            f"expected a synthetic table that reads back from CSV as it is, {', '.join(changed)} does not "
+            "(empty texts, levels that are spelt alike?); change its levels"
+        )
+    return table_digest(read).hex()
 
 
 def _package_versions() -> dict[str, str]:

@@ -1,0 +1,135 @@
+"""What the command line takes: options that several commands share, and what is refused before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synthlib.terminal import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthlib.schema import Schema
+
+MAX_SEED = 2**32 - 2  # the sample is drawn with the next one
+
+Names = list[str] | None
+Target = Annotated[str | None, typer.Option(help="Column that models are to predict.")]
+PatientId = Annotated[str | None, typer.Option(help="Column that says which patient a row is of.")]
+Identifier = Annotated[Names, typer.Option(help="Column to leave out, as it identifies; repeatable.")]
+Leak = Annotated[Names, typer.Option(help="Column that knows the target; repeatable.")]
+Kind = Annotated[
+    Names, typer.Option(metavar="COLUMN=KIND", help="Kind of a column, where the guess is wrong; repeatable.")
+]
+Keep = Annotated[
+    Names,
+    typer.Option(metavar="COLUMN=REASON", help="Column that de-identification leaves alone; repeatable."),
+]
+SchemaFile = Annotated[Path | None, typer.Option(help="Schema as JSON, instead of inferring one.")]
+Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of every random choice.")]
+Rpc = Annotated[str | None, typer.Option(help="URL of an Ethereum node; without it, the in-process chain.")]
+
+
+def refuse(option: str, reason: str) -> Any:
+    """Say that an option cannot be what it is."""
+    raise typer.BadParameter(reason, param_hint=option)
+
+
+def split_pairs(items: Names, option: str, form: str) -> dict[str, str]:
+    """NAME=VALUE options as a dict."""
+    for item in items or []:
+        if not all(item.partition("=")):
+            refuse(option, f"expected {form}, got {item!r}")
+    return dict(item.split("=", 1) for item in items or [])
+
+
+def check_release_folder(path: Path) -> Path:
+    """Where a release goes, if nothing is lost by writing it there."""
+    from synthlib.bundle import LEDGER_FOLDER, check_destination
+
+    path = check_destination(path.absolute())
+    if (path / LEDGER_FOLDER).exists():
+        refuse("--out", f"the release in {path} is recorded, its evidence would go; choose another folder")
+    return path
+
+
+def check_confidential(option: str, path: Path, others: Iterable[Path | None]) -> Path:
+    """A place for what is confidential: neither inside nor around the release or another such place."""
+    path = path.resolve()
+    for other in others:
+        if other and (path == other or other in path.parents or path in other.parents):
+            refuse(option, f"expected a place of its own, not {path} inside or around {other}")
+    return path
+
+
+def check_model_folder(path: Path) -> None:
+    """That a saved model loses nothing there; `Synthesizer.save` would say so after the training."""
+    is_ours = (path / "synthesizer.json").exists()
+    if path.exists() and not is_ours and (not path.is_dir() or any(path.iterdir())):
+        refuse("--save-model", f"expected no folder {path}, or a saved model to replace; found other files")
+
+
+def read_schema(
+    file: Path | None,
+    table: pd.DataFrame,
+    target: str | None,
+    patient_id: str | None,
+    identifier: Names,
+    leak: Names,
+    kind: Names,
+) -> Schema:
+    """The Schema in the file, or one inferred from the table."""
+    from synthlib.release import infer_schema
+    from synthlib.schema import Schema, SchemaError
+
+    if file:
+        if target or patient_id or identifier or leak or kind:
+            refuse("--schema", "the file says what columns are: give target, roles and kinds there")
+        return Schema.from_json(file.read_bytes())
+    kinds = split_pairs(kind, "--kind", "COLUMN=KIND")
+    try:
+        schema, found = infer_schema(table, target, patient_id, identifier or (), leak or (), kinds)
+    except SchemaError as error:
+        hint = "\n(--identifier COLUMN leaves a column out, --kind COLUMN=KIND says what it holds)"
+        raise SchemaError(f"{error}{hint}" if "column '" in str(error) else str(error)) from None
+    if found:
+        say(f"taken for direct identifiers, and left out: {', '.join(found)}")
+    return schema
+
+
+def spell_as(schema: Schema, table: pd.DataFrame) -> pd.DataFrame:
+    """A synthetic table with the Schema's levels, and its codes made missing; what cannot be is left."""
+    from synthlib.schema import Schema, SchemaError
+
+    spelled = table.copy()
+    for column in schema.modelled:
+        if column.name in table.columns:
+            loose = replace(column, low=None, high=None) if column.is_numeric else column
+            try:
+                spelled[column.name] = Schema((loose,)).conform(table)[column.name]
+            except SchemaError:
+                continue  # not a column of that kind at all: that is for a metric to find
+    return spelled
+
+
+def read_training(release: Path, file: Path) -> pd.DataFrame:
+    """Training rows as `--save-data` wrote them, with the levels that CSV cannot tell from numbers."""
+    from synthlib.bundle import Bundle
+    from synthlib.data.tables import read_table
+    from synthlib.parsing import parse_json
+    from synthlib.schema import Schema
+
+    table = read_table(file)
+    try:
+        text = (Bundle.locate(release) / "schema.json").read_bytes()
+        parse_json(text)  # the release may be a stranger's
+        schema = Schema.from_json(text)
+    except (OSError, ValueError):
+        return table
+    exact = Schema(tuple(replace(column, missing_codes=()) for column in schema))
+    return spell_as(exact, table)

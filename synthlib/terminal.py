@@ -1,0 +1,133 @@
+"""What the command line shows: results on stdout, progress and errors on stderr, a table's cells nowhere."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthlib.bundle import Finding
+    from synthlib.chain.records import Record
+
+STAGES = ("read", "de-identify", "split", "train", "sample", "evaluate", "write")
+VERDICTS = {0: "yes: all that is recorded holds", 1: "no: something is not as recorded", 2: "could not tell"}
+MARKS = {"matched": "ok", "differs": "DIFFERS", "unchecked": "not checked"}
+INTERRUPTED = 130
+HERE = str(Path(__file__).parent)
+
+
+def run(app: Callable[..., Any], arguments: list[str]) -> int:
+    """Call a Typer app and return its exit code: 2 after an error, which becomes a line or two on stderr.
+
+    With `--debug` among the arguments the error is raised instead, and libraries may warn.
+    """
+    debug = "--debug" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if not debug and not sys.warnoptions:
+        warnings.simplefilter("ignore")  # a library's warning may quote cells
+    try:
+        code = app([word for word in arguments if word != "--debug"], standalone_mode=False)
+    except Exception as error:
+        if debug:
+            raise
+        if text := explain(error):  # none where click has printed the help instead
+            say(f"error: {text}")
+        return 2
+    if code == INTERRUPTED:
+        say("interrupted; nothing was half-written")
+    return code if isinstance(code, int) else 0
+
+
+def explain(error: Exception) -> str:
+    """What the user is told. Texts of other libraries may quote cells of a confidential table: not them."""
+    if hasattr(error, "format_message"):  # a wrong way to call the command
+        context = getattr(error, "ctx", None)
+        text, hint = error.format_message(), "--help lists what can be given"
+        return f"{text}\n({context.command_path} {hint})" if text and context else text
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename.startswith(HERE)]
+    if frames and frames[-1].filename.startswith(HERE):
+        return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {error.filename}" if error.filename else "")
+    place = f" in {Path(ours[-1].filename).stem}.{ours[-1].name}" if ours else ""
+    return f"unexpected {type(error).__name__}{place}\n(--debug shows all of it, which may quote the table)"
+
+
+def say(line: str) -> None:
+    """Write a line to stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def say_stage(name: str, detail: str) -> None:
+    """Say which of the stages of `synthesize` begins."""
+    say(f"[{STAGES.index(name) + 1}/{len(STAGES)}] {name}: {detail}")
+
+
+def say_key(path: Path, is_new: bool) -> None:
+    """Say under which key the release's commitment was made."""
+    if not is_new:
+        say(f"committed under the key that was in {path}")
+        return
+    say(
+        f"new key of the data's steward: {path}\n"
+        "  Keep it, and keep it secret: it alone can show later which table was learnt from, and who has it\n"
+        "  can check guesses at that table. Never put it into the release."
+    )
+
+
+def show_deidentification(report: pd.DataFrame) -> None:
+    """A line for each column that was not kept as it is."""
+    changed = report[report["action"] != "kept"]
+    print(f"de-identification: {len(report) - len(changed)} columns kept, {len(changed)} not")
+    width = max((len(name) for name in changed["column"]), default=0)
+    for row in changed.itertuples():
+        looks = f" ({row.class_name}, {row.seen})" if row.class_name else ""
+        print(f"  {row.column:<{width}}  {row.action}: {row.reason}{looks}")
+
+
+def show_report(report: pd.DataFrame) -> None:
+    """The scores to read first, each under the question that it answers."""
+    from synthlib.evaluation.report import summarise
+
+    summary = summarise(report)
+    width = max(len(name) for name in summary["metric"])
+    print("evaluation: value, 95% interval, and what real patients score")
+    for row in summary.itertuples():
+        interval = f"({row.low:.3f} to {row.high:.3f})"
+        print(f"  {row.question}")
+        print(f"      {row.metric:<{width}}  {row.value:6.3f}  {interval:18}  real {row.reference:.3f}")
+    for note in report.attrs.get("notes", []):
+        say(f"note: {note}")
+
+
+def show_record(record: Record, in_process: bool) -> None:
+    """A record's fields that say something."""
+    for name, value in record._asdict().items():
+        if name == "reason" and not record.revoked:
+            continue
+        if name == "time":
+            value = "not known: the in-process chain has no clock" if in_process else _utc(value)
+        if name == "parent" and not int(value, 16):
+            value = "none"
+        print(f"{name:16} {value}")
+
+
+def show_findings(findings: list[Finding], code: int) -> None:
+    """A line for each finding, and the verdict."""
+    for found in findings:
+        print(f"{MARKS[found.verdict]:12} {found.subject}: {found.detail}")
+    print(VERDICTS[code])
+
+
+def _utc(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
