@@ -82,7 +82,8 @@ def classifier_two_sample_test(train, holdout, synthetic, schema, rng) -> list[S
     """How well a classifier tells synthetic rows from training rows it has not seen: AUROC, 0.5 if it cannot.
 
     Boosted trees find what is wrong in combinations of columns, logistic regression what is wrong in single
-    columns. Below 0.5 means copies: a row's twin, seen in training under the other label, misleads.
+    columns. Below 0.5 means nearer to train's own rows than fresh patients are: copies, whose twins mislead
+    under the other label, or columns filled from train's values.
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns).
