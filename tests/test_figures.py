@@ -176,6 +176,13 @@ def test_no_axis_shows_a_single_patients_extreme(cohort, cohort_schema):
         assert drawn.axes[0].get_xlim()[1] < 20
 
 
+def test_bins_of_whole_numbers_hold_equally_many(cohort, cohort_schema):
+    drawn = figures.plot_cohort(cohort, cohort_schema, columns=["age"])
+    edges = drawn.axes[0].patches[0].get_data().edges
+    assert set(np.diff(edges)) == {round(edges[1] - edges[0])}
+    assert edges[0] % 1 == 0.5
+
+
 def test_unknown_columns_are_refused(tables, cohort_schema):
     with pytest.raises(ValueError, match="got weight"):
         figures.marginals(*tables, cohort_schema, columns=["weight"])

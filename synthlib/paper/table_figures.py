@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_LEVELS = 8
+UNITS = {"a": "years", "d": "days", "mm[Hg]": "mmHg", "10*3/uL": "10³/µL", "/min": "per min"}  # from UCUM
 TAILS = (0.005, 0.995)  # no axis shows a single patient's extreme value
 
 
@@ -198,7 +199,7 @@ def _grid(figure, num_panels: int, num_across: int) -> list[Axes]:
 
 def _draw_distribution(axes: Axes, column: Column, tables: dict[str, pd.DataFrame]) -> None:
     (_draw_numbers if column.is_numeric else _draw_levels)(axes, column, tables)
-    unit = f" ({column.unit})" if column.unit else ""
+    unit = f" ({UNITS.get(column.unit, column.unit)})" if column.unit else ""
     axes.set_title(shorten(column.name + unit, 22), pad=10)
     rates = {name: missing(table, column).mean() for name, table in tables.items() if name != "holdout"}
     if max(rates.values()) < 0.005:
@@ -214,8 +215,9 @@ def _draw_numbers(axes: Axes, column: Column, tables: dict[str, pd.DataFrame]) -
     real = present(tables["train"], column)
     low, high = np.quantile(real, TAILS) if len(real) else (0.0, 1.0)
     bins = np.linspace(low, high if high > low else low + 1, 31)
-    if column.kind == "integer" and high - low <= 25:
-        bins = np.arange(np.floor(low) - 0.5, high + 1.5)
+    if column.kind == "integer":  # equally many whole numbers in each bin, or it looks like a comb
+        step = np.ceil((high - low + 1) / 31)
+        bins = np.arange(np.floor(low) - 0.5, high + step, step)
     for name, table in tables.items():
         values = present(table, column)
         share = np.histogram(values, bins)[0] / max(len(values), 1)
