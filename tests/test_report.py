@@ -251,6 +251,7 @@ def tables(draw):
     return table, sl.Schema(tuple(columns))
 
 
+@pytest.mark.filterwarnings("error")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tables(), st.integers(1, 12), st.integers(0, 3))
 def test_any_table_gives_values_inside_their_intervals(drawn, cut, seed):

@@ -176,7 +176,7 @@ def _in_deviations(real: np.ndarray, *values: float) -> list[float]:
 
 
 def _varies(values: np.ndarray) -> bool:
-    return len(values) > 1 and float(np.ptp(values)) > 0
+    return len(values) > 1 and float(np.ptp(values)) > 0 and float(values.var()) > 0  # squares may underflow
 
 
 def _numeric(schema: Schema) -> list[Column]:
