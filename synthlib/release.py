@@ -156,12 +156,13 @@ def _public_column(column: Column, train: pd.Series, synthetic: pd.Series) -> Co
         counts, drawn = train.value_counts(), set(synthetic.dropna())
         levels = (v for v in column.categories if counts.get(v, 0) >= SMALL_CELL or v in drawn)
         return replace(column, categories=tuple(levels) or (WITHHELD,))
-    if column.kind in ("integer", "continuous") and len(known := train.dropna().sort_values()):
-        place, drawn = min(SMALL_CELL, len(known)) - 1, synthetic.dropna()
-        if column.low == known.iloc[0]:
-            column = replace(column, low=min([known.iloc[place], *drawn]))
-        if column.high == known.iloc[-1]:
-            column = replace(column, high=max([known.iloc[-1 - place], *drawn]))
+    known = sorted(train.dropna().tolist()) if column.kind in ("integer", "continuous") else []
+    if known:
+        place, drawn = min(SMALL_CELL, len(known)) - 1, synthetic.dropna().tolist()
+        if column.low == known[0]:
+            column = replace(column, low=min([known[place], *drawn]))
+        if column.high == known[-1]:
+            column = replace(column, high=max([known[-1 - place], *drawn]))
     return column
 
 

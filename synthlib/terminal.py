@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dis
 import sys
-import traceback
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,14 +54,23 @@ def explain(error: Exception) -> str:
         context = getattr(error, "ctx", None)
         text, hint = error.format_message(), "--help lists what can be given"
         return f"{text}\n({context.command_path} {hint})" if text and context else text
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if frame.filename.startswith(HERE)]
-    if frames and frames[-1].filename.startswith(HERE):
+    places = []
+    trace = error.__traceback__
+    while trace is not None:
+        places.append((trace.tb_frame.f_code, trace.tb_lasti))
+        trace = trace.tb_next
+    ours = [code for code, _ in places if code.co_filename.startswith(HERE)]
+    if ours and places[-1][0] is ours[-1] and _is_raise(*places[-1]):
         return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror + (f": {error.filename}" if error.filename else "")
-    place = f" in {Path(ours[-1].filename).stem}.{ours[-1].name}" if ours else ""
+    place = f" in {Path(ours[-1].co_filename).stem}.{ours[-1].co_name}" if ours else ""
     return f"unexpected {type(error).__name__}{place}\n(--debug shows all of it, which may quote the table)"
+
+
+def _is_raise(code: CodeType, position: int) -> bool:
+    """Whether a `raise` stands there: what compiled code raises has its caller's frame."""
+    return dis.opname[code.co_code[position]] == "RAISE_VARARGS"
 
 
 def say(line: str) -> None:
@@ -103,7 +113,8 @@ def show_report(report: pd.DataFrame) -> None:
     width = max(len(name) for name in summary["metric"])
     print("evaluation: value, 95% interval, and what real patients score")
     for row in summary.itertuples():
-        interval = f"({row.low:.3f} to {row.high:.3f})"
+        unknown = row.low != row.low  # NaN: too few rows to tell
+        interval = "(unknown)" if unknown else f"({row.low:.3f} to {row.high:.3f})"
         print(f"  {row.question}")
         print(f"      {row.metric:<{width}}  {row.value:6.3f}  {interval:18}  real {row.reference:.3f}")
     for note in report.attrs.get("notes", []):

@@ -1,0 +1,321 @@
+"""Releases: what their record speaks of is in them, and nothing of a single patient is."""
+
+import hashlib
+import hmac
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import make_cohort
+
+import synthlib as sl
+from synthlib.bundle import canonical_json
+from synthlib.chain.commitments import canonical_bytes, commit, table_digest
+from synthlib.data.preparation import SMALL_CELL
+from synthlib.release import WITHHELD, infer_schema, public_schema, write_data, write_release
+
+SECRET = bytes(range(32))
+RARE = "Fibrodysplasia"
+EXTREME = 987.65
+NAMES = [f"Person{place:04}" for place in range(500)]
+
+
+@pytest.fixture(scope="module")
+def made():
+    """A study of a cohort in which one patient has a rare disease and an extreme laboratory value."""
+    table = make_cohort(500)
+    table.insert(0, "patient", NAMES)
+    table.loc[7, ["disease", "lab"]] = [RARE, EXTREME]
+    schema = sl.Schema.infer(table, target="died", patient_id="patient")
+    safe, schema, deidentification = sl.deidentify(table, schema)
+    train, holdout = sl.split(safe, schema, seed=3)
+    assert RARE in set(train["disease"]) and EXTREME in set(train["lab"])
+    model = sl.IndependentMarginals(schema).fit(train)
+    synthetic = model.sample(200, seed=5)
+    report = sl.evaluate(train, holdout, synthetic, schema, seed=0)
+    return table, train, holdout, schema, model, synthetic, report, deidentification
+
+
+def write(path, made, **changes):
+    _, train, _, _, model, synthetic, report, deidentification = made
+    given = {"synthetic": synthetic, "train": train, "key": sl.StewardKey(SECRET), "parents": None} | changes
+    return write_release(
+        path,
+        model,
+        given["synthetic"],
+        given["train"],
+        report,
+        deidentification,
+        given["key"],
+        5,
+        given["parents"],
+    )
+
+
+@pytest.fixture(scope="module")
+def release(made, tmp_path_factory):
+    return write(tmp_path_factory.mktemp("releases") / "one", made)
+
+
+def texts(bundle):
+    return {name: bundle.path.joinpath(name).read_text() for name in [*bundle.files, "manifest.json"]}
+
+
+# What is in it
+
+
+def test_the_files_are_those_that_verification_expects(release):
+    assert release.kind == "release"
+    assert release.files == ["deidentification.csv", "report.csv", "schema.json", "synthetic.csv"]
+
+
+def test_the_parameters_are_those_that_a_record_speaks_of(release, made):
+    _, train, _, schema, _, synthetic, _, _ = made
+    found = release.parameters
+    assert set(found) == {
+        *("model_type", "model", "characteristics", "training_commitment"),
+        *("synthetic_digest", "seed", "num_rows", "versions"),
+    }
+    assert found["model_type"] == "IndependentMarginals"
+    assert found["model"] == {"max_states": 24, "min_count": 5}
+    assert (found["seed"], found["num_rows"]) == (5, 200)
+    assert found["training_commitment"] == commit(train, sl.StewardKey(SECRET)).hex()
+    assert found["synthetic_digest"] == table_digest(synthetic).hex()
+    assert found["characteristics"]["num_rows"] == len(train)
+    assert found["characteristics"]["num_columns"] == len(schema)
+    assert {"python", "synthlib", "tensorflow", "keras", "numpy", "pandas"} == set(found["versions"])
+
+
+def test_the_files_read_back_to_what_was_given(release, made):
+    _, _, _, _, _, synthetic, report, deidentification = made
+    public = sl.Schema.from_json(release.file("schema.json").read_text())
+    read = public.conform(sl.read_table(release.file("synthetic.csv")))
+    pd.testing.assert_frame_equal(read, synthetic, check_dtype=False)
+    public.check(read)
+    assert sl.read_table(release.file("report.csv"))["metric"].tolist() == report["metric"].tolist()
+    assert len(sl.read_table(release.file("deidentification.csv"))) == len(deidentification)
+
+
+def test_two_writings_have_the_same_bytes(release, made, tmp_path):
+    assert write(tmp_path / "two", made).digest == release.digest
+
+
+def test_parents_are_named(made, tmp_path):
+    _, train, holdout, schema, _, _, _, deidentification = made
+    key = sl.StewardKey(SECRET)
+    data = write_data(tmp_path / "data", train, holdout, schema, deidentification, key)
+    assert write(tmp_path / "one", made, parents={"data": data}).parents == {"data": data.digest}
+
+
+# What is not in it
+
+
+def test_no_cell_that_few_patients_have_is_in_it(release):
+    for name, text in texts(release).items():
+        assert RARE not in text, name
+        assert str(EXTREME) not in text, name
+        assert not re.search(r"Person\d", text), name
+
+
+def test_no_row_of_the_training_table_is_in_a_report_or_manifest(release, made):
+    _, train, *_ = made
+    rows = {",".join(map(str, row[1:])) for row in train.itertuples(index=False)}
+    for name, text in texts(release).items():
+        if name != "synthetic.csv":  # whose rows may be like a patient's by chance
+            assert not [row for row in rows if row in text], name
+
+
+def test_no_unkeyed_hash_of_the_training_table_is_in_it(release, made, tmp_path):
+    table, train, holdout, *_ = made
+    hashed = set()
+    for part in (table, train, holdout, train.drop(columns="patient")):
+        sl.write_table(part, tmp_path / "part.csv")
+        rows = [canonical_bytes(part.iloc[[row]]) for row in range(5)]
+        rows += [",".join(map(str, part.iloc[row])).encode() for row in range(5)]
+        for data in [canonical_bytes(part), (tmp_path / "part.csv").read_bytes(), *rows]:
+            hashed |= {hashlib.new(name, data).hexdigest() for name in ("sha256", "sha1", "md5", "sha3_256")}
+            hashed |= {hmac.new(b"", data, "sha256").hexdigest(), hashlib.sha256(data).hexdigest()[:32]}
+    assert len(hashed) > 200
+    for name, text in texts(release).items():
+        assert not [one for one in hashed if one in text], name
+
+
+def test_the_key_is_not_in_it(release):
+    for text in texts(release).values():
+        assert SECRET.hex() not in text
+
+
+def test_another_key_changes_the_commitment_alone(release, made, tmp_path):
+    other = write(tmp_path / "two", made, key=sl.StewardKey(bytes(32)))
+    changed = {name for name, value in other.parameters.items() if release.parameters[name] != value}
+    assert changed == {"training_commitment"}
+
+
+def test_the_published_schema_has_no_patient_and_no_rare_level(release, made):
+    _, train, _, schema, _, synthetic, _, _ = made
+    public = sl.Schema.from_json(release.file("schema.json").read_text())
+    assert schema.patient_id == "patient" and public.patient_id is None
+    assert (public.names, public.target) == (schema.names, schema.target)
+    assert RARE in schema["disease"].categories
+    assert public["disease"].categories == tuple(
+        level
+        for level in schema["disease"].categories
+        if (train["disease"] == level).sum() >= SMALL_CELL or (synthetic["disease"] == level).any()
+    )
+
+
+def test_a_level_that_was_drawn_stays(made):
+    _, train, _, schema, _, synthetic, _, _ = made
+    drawn = synthetic.copy()
+    drawn.loc[0, "disease"] = RARE
+    assert RARE in public_schema(schema, train, drawn)["disease"].categories
+    public_schema(schema, train, drawn).check(drawn)
+
+
+def test_where_every_level_is_rare_none_is_told():
+    schema = sl.Schema(
+        (sl.Column("x", "categorical", categories=("a", "b"), nullable=True), sl.Column("y", "integer"))
+    )
+    train = pd.DataFrame({"x": ["a", "b", None], "y": [1, 2, 3]})
+    synthetic = pd.DataFrame({"x": [None, None, None], "y": [1, 2, 3]}, dtype=object)
+    assert public_schema(schema, train, synthetic)["x"].categories == (WITHHELD,)
+
+
+@pytest.mark.parametrize(
+    ("declared", "drawn", "published"),
+    [
+        ((0, 40), [12, 28], (10, 30)),  # both ends are a patient's: told is what eleven patients reach
+        ((0, 40), [3, 35], (3, 35)),  # or what the synthetic table tells anyway
+        ((-5, 50), [12, 28], (-5, 50)),  # wider than any patient: somebody's knowledge, not the data
+        ((None, None), [12, 28], (None, None)),
+    ],
+)
+def test_ends_of_a_range_that_few_patients_reach_are_not_told(declared, drawn, published):
+    column = sl.Column("x", "integer", "int64", low=declared[0], high=declared[1])
+    schema = sl.Schema((column, sl.Column("y", "integer", "int64")))
+    train, synthetic = pd.DataFrame({"x": np.arange(41), "y": 1}), pd.DataFrame({"x": drawn, "y": 1})
+    found = public_schema(schema, train, synthetic)["x"]
+    assert (found.low, found.high) == published
+    assert sl.Schema.from_json(public_schema(schema, train, synthetic).to_json())["x"] == found
+
+
+def test_a_rare_level_of_the_target_is_named_nowhere(made, tmp_path):
+    _, train, _, schema, _, _, report, deidentification = made
+    roles = sl.Schema(schema.columns, "disease", "patient")
+    model = sl.IndependentMarginals(roles).fit(train)
+    synthetic = model.sample(200, seed=5)
+    key = sl.StewardKey(SECRET)
+    bundle = write_release(tmp_path / "one", model, synthetic, train, report, deidentification, key, 5)
+    assert RARE not in "".join(texts(bundle).values())
+    assert "sepsis" in bundle.parameters["characteristics"]["target_rates"]
+
+
+# Refusals leave nothing
+
+
+def test_a_synthetic_table_of_another_schema_is_refused(made, tmp_path):
+    *_, synthetic, _, _ = made
+    with pytest.raises(sl.SchemaError):
+        write(tmp_path / "one", made, synthetic=synthetic.assign(age=1000))
+    with pytest.raises(sl.SchemaError):
+        write(tmp_path / "one", made, synthetic=synthetic.drop(columns="age"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_that_csv_would_change_is_refused(made, tmp_path):
+    _, train, _, schema, model, synthetic, report, deidentification = made
+    odd = schema.replace("group", categories=("acute", "chronic", ""))
+    changed = synthetic.assign(group=["", *synthetic["group"][1:]])
+    model = sl.IndependentMarginals(odd).fit(train)
+    with pytest.raises(ValueError, match="group does not"):
+        write_release(
+            tmp_path / "one", model, changed, train, report, deidentification, sl.StewardKey(SECRET), 5
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_nothing(made, tmp_path):
+    *_, report, _ = made
+    broken = list(made)
+    broken[6] = report.assign(value=float("inf"))
+    with pytest.raises(ValueError, match="finite"):
+        write(tmp_path / "one", broken)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_earlier_release(made, tmp_path):
+    before = write(tmp_path / "one", made)
+    *_, synthetic, _, _ = made
+    with pytest.raises(sl.SchemaError):
+        write(tmp_path / "one", made, synthetic=synthetic.assign(age=1000))
+    assert sl.Bundle.open(tmp_path / "one").digest == before.digest
+
+
+# The data Bundle
+
+
+def test_the_data_bundle_opens_the_commitment(release, made, tmp_path):
+    _, train, holdout, schema, _, _, _, deidentification = made
+    key = sl.StewardKey(SECRET)
+    data = write_data(tmp_path / "data", train, holdout, schema, deidentification, key)
+    assert data.manifest["digests"] == "hmac-sha256"
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+    read = sl.Schema.from_json(data.file("schema.json").read_text()).conform(
+        sl.read_table(data.file("train.csv"))
+    )
+    assert commit(read, key).hex() == release.parameters["training_commitment"]
+    assert (
+        hashlib.sha256(data.file("train.csv").read_bytes()).hexdigest()
+        not in canonical_json(data.manifest).decode()
+    )
+
+
+# Guessing identifiers
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("name", NAMES),
+        ("MRN", range(1000, 1500)),
+        ("contact", [f"person{place}@example.org" for place in range(500)]),
+        (
+            "home_address",
+            [f"{place} Long Road, Flat {place}, Smalltown, Wide County" for place in range(500)],
+        ),
+    ],
+)
+def test_direct_identifiers_need_not_be_declared(name, values):
+    table = make_cohort(500).assign(**{name: values})
+    with pytest.raises(sl.SchemaError):
+        sl.Schema.infer(table, target="died")
+    schema, found = infer_schema(table, target="died")
+    assert found == [name] and schema[name].kind == "identifier"
+    safe, _, report = sl.deidentify(table, schema)
+    assert name not in safe.columns
+    assert report.set_index("column").loc[name, "action"] == "dropped"
+
+
+def test_what_cannot_be_held_and_is_no_identifier_is_still_refused():
+    notes = [f"patient number {place} felt well that day" for place in range(500)]
+    notes[3] = "call her on 212-555-0147 please, she asked for it"
+    for name, values in {"remarks": notes, "reading": range(500)}.items():
+        with pytest.raises(sl.SchemaError, match=name):
+            infer_schema(make_cohort(500).assign(**{name: values}), target="died")
+
+
+def test_what_the_caller_declares_is_not_guessed():
+    table = make_cohort(500).assign(name=NAMES)
+    assert infer_schema(table, patient_id="name")[1] == []
+    assert infer_schema(table, identifiers=["name"])[1] == []
+    assert infer_schema(make_cohort(500)) == (sl.Schema.infer(make_cohort(500)), [])
+    with pytest.raises(sl.SchemaError, match="'name'"):
+        infer_schema(table, target="name")
+
+
+def test_manifests_hold_no_clock_and_no_path(release, tmp_path):
+    text = json.dumps(release.manifest)
+    assert str(release.path) not in text
+    assert not re.search(r"20\d\d-\d\d-\d\d", text)
