@@ -172,3 +172,13 @@ def test_every_source_the_paper_cites_is_in_the_bibliography():
     }
     assert cited - keys - {"fig", "tab", "sec"} == set()
     assert len(cited) >= 25
+
+
+def test_the_paper_in_the_repository_is_what_its_sources_give(tmp_path):
+    """Whoever changes the text, a number or a figure typesets the paper again."""
+    if not (PAPER / "paper.pdf").exists():
+        pytest.skip("the paper has not been built here: make reproduce")
+    (tmp_path / "paper").mkdir()
+    shutil.copy(PAPER / "results.json", tmp_path / "paper")
+    shutil.copytree(PAPER.parent / "figures", tmp_path / "figures")
+    assert build_paper(tmp_path).read_bytes() == (PAPER / "paper.pdf").read_bytes()
