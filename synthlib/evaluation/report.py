@@ -83,7 +83,7 @@ def evaluate(
         SchemaError: if train or holdout is not a table of the schema.
         ValueError: if a table has no rows, or synthetic has other columns.
     """
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     synthetic = _check(train, holdout, synthetic, schema)
     train, holdout = (table.reset_index(drop=True) for table in (train, holdout))

@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from synthlib.bundle import canonical_json, write_atomically
 from synthlib.models.backend import keras
