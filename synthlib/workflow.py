@@ -142,7 +142,7 @@ def _execute(source: Path, executed: Path, parameters: dict, identity: dict, roo
                 coalesce_streams=True,
                 config=encrypted,
                 on_cell_execute=progress.start,
-                on_cell_complete=progress.complete,
+                on_cell_executed=progress.complete,
             )
             partial.replace(executed)
         except (papermill.PapermillExecutionError, RuntimeError) as error:

@@ -73,6 +73,13 @@ def test_notebooks_run_in_order_from_the_root_with_the_parameters_they_declare(c
     ]
 
 
+def test_a_cell_is_timed_from_its_start_to_its_end(clone, capfd):
+    write_notebook(clone / "notebooks" / "01_slow.ipynb", "import time\ntime.sleep(1)")
+    workflow.reproduce()
+    line = next(line for line in capfd.readouterr().err.splitlines() if "  cell 1/1  " in line)
+    assert float(line.split()[-2]) >= 1.0
+
+
 def test_on_a_terminal_one_line_is_updated(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with workflow._Progress("03_model", 2) as progress:
