@@ -175,6 +175,7 @@ def _train(
     gan = sl.TabularGAN(schema, seed=seed, **({"num_steps": steps} if steps else {}))
     resumed = f", going on from {checkpoint}" if checkpoint.exists() else ""
     say_stage("train", f"GAN of {len(schema.modelled)} columns, {gan.num_steps} steps{resumed}")
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
     try:
         return gan.fit(train, checkpoint=checkpoint, progress=sys.stderr.isatty())
     except KeyboardInterrupt:

@@ -85,13 +85,15 @@ def read_schema(
 ) -> Schema:
     """The Schema in the file, or one inferred from the table."""
     from synthlib.release import infer_schema
-    from synthlib.schema import Schema, SchemaError
+    from synthlib.schema import KINDS, Schema, SchemaError
 
     if file:
         if target or patient_id or identifier or leak or kind:
             refuse("--schema", "the file says what columns are: give target, roles and kinds there")
         return Schema.from_json(file.read_bytes())
     kinds = split_pairs(kind, "--kind", "COLUMN=KIND")
+    for name in sorted(set(kinds.values()) - set(KINDS)):
+        refuse("--kind", f"expected a kind of {', '.join(KINDS)}, got {name!r}")
     try:
         schema, found = infer_schema(table, target, patient_id, identifier or (), leak or (), kinds)
     except SchemaError as error:
