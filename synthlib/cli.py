@@ -65,7 +65,9 @@ def common(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show all of an error; that may quote cells.")
+    ] = False,
 ) -> None:
     """Synthetic patient tables whose making is recorded on a chain."""
 

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import synthlib as sl
 from synthlib import terminal
+from synthlib.chain.verification import verdict
 from synthlib.cli import app
 from synthlib.terminal import explain
 
@@ -276,7 +277,7 @@ def test_a_gan_all_the_way(tmp_path):
 def test_a_killed_training_goes_on(tmp_path, run):
     """Killed at its first checkpoint, and run again: the release of a training that was never interrupted."""
     patients(400).to_csv("patients.csv", index=False)
-    options = ["--target", "died", "--steps", "40", "--rows", "40", "--key", "one.key"]
+    options = ["--target", "died", "--steps", "100", "--rows", "40", "--key", "one.key"]
     command = [sys.executable, "-m", "synthlib", "synthesize", "patients.csv", *options, "--out", "first"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
@@ -284,7 +285,7 @@ def test_a_killed_training_goes_on(tmp_path, run):
     )
     checkpoint = tmp_path / ".first.checkpoint.npz"
     while process.poll() is None and not checkpoint.exists():
-        time.sleep(0.1)
+        time.sleep(0.02)
     process.kill()
     process.wait()
     assert checkpoint.exists() and not (tmp_path / "first").exists()
@@ -627,3 +628,46 @@ def test_names_that_command_a_terminal_or_are_no_ascii_do_no_harm(tmp_path):
     done = subprocess.run([*command, "--out", "release"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "[red]lab" in done.stdout
+
+
+# The README
+
+
+def readme():
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readmes_python_runs_as_it_stands(tmp_path):
+    """But for the number of training steps."""
+    program = re.search(r"```python\n(.*?)```", readme(), re.DOTALL)[1]
+    assert len([line for line in program.splitlines() if line]) <= 15
+    patients(400).drop(columns="mrn").to_csv("patients.csv", index=False)
+    sl.StewardKey.create("patients.key")
+    shown = []
+    names = {"print": lambda *words, sep=" ": shown.extend(map(str, words))}
+    exec(program.replace("seed=0).fit", "seed=0, num_steps=20).fit"), names)
+    assert names["sl"].Bundle.open("releases/first").kind == "release"
+    assert verdict(sl.verify("releases/first")) == 0
+    assert len(shown) > 20
+
+
+def test_the_readmes_commands_run_as_they_stand(tmp_path, run):
+    patients(200).to_csv("patients.csv", index=False)
+    lines = re.findall(r"^    synthlib ([^#\n]+)", readme(), re.MULTILINE)
+    assert [line.split()[0] for line in lines] == ["synthesize", "record", "verify"]
+    for line in lines:
+        quick = ["--model", "independent"] if line.startswith("synthesize") else []
+        code, _, err = run(*line.split(), *quick)
+        assert code == 0, err
+
+
+@pytest.mark.parametrize("document", ["README.md", "ARCHITECTURE.md"])
+def test_what_a_document_names_is_there(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    links = {link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")}
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    modules = set(re.findall(r"\b([a-z]\w*\.py)\b", text))
+    assert modules - {path.name for path in (ROOT / "synthlib").rglob("*.py")} <= {
+        "test_architecture.py",
+        "environment.py",
+    }
