@@ -22,6 +22,7 @@ from synthlib.options import (
     Seed,
     Target,
     check_confidential,
+    check_levels,
     check_model_folder,
     check_release_folder,
     read_schema,
@@ -142,6 +143,7 @@ def synthesize(
     )
     terminal.show_deidentification(deidentification)
     train, holdout = sl.split(safe, described, holdout_fraction=holdout_fraction, seed=seed)
+    check_levels(train, described, reasons)
     say_stage("split", f"{len(train)} rows to learn from, {len(holdout)} held out")
     synthesizer = _train(model, train, described, seed, steps, checkpoint)
     rows = rows or len(train)

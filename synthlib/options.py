@@ -101,7 +101,22 @@ def read_schema(
         raise SchemaError(f"{error}{hint}" if "column '" in str(error) else str(error)) from None
     if found:
         say(f"taken for direct identifiers, and left out: {', '.join(found)}")
+        if not patient_id and any(table[name].nunique() < table[name].count() for name in found):
+            say("  (--patient-id COLUMN, if one of them says whose a row is: a patient's rows stay together)")
     return schema
+
+
+def check_levels(train: pd.DataFrame, schema: Schema, kept: Iterable[str]) -> None:
+    """That no column but those which the user insists on would be published level by rare level."""
+    from synthlib.release import FEWEST, find_scattered_levels
+
+    found = sorted(set(find_scattered_levels(train, schema)) - set(kept))
+    if found:
+        raise ValueError(
+            f"expected levels that several patients share, got fewer than {FEWEST} rows for each of those of "
+            f"{', '.join(found)}, which would be published as they are\n(--identifier COLUMN leaves a column "
+            "out, --keep COLUMN=REASON insists on it; or merge levels)"
+        )
 
 
 def spell_as(schema: Schema, table: pd.DataFrame) -> pd.DataFrame:

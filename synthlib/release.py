@@ -22,6 +22,7 @@ from synthlib.schema import Column, Schema
 
 PACKAGES = ("synthlib", "tensorflow", "keras", "numpy", "pandas")
 WITHHELD = "(withheld)"
+FEWEST = 5  # rows that must share a level
 
 
 def infer_schema(
@@ -32,9 +33,10 @@ def infer_schema(
     leaks: Iterable[str] = (),
     kinds: Mapping[str, str] | None = None,
 ) -> tuple[Schema, list[str]]:
-    """`Schema.infer`, with the columns that it refuses declared identifiers where they look like direct ones.
+    """`Schema.infer`, with columns declared identifiers that look like direct ones and could do harm.
 
-    A name or a record number has a value of its own in every row, which no Schema can hold. `deidentify`
+    That is what no Schema can hold, since it has a value of its own in every row, such as names; and what is
+    named a number of something, such as `patient_id`, with values that few rows share each. `deidentify`
     drops what is declared so, and its report says it.
 
     Returns:
@@ -45,21 +47,31 @@ def infer_schema(
     """
     declared = {target, patient_id, *identifiers, *(kinds or {})}
     columns = [name for name in table.columns if name not in declared] if table.columns.is_unique else []
-    found = [name for name in columns if _is_refused(table[name]) and _looks_direct(table[name])]
+    found = [name for name in columns if _is_number_of(table[name]) or _is_direct(table[name])]
     return Schema.infer(table, target, patient_id, [*identifiers, *found], leaks, kinds=kinds), found
 
 
-def _is_refused(values: pd.Series) -> bool:
+def find_scattered_levels(train: pd.DataFrame, schema: Schema) -> list[str]:
+    """Discrete columns of many levels, none of which `FEWEST` rows share: as good as identifiers.
+
+    A generator leaves out rare levels, but where all are rare it has no others to draw.
+    """
+    counts = {column.name: train[column.name].value_counts() for column in schema if column.is_discrete}
+    return [name for name, rows in counts.items() if len(rows) > SMALL_CELL and rows.max() < FEWEST]
+
+
+def _is_number_of(values: pd.Series) -> bool:
+    few = values.count() < SMALL_CELL * values.nunique()
+    return few and class_by_name(str(values.name)) == "R"
+
+
+def _is_direct(values: pd.Series) -> bool:
+    """Refused, and direct by its name or half of its values: a text with one telephone number is none."""
     try:
         infer_column(values)
+        return False
     except ValueError:
-        return True
-    return False
-
-
-def _looks_direct(values: pd.Series) -> bool:
-    """By its name, or by half of its values; one telephone number in a text makes the text none."""
-    _, matching = class_by_pattern(values)
+        _, matching = class_by_pattern(values)
     return bool(class_by_name(str(values.name))) or 2 * matching.sum() >= max(values.count(), 1)
 
 

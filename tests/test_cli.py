@@ -474,6 +474,33 @@ def test_columns_can_be_kept_and_dates_counted_from_an_index(tmp_path, run):
     assert sl.read_table("release/synthetic.csv")["discharged"].between(360, 370).all()
 
 
+def test_an_undeclared_patient_id_is_left_out_and_a_declared_one_keeps_patients_together(tmp_path, run):
+    table = make_cohort(300).assign(patient_id=[f"{SECRET}{place // 3}" for place in range(300)])
+    table.to_csv("patients.csv", index=False)
+    options = ["--target", "died", "--model", "independent"]
+    code, _, err = run("synthesize", "patients.csv", *options, "--out", "one")
+    assert code == 0 and "left out: patient_id\n" in err and "--patient-id COLUMN" in err
+    options += ["--patient-id", "patient_id", "--save-data", "data"]
+    assert run("synthesize", "patients.csv", *options, "--out", "two")[0] == 0
+    train, holdout = (sl.read_table(f"data/{name}.csv") for name in ("train", "holdout"))
+    assert not set(train["patient_id"]) & set(holdout["patient_id"])
+    assert all(SECRET.encode() not in content for content in listing("one").values())
+    assert all(
+        SECRET.encode() not in content for content in [*listing("two").values(), *listing("data").values()]
+    )
+
+
+def test_levels_that_nobody_shares_are_not_published_unless_asked_for(tmp_path, run):
+    make_cohort(300).assign(occupation=[f"{SECRET}{place // 2}" for place in range(300)]).to_csv(
+        "t.csv", index=False
+    )
+    words = ["synthesize", "t.csv", "--model", "independent", "--out", "release"]
+    code, _, err = run(*words, "--keep", "age=why not")
+    assert code == 2 and "occupation" in err and not Path("release").exists()
+    assert run(*words, "--keep", "occupation=it was asked for")[0] == 0
+    assert "occupation" in sl.read_table("release/synthetic.csv")
+
+
 def test_a_schema_of_ones_own_is_taken(tmp_path, run):
     table = make_cohort(200)
     schema = sl.Schema.infer(table, target="died").replace("lab", high=4)

@@ -14,7 +14,14 @@ import synthlib as sl
 from synthlib.bundle import canonical_json
 from synthlib.chain.commitments import canonical_bytes, commit, table_digest
 from synthlib.data.preparation import SMALL_CELL
-from synthlib.release import WITHHELD, infer_schema, public_schema, write_data, write_release
+from synthlib.release import (
+    WITHHELD,
+    find_scattered_levels,
+    infer_schema,
+    public_schema,
+    write_data,
+    write_release,
+)
 
 SECRET = bytes(range(32))
 RARE = "Fibrodysplasia"
@@ -296,6 +303,34 @@ def test_direct_identifiers_need_not_be_declared(name, values):
     safe, _, report = sl.deidentify(table, schema)
     assert name not in safe.columns
     assert report.set_index("column").loc[name, "action"] == "dropped"
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("patient_id", [f"PT{place // 2:05}" for place in range(500)]),
+        ("subject_id", [place // 8 for place in range(500)]),
+        ("encounter_number", [float(place % 100) for place in range(500)]),
+    ],
+)
+def test_numbers_of_somebody_that_few_rows_share_are_left_out(name, values):
+    schema, found = infer_schema(make_cohort(500).assign(**{name: values}), target="died")
+    assert found == [name]
+    assert name not in sl.deidentify(make_cohort(500).assign(**{name: values}), schema)[0].columns
+
+
+def test_numbers_of_a_ward_stay():
+    table = make_cohort(500).assign(ward_id=[f"W{place % 5}" for place in range(500)])
+    assert infer_schema(table, target="died")[1] == []
+
+
+def test_levels_that_nobody_shares_are_found():
+    table = make_cohort(500).assign(
+        village=[f"V{place % 200}" for place in range(500)], region=[f"R{place % 50}" for place in range(500)]
+    )
+    schema = sl.Schema.infer(table, target="died")
+    assert find_scattered_levels(table, schema) == ["village"]
+    assert find_scattered_levels(table.head(10), schema) == []  # too small a table to say so
 
 
 def test_what_cannot_be_held_and_is_no_identifier_is_still_refused():
