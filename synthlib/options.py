@@ -87,6 +87,8 @@ def read_schema(
     from synthlib.release import infer_schema
     from synthlib.schema import KINDS, Schema, SchemaError
 
+    if target and target in (patient_id, *(identifier or ())):
+        refuse("--target", f"expected a column that does not identify, {target!r} is named as one that does")
     if file:
         if target or patient_id or identifier or leak or kind:
             refuse("--schema", "the file says what columns are: give target, roles and kinds there")

@@ -466,6 +466,13 @@ def test_a_keyed_bundle_needs_its_own_key(tmp_path):
         Bundle.open(bundle.path)
 
 
+def test_a_keyed_bundle_is_for_its_owner_alone(tmp_path):
+    make(tmp_path / "open")
+    make(tmp_path / "keyed", key=StewardKey(SECRET))
+    assert stat.S_IMODE((tmp_path / "keyed").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "open").stat().st_mode) & 0o500 == 0o500
+
+
 def test_equal_files_have_different_keyed_digests_by_name(tmp_path):
     """Else a manifest would tell which confidential files are equal."""
     with Bundle.create(tmp_path / "one", "test", {}, key=StewardKey(SECRET)) as folder:
