@@ -346,8 +346,14 @@ def test_evaluate_overwrites_none_of_its_tables(study, run):
         (["synthesize", "patients.csv", "--out", "new", "--model", "vae"], "gan, independent"),
         (["synthesize", "patients.csv", "--out", "new", "--target", "dead"], "got dead"),
         (["synthesize", "patients.csv", "--out", "new", "--target", "name"], "name"),
-        (["synthesize", "patients.csv", "--out", "new", "--target", "mrn", "--patient-id", "mrn"], "--target"),
-        (["synthesize", "patients.csv", "--out", "new", "--target", "age", "--identifier", "age"], "--target"),
+        (
+            ["synthesize", "patients.csv", "--out", "new", "--target", "mrn", "--patient-id", "mrn"],
+            "--target",
+        ),
+        (
+            ["synthesize", "patients.csv", "--out", "new", "--target", "age", "--identifier", "age"],
+            "--target",
+        ),
         (["synthesize", "patients.csv", "--out", "new", "--patient-id", "pid"], "got pid"),
         (["synthesize", "patients.csv", "--out", "new", "--leak", "later"], "got later"),
         (["synthesize", "patients.csv", "--out", "new", "--rows", "0"], "--rows"),
