@@ -9,7 +9,7 @@ _HOMES = {
     "Bundle": "bundle",
     "BundleError": "bundle",
     "Finding": "bundle",
-    "StewardKey": "bundle",
+    "StewardKey": "keys",
     "Column": "columns",
     "Schema": "schema",
     "SchemaError": "columns",

@@ -12,13 +12,11 @@ with the data's steward, since a plain hash lets anybody who guesses a row or a 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import os
 import re
 import secrets
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from synthlib.keys import StewardKey
 from synthlib.parsing import parse_json
 
 FORMAT = "synthlib-bundle/1"
@@ -106,95 +105,6 @@ def write_atomically(path: Path | str, data: bytes, mode: int = 0o644) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-class StewardKey:
-    """A 256-bit secret under which digests of confidential data are taken.
-
-    It lives in a file of its own that only its owner can read, never in a Bundle. Whoever lacks it learns
-    nothing from a commitment; once it is destroyed, no commitment under it can be opened again by anyone.
-
-    Args:
-        secret: 32 bytes.
-    """
-
-    def __init__(self, secret: bytes):
-        if len(secret) != 32:
-            raise ValueError(f"expected a key of 32 bytes, got {len(secret)}")
-        self._secret = secret
-
-    def __repr__(self) -> str:
-        return "StewardKey(<secret>)"
-
-    @classmethod
-    def create(cls, path: Path | str) -> StewardKey:
-        """Draw a key from the operating system and write it to a new file with mode 600.
-
-        Raises:
-            FileExistsError: if the file exists; a key is never overwritten.
-        """
-        path = Path(path)
-        secret = secrets.token_bytes(32)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            raise FileExistsError(
-                f"expected no file at {path}, found one: open that key, or destroy it first"
-            ) from None
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secret.hex() + "\n")
-        return cls(secret)
-
-    @classmethod
-    def open(cls, path: Path | str) -> StewardKey:
-        """Read a key file.
-
-        Raises:
-            FileNotFoundError: if there is none.
-            PermissionError: if other users could read it.
-            ValueError: if it does not hold 64 hexadecimal digits.
-        """
-        path = Path(path)
-        if not path.exists():
-            raise FileNotFoundError(f"expected a key file at {path}, found none; StewardKey.create makes one")
-        if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise PermissionError(f"expected {path} to be readable by its owner alone; run: chmod 600 {path}")
-        try:
-            return cls(bytes.fromhex(path.read_text().strip()))
-        except ValueError:
-            raise ValueError(f"expected 64 hexadecimal digits in {path}, found something else") from None
-
-    @classmethod
-    def open_or_create(cls, path: Path | str) -> StewardKey:
-        """The key at `path`, drawn anew if there is none."""
-        return cls.open(path) if Path(path).exists() else cls.create(path)
-
-    @classmethod
-    def for_public_data(cls, label: str) -> StewardKey:
-        """A key that anybody can recompute, for data that everybody has.
-
-        It hides nothing. It lets a reviewer of a public cohort get the same commitments.
-        """
-        return cls(hashlib.sha256(b"synthlib: key for public data: " + label.encode()).digest())
-
-    def mac(self, purpose: str, data: bytes = b"") -> hmac.HMAC:
-        """An HMAC-SHA-256 (RFC 2104) started for one purpose; feed it more with `update`."""
-        prefix = purpose.encode()
-        return hmac.new(self._secret, len(prefix).to_bytes(2, "big") + prefix + data, hashlib.sha256)
-
-    @staticmethod
-    def destroy(path: Path | str) -> None:
-        """Overwrite the key file and remove it.
-
-        On journaling or flash storage an old copy may survive; use an encrypted disk where that matters.
-        """
-        path = Path(path)
-        with path.open("r+b") as file:
-            file.write(secrets.token_bytes(max(path.stat().st_size, 32)))
-            file.flush()
-            os.fsync(file.fileno())
-        path.unlink()
 
 
 class Bundle:

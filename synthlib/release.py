@@ -11,12 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from synthlib.bundle import Bundle, StewardKey, write_atomically
+from synthlib.bundle import Bundle, write_atomically
 from synthlib.chain.commitments import commit, read_synthetic, table_digest
 from synthlib.data.identifiers import class_by_name, class_by_pattern
 from synthlib.data.preparation import SMALL_CELL, characteristics
 from synthlib.data.tables import write_table
 from synthlib.inference import infer_column
+from synthlib.keys import StewardKey
 from synthlib.models.synthesizer import Synthesizer
 from synthlib.schema import Column, Schema
 

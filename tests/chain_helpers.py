@@ -8,11 +8,12 @@ import pandas as pd
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from synthlib.bundle import Bundle, StewardKey
+from synthlib.bundle import Bundle
 from synthlib.chain.commitments import commit, synthetic_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.records import Generation, load_artifact
 from synthlib.chain.registry import Ledger
+from synthlib.keys import StewardKey
 from synthlib.schema import Column, Schema
 
 CONTRACTS = Path(__file__).parents[1] / "contracts"

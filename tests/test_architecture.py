@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 NOUNS = {"bundle", "scores", "schema"}
-SHARED = NOUNS | {"parsing"}  # JSON from strangers, which bundles and chains both read
+SHARED = NOUNS | {"keys", "parsing"}  # a secret, and JSON from strangers: bundles and chains need both
 GROUND = SHARED | {"columns", "inference"}  # parts of schema.py: what a column holds, how it is guessed
 ROOMS = {"data", "models", "evaluation", "chain"}
 PRIVATE = {

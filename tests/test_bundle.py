@@ -570,7 +570,7 @@ def test_anybody_can_compute_a_public_key(label):
 
 def test_a_public_key_is_the_same_in_another_process():
     expression = "StewardKey.for_public_data('a').mac('x').hexdigest()"
-    program = f"from synthlib.bundle import StewardKey; print({expression})"
+    program = f"from synthlib.keys import StewardKey; print({expression})"
     command = [sys.executable, "-c", program]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert printed.strip() == StewardKey.for_public_data("a").mac("x").hexdigest()

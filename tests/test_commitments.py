@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthlib.bundle import StewardKey
 from synthlib.chain import commitments
 from synthlib.chain.commitments import (
     canonical_bytes,
@@ -25,6 +24,7 @@ from synthlib.chain.commitments import (
     synthetic_digest,
     table_digest,
 )
+from synthlib.keys import StewardKey
 from synthlib.schema import Column, Schema
 
 KEY = StewardKey(bytes(range(32)))

@@ -23,12 +23,13 @@ from chain_helpers import (
 from test_journal import relink
 
 import synthlib
-from synthlib.bundle import Finding, StewardKey, canonical_json
+from synthlib.bundle import Finding, canonical_json
 from synthlib.chain.accounts import demo_account
 from synthlib.chain.connection import Connection
 from synthlib.chain.records import sign_record
 from synthlib.chain.registry import Ledger, record_bundle
 from synthlib.chain.verification import OPTIONAL, verdict, verify
+from synthlib.keys import StewardKey
 from synthlib.parsing import parse_json
 
 pytest_plugins = ["chain_fixtures"]

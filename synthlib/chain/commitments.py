@@ -44,7 +44,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from synthlib.bundle import StewardKey
+from synthlib.keys import StewardKey
 from synthlib.schema import Column, Schema
 
 MAGIC = b"synthlib table 1\n"

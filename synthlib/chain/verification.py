@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, Finding, StewardKey, canonical_json, inspect
+from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, Finding, canonical_json, inspect
 from synthlib.chain.accounts import demo_account
 from synthlib.chain.commitments import open_commitment, synthetic_digest
 from synthlib.chain.connection import Connection
@@ -37,6 +37,7 @@ from synthlib.chain.evidence import (
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
 from synthlib.chain.records import Generation, Record, load_artifact, release_fields, signer_of
 from synthlib.chain.registry import JOURNAL, RECORD, Ledger
+from synthlib.keys import StewardKey
 from synthlib.parsing import parse_json
 from synthlib.schema import Schema
 
