@@ -143,12 +143,15 @@ def test_a_killed_training_resumes_to_the_same_bytes(cohort, cohort_schema, tmp_
     assert not file.exists()
 
 
-def test_a_checkpoint_of_other_settings_is_refused(cohort, cohort_schema, tmp_path):
+def test_a_checkpoint_of_another_training_is_refused(cohort, cohort_schema, tmp_path):
     file = tmp_path / "training.npz"
     with pytest.raises(KeyboardInterrupt):
         train_until(1, cohort, cohort_schema, file)
     with pytest.raises(CheckpointError, match="learning_rate"):
         sl.TabularGAN(cohort_schema, **SMALL, learning_rate=0.1).fit(cohort, checkpoint=file, progress=False)
+    other = cohort.assign(died=1 - cohort["died"])
+    with pytest.raises(CheckpointError, match="another table"):
+        sl.TabularGAN(cohort_schema, **SMALL).fit(other, checkpoint=file, progress=False)
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="cannot be read"):
         sl.TabularGAN(cohort_schema, **SMALL).fit(cohort, checkpoint=file, progress=False)

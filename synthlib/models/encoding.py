@@ -73,7 +73,9 @@ class SpanEncoder:
         schema: the table's Schema; identifiers are not encoded.
         max_states: most states a column gets beside missing; also the number of bins of equal mass.
         min_count: values seen in fewer rows are neither atoms nor reproduced as such, and the extremes of
-            a numeric column are cut to the `min_count`-th smallest and largest value.
+            a numeric column are cut to the `min_count`-th smallest and largest value. A column in which no
+            value is seen so often keeps its most frequent ones: so few rows cannot be protected, and
+            `write_release` refuses them.
     """
 
     schema: Schema

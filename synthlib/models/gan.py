@@ -121,7 +121,7 @@ class TabularGAN(Synthesizer):
             if held_out.any()
             else None
         )
-        self._train(adversaries, validate, checkpoint, callbacks, progress)
+        self._train(train, adversaries, validate, checkpoint, callbacks, progress)
         self.generator_ = adversaries.averaged
         return self
 
@@ -155,7 +155,7 @@ class TabularGAN(Synthesizer):
             held_out[rng.choice(num_rows, num_held_out, replace=False)] = True
         return held_out
 
-    def _train(self, adversaries, validate, checkpoint, callbacks, progress) -> None:
+    def _train(self, train, adversaries, validate, checkpoint, callbacks, progress) -> None:
         steps_per_epoch = min(self.num_steps, max(20, self.num_steps // 10))
         num_epochs = -(-self.num_steps // steps_per_epoch)
         validation = Validation(validate, adversaries.averaged.variables, self.patience)
@@ -163,7 +163,7 @@ class TabularGAN(Synthesizer):
         done = 0
         if checkpoint is not None:
             settings = {**self.parameters, "schema": self.schema.to_json(), "num_rows": adversaries.num_rows}
-            keeper = Checkpoint(checkpoint, adversaries.all_variables(), validation, settings)
+            keeper = Checkpoint(checkpoint, adversaries.all_variables(), validation, settings, train)
             done = keeper.restore()
             chain.append(keeper)
         if progress:
@@ -176,6 +176,7 @@ class TabularGAN(Synthesizer):
             epochs=num_epochs,
             steps_per_epoch=steps_per_epoch,
             verbose=0,
+            shuffle=False,
             callbacks=chain,
         )
         self.history_ = to_history(validation.history, steps_per_epoch)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -71,13 +74,21 @@ class Checkpoint(keras.callbacks.Callback):
         variables: all variables that training changes, in a fixed order.
         validation: its history and best weights are part of the state.
         settings: what the training was started with; a checkpoint with other settings is refused.
+        table: the training table; a checkpoint of another one is refused. The file tells them apart by an
+            HMAC under a key of its own.
     """
 
     def __init__(
-        self, path: Path | str, variables: list, validation: Validation, settings: Mapping[str, Any]
+        self,
+        path: Path | str,
+        variables: list,
+        validation: Validation,
+        settings: Mapping[str, Any],
+        table: pd.DataFrame,
     ):
         super().__init__()
         self.path, self.variables, self.validation = Path(path), variables, validation
+        self.table, self.key = table, secrets.token_bytes(32)
         self.settings = json.loads(canonical_json(dict(settings)))
 
     def restore(self) -> int:
@@ -102,11 +113,20 @@ class Checkpoint(keras.callbacks.Callback):
                 f"{self.path.name} belongs to a training with other settings ({', '.join(changed)}); "
                 "remove it to start anew, or restore the settings"
             )
+        self.key = bytes.fromhex(state["key"])
+        if not hmac.compare_digest(state["table"], self._identify_table()):
+            raise CheckpointError(
+                f"{self.path.name} belongs to a training on another table; remove it to start anew"
+            )
         for place, variable in enumerate(self.variables):
             variable.assign(arrays[f"variable_{place}"])
         self.validation.history = state["history"]
         self.validation.best = [arrays[f"best_{place}"] for place in range(state["num_best"])] or None
         return len(state["history"])
+
+    def _identify_table(self) -> str:
+        rows = pd.util.hash_pandas_object(self.table, index=False).to_numpy()
+        return hmac.new(self.key, rows.tobytes(), hashlib.sha256).hexdigest()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         best = self.validation.best or []
@@ -114,6 +134,8 @@ class Checkpoint(keras.callbacks.Callback):
             "settings": self.settings,
             "history": _jsonable(self.validation.history),
             "num_best": len(best),
+            "key": self.key.hex(),
+            "table": self._identify_table(),
         }
         arrays = {
             f"variable_{place}": keras.ops.convert_to_numpy(variable)
