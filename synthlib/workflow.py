@@ -149,7 +149,7 @@ def _execute(source: Path, executed: Path, parameters: dict, identity: dict, roo
             if partial.exists():
                 partial.replace(failed)
             raise WorkflowError(
-                f"{source.name} failed in code cell {progress.number} of {total}:\n{_last_lines(error)}\n"
+                f"{source.name} failed in code cell {progress.number} of {total}:\n{_last_lines(error, bool(parameters.get("cohort_path")))}\n"
                 f"The notebook as far as it came: {failed}"
             ) from None
         finally:
@@ -159,9 +159,14 @@ def _execute(source: Path, executed: Path, parameters: dict, identity: dict, roo
     return run
 
 
-def _last_lines(error: Exception, count: int = 6) -> str:
-    """The end of what went wrong in a cell, or of why the kernel did not answer (it died, mostly)."""
+def _last_lines(error: Exception, confidential: bool, count: int = 6) -> str:
+    """The end of what went wrong in a cell, or of why the kernel did not answer (it died, mostly).
+
+    Other libraries' messages may quote cells: on a confidential cohort the error's name must do.
+    """
     name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+    if confidential:
+        value = "the notebook has its text, which may quote the cohort"
     lines = [line for line in f"{name}: {value}".splitlines() if line.strip()]
     return "\n".join(f"  {line}" for line in lines[-count:])
 

@@ -80,6 +80,17 @@ def test_a_cell_is_timed_from_its_start_to_its_end(clone, capfd):
     assert float(line.split()[-2]) >= 1.0
 
 
+def test_an_error_on_a_cohort_of_ones_own_is_not_quoted(clone):
+    source = "raise ValueError('Jane Roe, born 1961')"
+    write_notebook(clone / "notebooks" / "01_first.ipynb", source, parameters="cohort_path = ''")
+    with pytest.raises(workflow.WorkflowError, match="Jane Roe"):
+        workflow.reproduce()
+    with pytest.raises(workflow.WorkflowError) as caught:
+        workflow.reproduce(parameters={"cohort_path": "patients.csv"})
+    assert "ValueError" in str(caught.value)
+    assert "Jane Roe" not in str(caught.value)
+
+
 def test_on_a_terminal_one_line_is_updated(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with workflow._Progress("03_model", 2) as progress:
