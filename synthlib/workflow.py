@@ -148,8 +148,9 @@ def _execute(source: Path, executed: Path, parameters: dict, identity: dict, roo
         except (papermill.PapermillExecutionError, RuntimeError) as error:
             if partial.exists():
                 partial.replace(failed)
+            reason = _last_lines(error, confidential=bool(parameters.get("cohort_path")))
             raise WorkflowError(
-                f"{source.name} failed in code cell {progress.number} of {total}:\n{_last_lines(error, bool(parameters.get("cohort_path")))}\n"
+                f"{source.name} failed in code cell {progress.number} of {total}:\n{reason}\n"
                 f"The notebook as far as it came: {failed}"
             ) from None
         finally:
