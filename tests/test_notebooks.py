@@ -218,3 +218,41 @@ def test_says_nothing_of_the_machine(notebook):
     text = str([cell.get("outputs", []) for cell in notebook.cells])
     for trace in (str(Path.home()), str(NOTEBOOKS.parent), "/tmp/", "site-packages", "Traceback"):
         assert trace not in re.sub(r"'image/png': '[^']*'", "", text), trace
+
+
+def _named(name):
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_said_of_numbers_is_asserted(name):
+    asserted = [
+        node
+        for cell in _code(_named(name))
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Assert)
+    ]
+    assert asserted
+
+
+def test_a_cohort_of_ones_own_takes_a_key():
+    """The cell that opens the key, run as it stands."""
+    cells = _code(_named("02_data_preparation"))
+    declared, opening = (
+        next(cell.source for cell in cells if word in cell.source)
+        for word in ("patient_id = ", "StewardKey.for_public_data")
+    )
+    values = {}
+    exec(declared, values)
+    assert {"patient_id", "identifiers", "leaks"} <= set(values)
+    values["cohort_path"] = "cohort.csv"
+    with pytest.raises(ValueError, match="expected key_path beside cohort_path"):
+        exec(opening, values)
+
+
+def test_every_figure_has_a_notebook():
+    from synthlib.paper import figures
+
+    sources = "".join(cell.source for name in NAMES for cell in _code(_named(name)))
+    drawn = {name for name in figures.__all__ if name.islower() and f"figures.{name}(" in sources}
+    assert drawn == {name for name in figures.__all__ if name.islower()} - {"headline_scores"}

@@ -96,6 +96,7 @@ def _change_file(name: str) -> Iterator[Change]:
 
     yield Change(name, "one bit flipped", (name,), flip)
     yield Change(name, "cut short", (name,), cut)
+
     def rename(folder: Path) -> None:
         (folder / name).rename(folder / f"{name}.old")
 
