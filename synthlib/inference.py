@@ -21,6 +21,7 @@ DATE_FORMATS = (
     "%m/%d/%Y",
 )
 MAX_DECIMALS = 9
+MIN_ROWS_OF_NUMBERS = 20  # from here on whole numbers that all differ are taken for a row's number
 
 
 def infer_column(values: pd.Series, kind: str | None = None) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def _describe_numbers(present: pd.Series, kind: str | None) -> dict[str, Any]:
     if kind is None and whole and set(plain) <= {0, 1}:
         return {"kind": "boolean", "categories": (0, 1)}
     if whole and kind != "continuous":
-        if kind is None and len(levels) == len(numbers) > 50 and pd.api.types.is_integer_dtype(present.dtype):
+        if kind is None and len(levels) == len(numbers) >= MIN_ROWS_OF_NUMBERS:
             raise ValueError(
                 "has a value of its own in every row; name it in identifiers=[…], "
                 "or give kinds={name: 'integer'}"
@@ -111,7 +112,9 @@ def _describe_texts(present: pd.Series, kind: str | None) -> dict[str, Any]:
     levels = tuple(sorted(set(present[~stripped.isin(MISSING_TEXTS)])))
     if kind is None:
         words = float(rest.str.split().str.len().mean())
-        if len(levels) > max(50, 0.5 * len(rest)) and (words >= 4 or float(rest.str.len().mean()) > 40):
+        mostly_new = len(levels) > max(50, 0.5 * len(rest))
+        sentences = words >= 6 and len(levels) > 10
+        if sentences or (mostly_new and (words >= 4 or float(rest.str.len().mean()) > 40)):
             raise ValueError("holds free text, which no Schema can; drop it or code it")
         if len(levels) == len(present) > 1:
             raise ValueError(

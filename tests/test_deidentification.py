@@ -332,14 +332,15 @@ def test_birth_years_do_not_tell_ages_above_89():
             "x": np.arange(NUM_ROWS) % 3,
         }
     )
-    result, schema, report = deidentify(table, Schema.infer(table))
+    years = {"birth_year": "integer"}
+    result, schema, report = deidentify(table, Schema.infer(table, kinds=years))
     expected = np.maximum(born.year, 1930)
     assert result["dob"].tolist() == result["birth_year"].tolist() == expected.tolist()
     assert schema["dob"].low == 1930 and row_of(report, "dob")["action"] == "to year, at least 1930"
     alone = table.drop(columns="admitted")
-    _, left, report = deidentify(alone, Schema.infer(alone))
+    _, left, report = deidentify(alone, Schema.infer(alone, kinds=years))
     assert "dob" not in left.names and "no other date" in row_of(report, "dob")["reason"]
-    result, *_ = deidentify(alone, Schema.infer(alone), reference_year=2010)
+    result, *_ = deidentify(alone, Schema.infer(alone, kinds=years), reference_year=2010)
     assert result["dob"].min() == 1920
 
 
@@ -358,6 +359,131 @@ def test_ages_are_completed_and_at_most_90(name, ages, expected):
     np.testing.assert_array_equal(result[name].to_numpy(dtype=float), np.array(expected * 10, dtype=float))
     assert smaller[name].kind == "integer" and smaller[name].high == max(expected)
     assert row_of(report, name)["class"] == "C"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ageatadmission", "admitage", "years_old", "edad", "alter", "AgeAtDx", "patientenalter", "age_corrected",
+     "âge", "index_age"],
+)
+def test_ages_are_recognised_however_they_are_spelt(name):
+    table, schema = with_column(name, [30, 92, 95, 41] * 10)
+    result, *_ = deidentify(table, schema)
+    assert result[name].tolist() == [30, 90, 90, 41] * 10
+
+
+def test_a_cohort_of_the_oldest_is_one_group_and_a_code_for_missing_hides_no_age():
+    table, schema = with_column("age", [91, 95, 99, 103] * 10)
+    result, smaller, _ = deidentify(table, schema)
+    assert set(result["age"]) == {90} and smaller["age"].low == smaller["age"].high == 90
+    ages = [*range(60, 96), -1, -1, -1, -1]
+    table, schema = with_column("age_at_entry", ages, kinds={"age_at_entry": "integer"})
+    assert deidentify(table, schema)[0]["age_at_entry"].max() == 90
+    table, schema = with_column("age", [7000, 32999, 9000, 12000] * 10)
+    assert row_of(deidentify(table, schema)[2], "age")["action"] == "dropped"
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("weight_for_age_z", [-1.34, 0.5, 2.1, 0.2]),
+        ("gestational_age_weeks", [24.5, 39.1, 41.0, 30.2]),
+        ("age_adjusted_ddimer", [400, 950, 700, 500]),
+        ("age_related_load", [400, 950, 700, 500]),
+        ("dosage", [10, 100, 95, 20]),
+        ("percentage", [10, 100, 95, 20]),
+        ("ageing", [10, 100, 95, 20]),
+        ("npi", [0, 1, 3, 50]),
+        ("udi", [0, 1, 2, 3]),
+        ("mobile", ["no", "partly", "fully", "no"]),
+        ("mother", ["alive", "dead", "alive", "unknown"]),
+        ("ip", ["yes", "no", "unk", "no"]),
+        ("pt", [11.2, 13.5, 12.0, 30.1]),
+        ("long", ["Yes", "No", "No", "No"]),
+        ("lat", ["L", "R", "L", "R"]),
+        ("dt", [150, 210, 180, 170]),
+        ("contact", [0, 1, 2, 9]),
+        ("residence", ["own home", "nursing home", "alone", "own home"]),
+        ("physician_visits", [0, 1, 2, 9]),
+        ("pain", ["3/10", "7/10", "8/10", "0/10"]),
+        ("histology", ["Small Cell", "Large Cell", "Mixed Type", "Small Cell"]),
+    ],
+)
+def test_values_that_are_not_of_the_class_that_a_name_may_mean_stay(name, values):
+    table, schema = with_column(name, values * 10)
+    result, smaller, report = deidentify(table, schema)
+    assert row_of(report, name)["action"] == "kept"
+    assert result[name].tolist() == values * 10 and smaller == schema
+
+
+PEOPLE = [f"{first} {last}" for first in ("Maria", "John", "Wei", "Anna B.", "Jan van") for last in
+          ("Garcia", "Smith", "Chen", "O'Neill", "Kowalska", "Patel", "Meyer-Lee", "Brown")]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "letter"),
+    [
+        ("contact", PEOPLE[:4] * 10, "A"),
+        ("caretaker", PEOPLE[:4] * 10, "A"),
+        ("pt", PEOPLE[:4] * 10, "A"),
+        ("doctor_in_charge", PEOPLE[:2] * 20, "A"),
+        ("mother", ["Maria", "Anna", "Wei", "Eve"] * 10, "A"),
+        ("thing", PEOPLE, "A"),
+        ("comment", ["seen by John Smith", "told Dr Jones"] * 20, "A"),
+        ("long", np.arange(NUM_ROWS) * 0.01234 - 71.1, "B"),
+        ("residence", ["Salem", "Lynn"] * 20, "B"),
+        ("npi", [1234567893, 1234567800] * 20, "K"),
+        ("mobile", [6172531000, 6172531001] * 20, "D"),
+        ("admit_dt", [43_000, 43_100] * 20, "C"),
+        ("admit_date", [43_000, 43_100] * 20, "C"),
+        ("dob", [18_000.0, np.nan] * 20, "C"),
+        ("seen", [f"{1 + 7 * n % 28}/{1 + n % 12}" for n in range(NUM_ROWS)], "C"),
+        ("seen", ["23 Oct", "1 May"] * 20, "C"),
+        ("seen", ["Oct 23", "October 24th"] * 20, "C"),
+    ],
+)
+def test_values_of_the_class_that_a_name_may_mean_go(name, values, letter):
+    kind = "categorical" if isinstance(values[0], str) else "continuous" if name == "long" else "integer"
+    table, schema = with_column(name, values, kinds={name: kind})
+    result, _, report = deidentify(table, schema)
+    assert (row_of(report, name)["class"], row_of(report, name)["action"]) == (letter, "dropped")
+    assert name not in result
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["2019-07", "2020-11"], ["07/2019", "7/2020"], ["Apr 2019", "April 2020"], ["2019 Apr", "2020-Jun"]],
+)
+def test_months_of_a_year_become_years(values):
+    table, schema = with_column("remark", values * 20)
+    result, _, report = deidentify(table, schema)
+    assert result["remark"].tolist() == [2019, 2020] * 20
+    assert row_of(report, "remark")["reason"] == "only the year of a date may stay"
+
+
+def test_free_text_goes():
+    values = [f"was ill on day {n % 15} and then went to the ward" for n in range(NUM_ROWS)]
+    table, schema = with_column("story", values, kinds={"story": "categorical"})
+    assert row_of(deidentify(table, schema)[2], "story")["reason"] == "free text may hold any identifier"
+    values = [f"went to ward {n % 15}" for n in range(NUM_ROWS)]
+    for name, action in (("nurse_notes", "dropped"), ("plan", "kept")):
+        table, schema = with_column(name, values, kinds={name: "categorical"})
+        assert row_of(deidentify(table, schema)[2], name)["action"] == action
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"), [(40, "40"), (35, "all but 1 to 10"), (20, "20"), (3, "1 to 10"), (0, "0")]
+)
+def test_neither_few_nor_all_but_few_values_are_told(changed, told):
+    """Of 40 ages, those with a fraction change."""
+    ages = np.arange(NUM_ROWS) % 20 + 20 + 0.5 * (np.arange(NUM_ROWS) < changed)
+    table, schema = with_column("age", ages, kinds={"age": "continuous"})
+    assert row_of(deidentify(table, schema)[2], "age")["changed"] == told
+
+
+def test_how_many_are_missing_is_not_told_by_how_many_changed():
+    table, schema = with_column("city", ["Boston", "Salem"] * 19 + [None] * 2)
+    assert row_of(deidentify(table, schema)[2], "city")["changed"] == "all but 1 to 10"
 
 
 def test_age_bands_above_89_become_one():

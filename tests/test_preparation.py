@@ -120,11 +120,18 @@ def test_characteristics_are_aggregates_that_json_holds(support2):
     assert json.loads(json.dumps(found)) == found
     assert found["num_rows"] == found["num_patients"] == 7284 and found["num_columns"] == 48
     assert sum(found["kinds"].values()) == 48 and found["kinds"]["identifier"] == 1
-    assert found["missing_rates"]["adlp"] == round(train["adlp"].isna().mean(), 4)
+    assert found["missing_rates"]["adlp"] == round(train["adlp"].isna().mean(), 2)
     assert found["missing_rates"]["scoma"] is None  # one row
     assert found["missing_rates"]["age"] == 0.0
-    assert found["target_rates"] == {"0": round(1 - train["hospdead"].mean(), 4),
-                                     "1": round(train["hospdead"].mean(), 4)}
+    assert found["target_rates"] == {"0": round(1 - train["hospdead"].mean(), 2),
+                                     "1": round(train["hospdead"].mean(), 2)}
+
+
+def test_one_patient_more_does_not_change_what_is_published_but_the_number():
+    table = pd.DataFrame({"x": [np.nan] * 300 + [1.5] * 700, "y": ["a", "b"] * 500})
+    schema = Schema.infer(table, target="y")
+    one_less = characteristics(table[1:], schema)
+    assert one_less | {"num_rows": 1000, "num_patients": 1000} == characteristics(table, schema)
 
 
 @pytest.mark.parametrize(("counts", "expected"), [

@@ -89,6 +89,10 @@ def test_missing_codes_are_read_off_texts():
             table_of(c=[f"the patient came in and was then seen on ward {n}" for n in SIXTY]),
             "holds free text",
         ),
+        (table_of(c=[f"seen by the nurse on ward {n}" for n in range(12)] * 5), "holds free text"),
+        (pd.DataFrame({"x": [1, 2] * 10, "c": range(20)}), "column 'c': has a value of its own in every row"),
+        (table_of(c=[np.nan, *range(59)]), "column 'c': has a value of its own in every row"),
+        (table_of(c=["?", *map(str, range(59))]), "column 'c': has a value of its own in every row"),
         (table_of(c=["a", 1] * 30), "column 'c': mixes int, str"),
         (table_of(c=[1.5, np.inf] * 30), "column 'c': holds 30 infinite values"),
         (table_of(c=pd.Categorical(["a", "b"] * 30)), "pandas categories are not supported"),
@@ -107,6 +111,12 @@ def test_what_no_schema_can_hold_is_refused_without_showing_values(table, messag
 def test_all_problems_are_named_at_once():
     with pytest.raises(SchemaError, match=r"(?s)column 'c'.*column 'd'"):
         Schema.infer(table_of(c=SIXTY, d=[np.nan] * NUM_ROWS))
+
+
+def test_whole_numbers_that_differ_in_a_few_rows_and_sentences_that_are_levels_are_accepted():
+    assert Schema.infer(pd.DataFrame({"x": [1, 2] * 9 + [1], "c": range(19)}))["c"].kind == "integer"
+    levels = ["died in the hospital within seven days", "left the hospital alive and went home"]
+    assert infer(levels * 30).categories == tuple(sorted(levels))
 
 
 def test_declared_identifiers_patients_and_kinds_are_believed():

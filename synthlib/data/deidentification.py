@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from synthlib.data.identifiers import CLASSES, class_by_name, class_by_pattern, is_age, is_birth, split_name
+from synthlib.data.identifiers import CLASSES, class_by_name, is_birth, split_name
+from synthlib.data.recognition import Recognition, age_unit, age_words, has_plausible_ages, is_age, recognise
 from synthlib.schema import Column, Schema
 
 TOP_AGE = 90  # ages above 89 are one group
@@ -19,17 +20,8 @@ TOP_AGE = 90  # ages above 89 are one group
 RESTRICTED_ZIPS = frozenset(
     "036 059 063 102 203 205 369 556 692 790 821 823 830 831 878 879 884 890 893".split()  # noqa: SIM905
 )
-_ZIP_WORDS = {"zip", "zipcode", "postal", "postalcode", "postcode"}
-_AGE_UNITS = {"days": 365.25, "day": 365.25, "weeks": 52.18, "week": 52.18, "months": 12, "month": 12}
+_ZIP_WORDS = {"zip", "zcta", "zipcode", "postal", "postalcode", "postcode"}
 _SMALL = 11  # counts below this are not told
-
-
-class Recognition(NamedTuple):
-    """What a column was recognised as: class letter or "", how, and which cells look like it."""
-
-    letter: str
-    seen: str
-    matching: np.ndarray
 
 
 class Change(NamedTuple):
@@ -70,7 +62,7 @@ def deidentify(
     Returns:
         The table; its Schema; and the report, one row a column: `column`, `class` (letter), `class_name`,
         `seen` (how it was recognised), `share` (of its values that look like the class), `action`,
-        `changed` (how many values; "1 to 10" where few) and `reason`.
+        `changed` (how many values; "1 to 10" where few, "all but 1 to 10" where nearly all) and `reason`.
 
     Raises:
         SchemaError: if the table is not one of the Schema.
@@ -87,7 +79,7 @@ def deidentify(
     rows = []
     for column in schema:
         values = conformed[column.name]
-        finding = _recognise(column, values)
+        finding = recognise(column, values)
         if column.name in keep:
             change = Change(values, column, "kept", f"as asked: {keep[column.name]}")
         else:
@@ -139,55 +131,24 @@ def _check_arguments(schema: Schema, index_date: str | None, keep: Mapping[str, 
         raise ValueError(f"index_date: expected the name of a datetime column, got {index_date!r}")
 
 
-def _recognise(column: Column, values: pd.Series) -> Recognition:
-    by_name = class_by_name(column.name)
-    by_pattern, matching = class_by_pattern(values)
-    nowhere = np.zeros(len(values), dtype=bool)
-    num_present = max(values.count(), 1)
-    distinct = values.nunique() / num_present
-    if column.kind == "datetime":
-        return Recognition("C", "by type", values.notna().to_numpy())
-    birth_year = is_birth(column.name) and {"year", "yob"} & set(split_name(column.name))
-    if is_age(column.name) or birth_year:
-        return Recognition("C", "by name", nowhere)
-    if by_pattern and matching.sum() >= 0.5 * num_present:
-        seen = "by name and pattern" if by_name == by_pattern else "by pattern"
-        return Recognition(by_pattern, seen, matching)
-    repeated_code = by_name == "R" and column.kind != "identifier" and distinct <= 0.5
-    if by_name and column.kind != "boolean" and not repeated_code:
-        return Recognition(by_name, "by name", matching if by_name == by_pattern else nowhere)
-    if by_pattern:
-        return Recognition(by_pattern, "by pattern in some values", matching)
-    if column.kind == "identifier":
-        return Recognition("R", "by type", nowhere)
-    if num_present >= 20 and distinct > 0.9 and (column.is_discrete or _same_length(values)):
-        return Recognition("R", "by a value of its own in nearly every row", nowhere)
-    return Recognition("", "", nowhere)
-
-
-def _same_length(values: pd.Series) -> bool:
-    """Whether all are whole numbers with equally many digits, eight or more: measurements are not."""
-    numbers = values.dropna().to_numpy(dtype=float)
-    digits = np.floor(np.log10(np.maximum(numbers, 1))) + 1
-    return bool((numbers == np.round(numbers)).all() and digits.min() >= 8 and digits.min() == digits.max())
-
-
 def _change(column: Column, values: pd.Series, finding: Recognition, context: _Context) -> Change:
     if column.name == context.patient_id:
         return _renumber(column, values)
     words = set(split_name(column.name))
     if not finding.letter:
-        named = class_by_name(column.name)
-        reason = f"named like {CLASSES[named]}, its values are not" if named else "not of any class"
+        named = CLASSES.get(class_by_name(column.name)) or ("ages" if age_words(column.name) else "")
+        reason = f"named like {named}, its values are not" if named else "not of any class"
         return Change(values, column, "kept", reason)
     if finding.seen.endswith("some values"):
         return _redact(column, values, finding)
     if finding.letter == "C":
-        if is_age(column.name):
-            return _cap_ages(column, values, words)
+        if is_age(column, values):
+            return _cap_ages(column, values)
         return _generalise_date(column, values, finding, context)
     if finding.letter == "B" and words & _ZIP_WORDS:
         return _shorten_zips(column, values)
+    if finding.seen == "by being free text":
+        return Change(None, None, "dropped", "free text may hold any identifier")
     return Change(None, None, "dropped", "a direct identifier")
 
 
@@ -211,15 +172,17 @@ def _redact(column: Column, values: pd.Series, finding: Recognition) -> Change:
                   "some values identify, the column does not")
 
 
-def _cap_ages(column: Column, values: pd.Series, words: set[str]) -> Change:
-    per_year = next((_AGE_UNITS[word] for word in sorted(words) if word in _AGE_UNITS), 1)
-    top = int(np.floor(TOP_AGE * per_year))
+def _cap_ages(column: Column, values: pd.Series) -> Change:
+    top = int(np.floor(TOP_AGE * age_unit(column.name)))
     if column.is_discrete:
         return _merge_age_bands(column, values, top)
     if column.kind not in ("integer", "continuous"):
         return Change(None, None, "dropped", "named an age, not read as one")
+    if not has_plausible_ages(column, values):
+        return Change(None, None, "dropped", "named an age, not in years; name its unit, as in age_days")
     ages = np.minimum(np.floor(column.to_numbers(values)), top)
-    new = _whole_numbers(column, ages, None if column.low is None else int(np.floor(column.low)), top)
+    low = None if column.low is None else min(int(np.floor(column.low)), top)
+    new = _whole_numbers(column, ages, low, top)
     described = f"{column.description}; {top} stands for that and all above".lstrip("; ")
     return Change(_as_dtype(ages, new, values), replace(new, unit=column.unit, description=described),
                   f"completed, at most {top}", "fractions tell a birthday; ages above 89 are one group")
@@ -331,7 +294,8 @@ def _as_dtype(numbers: np.ndarray, column: Column, values: pd.Series) -> pd.Seri
 
 def _report_row(name: str, values: pd.Series, finding: Recognition, change: Change) -> dict:
     num_present, num_matching = int(values.count()), int(finding.matching.sum())
-    told = num_matching and (num_matching == num_present or num_matching >= _SMALL)
+    told = num_matching >= _SMALL and num_present - num_matching >= _SMALL
+    told = told or 0 < num_matching == num_present
     num_changed = num_present
     if change.values is not None:
         num_changed = int((values.astype(object).ne(change.values.astype(object)) & values.notna()).sum())
@@ -342,10 +306,14 @@ def _report_row(name: str, values: pd.Series, finding: Recognition, change: Chan
         "seen": finding.seen,
         "share": round(num_matching / num_present, 2) if told else np.nan,
         "action": change.action,
-        "changed": _count(num_changed),
+        "changed": _count(num_changed, num_present, len(values)),
         "reason": change.reason,
     }
 
 
-def _count(number: int) -> str:
-    return f"1 to {_SMALL - 1}" if 0 < number < _SMALL else str(number)
+def _count(number: int, *totals: int) -> str:
+    """A count that is told only if it is not small, and neither is what it leaves of a total."""
+    if 0 < number < _SMALL:
+        return f"1 to {_SMALL - 1}"
+    left_few = number and any(0 < total - number < _SMALL for total in totals)
+    return f"all but 1 to {_SMALL - 1}" if left_few else str(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -40,20 +41,20 @@ F: email, e mail, mail address
 O: ip address, ipv4, ipv6, ip addr
 N: url, uri, website, web site, web address, homepage, home page, hyperlink
 E: fax, telefax, facsimile
-D: phone, telephone, tel, mobile phone, mobile number, cell phone, pager, landline
+D: phone, telephone, mobile phone, mobile number, cell phone, pager, landline
 D: contact number
-G: ssn, social security, social sec, itin, national insurance, nhs number, nin
+G: ssn, social security, social sec, itin, national insurance, nhs number
 I: health plan, plan number, member id, member number, member no, beneficiary, policy number, policy no
-I: policy id, subscriber, mbi, hicn, medicare id, medicare number, medicaid id, medicaid number
+I: policy id, subscriber, hicn, medicare id, medicare number, medicaid id, medicaid number
 I: insurance number, insurance id, insurance no, group number
 H: mrn, medical record, med rec, record number, record no, chart number, chart no, patient number, patient no
 H: hospital number, hospital no, case number, case no
 L: vin, vehicle id, vehicle number, vehicle registration, license plate, licence plate
 L: plate number, plate no, number plate, car plate
-K: license, licence, drivers license, certificate number, certificate no, certificate id, dea, npi
+K: license, licence, drivers license, certificate number, certificate no, certificate id, dea number
 K: passport, permit number
 M: device id, device identifier, device serial, device number, device no, serial number, serial no
-M: imei, mac address, udi, implant id, pacemaker id, lot number
+M: imei, mac address, implant id, pacemaker id, lot number
 J: account, account number, acct, iban, credit card, debit card, card number, routing number, bank number
 J: billing number, invoice number
 Q: photo, photograph, photography, picture, portrait, selfie, mugshot, face image, full face
@@ -61,8 +62,9 @@ P: biometric, fingerprint, finger print, thumbprint, iris scan, retina scan, ret
 P: voice print, faceprint, face print, palm print, dna sequence, genome sequence
 C: date, dates, datetime, timestamp, dob, dod, birthdate, birthday, deathdate, day of birth, month of birth
 C: birth month, birth day, admission month, admit month, discharge month, death month, admission weekday
-C: admit weekday, discharge weekday, visit month, service month
-B: zip, zip code, zip 3, zip 4, zip 5, postal, postal code, postcode, plz, city, town, village, municipality
+C: admit weekday, discharge weekday, visit month, service month, year month, month year
+B: zip, zcta, zip code, zip 3, zip 4, zip 5, postal, postal code, postcode, plz
+B: city, town, village, municipality
 B: county, district, parish, precinct, borough, neighborhood, neighbourhood, street, address, addr
 B: latitude, longitude, gps, coordinates, geocode, census tract, block group, fips
 B: birthplace, place of birth, place of residence, hometown, suburb
@@ -74,8 +76,20 @@ R: trial number, study number, hash, token
 """
 NAMES = [(line[0], line[3:].split(", ")) for line in _PHRASES.strip().splitlines()]
 # Words that tell only when they are the whole name.
-_WHOLE_NAMES = dict.fromkeys(("first", "last", "middle", "mother", "father", "spouse"), "A") | dict.fromkeys(
-    ("lat", "lon", "lng"), "B") | {"drivers": "K", "subject": "R", "patient": "R", "ip": "O", "mobile": "D"}
+_WHOLE_NAMES = {"drivers": "K", "subject": "R", "patient": "R"}
+# Words with other meanings too (mobile: yes or no; pt: a time), which need values of the class as well.
+_AMBIGUOUS = {
+    "npi": "K", "dea": "K", "udi": "M", "nin": "G", "mbi": "I", "tel": "D", "dt": "C", "residence": "B",
+}
+_AMBIGUOUS_WHOLE = {
+    **dict.fromkeys(("first", "last", "middle", "mother", "father", "spouse", "contact", "pt"), "A"),
+    **dict.fromkeys(("lat", "lon", "lng", "long"), "B"), "mobile": "D", "ip": "O",
+}
+# Who has to do with a patient: a column of their names, or of anything else about them.
+_ROLES = frozenset(re.findall(r"\w+", """
+    contact doctor physician surgeon nurse attending provider caretaker caregiver carer clinician prescriber
+    operator examiner interviewer author relative seenby treatedby signedby referredby
+"""))
 # What else has a name and is no person.
 _NOT_PERSONS = frozenset(re.findall(r"\w+", """
     drug medication medicine test lab item product brand generic procedure diagnosis disease disorder
@@ -87,26 +101,42 @@ _BIRTH = ("birth", "born", "dob", "birthdate", "birthday")
 
 def split_name(name: str) -> list[str]:
     """The words of a column name in lower case: `PatientZIPCode_2` → patient, zip, code, 2."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])", " ", name)
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])", " ", plain)
     return re.findall(r"[a-z]+|[0-9]+", spaced.lower())
 
 
 def class_by_name(name: str) -> str:
-    """The letter of the class that a column's name tells of, or ""."""
+    """The letter of the class that a column's name tells of or, if it `is_ambiguous`, may tell of; or ""."""
+    return _read_name(name)[0]
+
+
+def is_ambiguous(name: str) -> str:
+    """Whether the name alone is not telling: "word" if it has other meanings, "role" if a person's, or ""."""
+    return _read_name(name)[1]
+
+
+def _read_name(name: str) -> tuple[str, str]:
     words = split_name(name)
-    if " ".join(words) in _WHOLE_NAMES:
-        return _WHOLE_NAMES[" ".join(words)]
+    whole = " ".join(words)
+    if whole in _WHOLE_NAMES:
+        return _WHOLE_NAMES[whole], ""
     runs = {"".join(words[start:end]) for end in range(len(words) + 1) for start in range(end)}
     for letter, phrases in NAMES:
         told = any(phrase.replace(" ", "") in runs for phrase in phrases)
         if told and not (letter == "A" and _NOT_PERSONS & set(words)):
-            return letter
-    return ""
+            return letter, ""
+    if whole in _AMBIGUOUS_WHOLE:
+        return _AMBIGUOUS_WHOLE[whole], "word"
+    for word, letter in _AMBIGUOUS.items():
+        if word in words:
+            return letter, "word"
+    return ("A", "role") if _ROLES & runs and not _NOT_PERSONS & set(words) else ("", "")
 
 
-def is_age(name: str) -> bool:
-    """Whether a column's name says that it holds ages."""
-    return bool({"age", "ages", "alter"} & set(split_name(name)))
+def names_no_person(name: str) -> bool:
+    """Whether a column's name says that what it names are things."""
+    return bool(_NOT_PERSONS & set(split_name(name)))
 
 
 def is_birth(name: str) -> bool:
@@ -197,13 +227,62 @@ def _is_card(text: str) -> bool:
     return bool(re.fullmatch(r"[3-6]\d{14,15}", digits)) and luhn.is_valid(digits)
 
 
-_DATE = _searches(
-    r"(?<!\d)(1[89]|2[0-2])\d\d([-/.])(0?[1-9]|1[0-2])\2(0?[1-9]|[12]\d|3[01])(?!\d)"
-    r"|(?<!\d)(0?[1-9]|[12]\d|3[01])([-/.])(0?[1-9]|[12]\d|3[01])\6((1[89]|2[0-2])?\d\d)(?!\d)"
-    r"|(?<!\w)\d{1,2}[ -](jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ,-]+(\d{2}|\d{4})(?!\d)"
-    r"|(?<!\w)(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2},? \d{4}(?!\d)"
-    r"|^(1[89]|2[0-2])\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_MONTH_NAME = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)"
 )
+_YEAR = r"(?:1[89]|2[0-2])\d\d"
+_DATE = _searches(
+    rf"(?<!\d){_YEAR}([-/.])(0?[1-9]|1[0-2])\1(0?[1-9]|[12]\d|3[01])(?!\d)"
+    rf"|(?<!\d)(0?[1-9]|[12]\d|3[01])([-/.])(0?[1-9]|[12]\d|3[01])\5((1[89]|2[0-2])?\d\d)(?!\d)"
+    rf"|(?<!\w)\d{{1,2}}[ -]{_MONTH}[ ,-]+(\d{{2}}|\d{{4}})(?!\d)"
+    rf"|(?<!\w){_MONTH}\.? \d{{1,2}},? \d{{4}}(?!\d)"
+    rf"|^{_YEAR}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
+    rf"|^\s*{_YEAR}[-/.](0[1-9]|1[0-2])\s*$|(?<![\w/.-])(0?[1-9]|1[0-2])[-/.]{_YEAR}(?![\w/-])"
+    rf"|(?<!\w){_MONTH_NAME}\.?[ ,/-]{{1,2}}{_YEAR}(?!\d)|^\s*{_YEAR}[ /-]{_MONTH_NAME}\s*$"
+    rf"|^\s*(0?[1-9]|[12]\d|3[01])(st|nd|rd|th|\.)?[ -]{_MONTH_NAME}\.?\s*$"
+    rf"|^\s*{_MONTH_NAME}\.?[ -](0?[1-9]|[12]\d|3[01])(st|nd|rd|th)?\s*$"
+)
+_DAY_OF_MONTH = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\.?")
+
+
+def are_days_of_months(values: pd.Series) -> bool:
+    """Whether a text column is of days without a year, such as 23/10: any smaller score looks otherwise."""
+    if values.dtype != object:
+        return False
+    levels = values.dropna().map(str).unique()
+    found = [match for text in levels if (match := _DAY_OF_MONTH.fullmatch(text.strip()))]
+    if len(levels) < 5 or len(found) < 0.9 * len(levels):
+        return False
+    if any(match[2] == "." and not match[0].endswith(".") for match in found):
+        return False  # a number with decimals
+    parts = np.array([(int(match[1]), int(match[3])) for match in found]).T
+    varied = all(len(set(part)) >= 3 for part in parts.tolist())
+    day, month = sorted(parts.tolist(), key=max, reverse=True)
+    return varied and min(*day, *month) >= 1 and 12 < max(day) <= 31 and max(month) <= 12
+
+
+_PARTICLES = {"van", "von", "de", "der", "den", "da", "del", "la", "bin", "al", "el", "di", "dos"}
+
+
+def is_person(text: str) -> bool:
+    """Whether a text is written as a person's full name: two or three capitalised words, and initials."""
+    words = [word for word in text.split() if word not in _PARTICLES]
+    long = [word for word in words if len(word) > 1 and not re.fullmatch(r"[A-Z]\.", word)]
+    shaped = all(re.fullmatch(r"[^\W\d_][^\W\d_'’.-]*([-'’][^\W\d_]+)*\.?", word) for word in words)
+    return shaped and 2 <= len(long) <= 3 and len(words) <= 4 and all(word[0].isupper() for word in words)
+
+
+def are_persons(values: pd.Series) -> bool:
+    """Whether most values are written as full names and most of these differ: levels of a state recur."""
+    if values.dtype != object:
+        return False
+    persons = values.dropna().map(lambda value: isinstance(value, str) and is_person(value))
+    num_names = values.dropna()[persons.astype(bool)].nunique()
+    return bool(persons.mean() >= 0.8 and num_names > 20 and num_names >= 0.5 * len(persons))
+
+
 _STREET = _searches(
     r"^\d{5}-\d{4}$|\bP\.? ?O\.? ?Box \d"
     r"|^\d+[a-z]? ([\w'-]+\.? )+(street|avenue|road|boulevard|lane|drive|court|highway)\b"
@@ -227,6 +306,8 @@ PATTERNS = (
     Pattern("C", True, _DATE),
     Pattern("B", True, _STREET),
     Pattern("A", True, _searches(r"^(?-i:Mr|Mrs|Ms|Miss|Dr|Prof)\.? (?-i:[A-Z])\w")),
+    Pattern("A", True, _searches(r"(?<!\w)(?-i:Mr|Mrs|Dr|Prof)\.? (?-i:[A-Z][a-z])\w")),
+    Pattern("A", True, _searches(r"\b\w+(ed|en) by (?-i:[A-Z][a-z]+ [A-Z][a-z])")),
     Pattern("A", False, _searches(r"^(?-i:[A-Z])[\w'-]+, (?-i:[A-Z])[\w'-]+( (?-i:[A-Z])\.?)?$")),
     Pattern("R", True, _searches(r"^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$")),
     Pattern("R", True, _searches(r"^(?=.*[a-f])([\da-f]{32}|[\da-f]{40}|[\da-f]{64})$")),

@@ -81,6 +81,7 @@ def _hold_out(strata: np.ndarray, fraction: float, rng: np.random.Generator) -> 
 def characteristics(train: pd.DataFrame, schema: Schema) -> dict[str, Any]:
     """What may be published of a training table: aggregates only, for the ledger's record.
 
+    Rates have two decimals: exact ones of two tables that differ by a patient would give that patient away.
     A rate that stands for 1 to 10 rows, or for all rows but 1 to 10, is `None`. Where one level of the
     target (or its missing values) is withheld, so is the next smallest: the rest would give it away.
 
@@ -117,7 +118,7 @@ def characteristics(train: pd.DataFrame, schema: Schema) -> dict[str, Any]:
 
 def _publish(count: int, num_rows: int) -> float | None:
     smaller = min(count, num_rows - count)
-    return None if 0 < smaller < SMALL_CELL else round(count / num_rows, 4)
+    return None if 0 < smaller < SMALL_CELL else round(count / num_rows, 2)
 
 
 def _withhold(counts: dict[Any, int]) -> dict[Any, float | None]:
