@@ -112,6 +112,10 @@ def synthesize(
             help="Also keep the rows learnt from and held out here, as a keyed Bundle (confidential)."
         ),
     ] = None,
+    save_report: Annotated[
+        Path | None,
+        typer.Option(help="Also keep all scores here, each column's too, as CSV (confidential)."),
+    ] = None,
 ) -> None:
     """De-identify, split, train, sample and evaluate a table, and write the release Bundle."""
     import synthlib as sl
@@ -130,6 +134,11 @@ def synthesize(
     if save_data:
         save_data = check_confidential("--save-data", save_data, [out, key, checkpoint, save_model])
         check_destination(save_data)
+    if save_report:
+        if save_report.suffix != ".csv" or save_report.resolve() == table.resolve():
+            refuse("--save-report", f"expected another file, with a name ending in .csv; got {save_report}")
+        others = [out, key, checkpoint, save_model, save_data]
+        save_report = check_confidential("--save-report", save_report, others)
     reasons = split_pairs(keep, "--keep", "COLUMN=REASON")
     is_new_key = not key.exists()
     if not is_new_key:
@@ -161,8 +170,11 @@ def synthesize(
     if save_data:
         parents["data"] = write_data(save_data, train, holdout, described, deidentification, steward)
     bundle = write_release(
-        out, synthesizer, synthetic, train, report, deidentification, steward, seed + 1, parents
+        out, synthesizer, synthetic, train, report, deidentification, steward, seed + 1, parents, keep=reasons
     )
+    if save_report:
+        sl.write_table(report, save_report)
+        save_report.chmod(0o600)
     print(f"release {bundle.digest}")
     terminal.say_key(key, is_new_key)
     say(f"next: synthlib record {shlex.quote(str(out))}")

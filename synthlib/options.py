@@ -115,9 +115,9 @@ def check_levels(train: pd.DataFrame, schema: Schema, kept: Iterable[str]) -> No
     found = sorted(set(find_scattered_levels(train, schema)) - set(kept))
     if found:
         raise ValueError(
-            f"expected levels that several patients share, got fewer than {FEWEST} rows for each of those of "
-            f"{', '.join(found)}, which would be published as they are\n(--identifier COLUMN leaves a column "
-            "out, --keep COLUMN=REASON insists on it; or merge levels)"
+            f"expected levels that several patients share, got fewer than {FEWEST} patients for each of "
+            f"those of {', '.join(found)}, which would be published as they are\n(--identifier COLUMN leaves "
+            "a column out, --keep COLUMN=REASON insists on it; or merge levels)"
         )
 
 
@@ -137,7 +137,10 @@ def spell_as(schema: Schema, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_training(release: Path, file: Path) -> pd.DataFrame:
-    """Training rows as `--save-data` wrote them, with the levels that CSV cannot tell from numbers."""
+    """Training rows as `--save-data` wrote them, with the levels that CSV cannot tell from numbers.
+
+    Those are in the Schema beside them; else in the release's, as far as they were drawn.
+    """
     from synthlib.bundle import Bundle
     from synthlib.data.tables import read_table
     from synthlib.parsing import parse_json
@@ -145,7 +148,8 @@ def read_training(release: Path, file: Path) -> pd.DataFrame:
 
     table = read_table(file)
     try:
-        text = (Bundle.locate(release) / "schema.json").read_bytes()
+        beside = file.parent / "schema.json"
+        text = (beside if beside.exists() else Bundle.locate(release) / "schema.json").read_bytes()
         parse_json(text)  # the release may be a stranger's
         schema = Schema.from_json(text)
     except (OSError, ValueError):

@@ -23,7 +23,8 @@ from synthlib.schema import Column, Schema
 
 PACKAGES = ("synthlib", "tensorflow", "keras", "numpy", "pandas")
 WITHHELD = "(withheld)"
-FEWEST = 5  # rows that must share a level
+FEWEST = 5  # patients who must share a level
+DECIMALS = 3  # of published scores
 
 
 def infer_schema(
@@ -53,12 +54,26 @@ def infer_schema(
 
 
 def find_scattered_levels(train: pd.DataFrame, schema: Schema) -> list[str]:
-    """Discrete columns of many levels, none of which `FEWEST` rows share: as good as identifiers.
+    """Discrete columns none of whose levels `FEWEST` patients share: as good as identifiers.
 
-    A generator leaves out rare levels, but where all are rare it has no others to draw.
+    A generator leaves out rare levels, but where all are rare it has no others to draw. Without a patient id,
+    each row counts as a patient. Of few levels in a small table nothing can be said.
     """
-    counts = {column.name: train[column.name].value_counts() for column in schema if column.is_discrete}
-    return [name for name, rows in counts.items() if len(rows) > SMALL_CELL and rows.max() < FEWEST]
+    is_large = len(train) >= SMALL_CELL * FEWEST
+    levels = [column.name for column in schema if column.is_discrete]
+    counts = {name: _count_patients(train, name, schema) for name in levels}
+    return [
+        name
+        for name, patients in counts.items()
+        if (is_large or len(patients) > SMALL_CELL) and patients.max() < FEWEST
+    ]
+
+
+def _count_patients(train: pd.DataFrame, name: str, schema: Schema) -> pd.Series:
+    """Patients who have each level of a column."""
+    if schema.patient_id in (None, name):
+        return train[name].value_counts()
+    return train[[schema.patient_id, name]].drop_duplicates()[name].value_counts()
 
 
 def _is_number_of(values: pd.Series) -> bool:
@@ -86,34 +101,45 @@ def write_release(
     key: StewardKey,
     seed: int,
     parents: Mapping[str, Bundle] | None = None,
+    keep: Iterable[str] = (),
 ) -> Bundle:
     """Write a synthetic table and everything that its record on a chain will speak of into one Bundle.
 
-    It holds `synthetic.csv`, `schema.json`, `report.csv` and `deidentification.csv`. Of the training table it
-    holds aggregates, and a commitment that nobody can open without the steward's key. Levels that
-    few patients have are in it only where the generator drew them.
+    It holds `synthetic.csv`, `schema.json` (`public_schema`), `report.csv` (`public_report`) and
+    `deidentification.csv`. Of the training table it tells aggregates, and a commitment that nobody can open
+    without the steward's key. The aggregates carry no noise: releases of overlapping cohorts can be compared.
 
     Args:
         path: folder, or bare name for the workspace's `bundles/`.
         synthesizer: the fitted generator; its type and hyperparameters are recorded.
         synthetic: what it drew.
         train: what it learnt from.
-        report: from `evaluate`.
+        report: from `evaluate`; keep it with the training table, the release holds its overall scores alone.
         deidentification: from `deidentify`.
         key: the steward's; the commitment to `train` is made under it.
         seed: that `synthetic` was drawn with.
         parents: Bundles that this one was made from; keyed ones, where they are confidential.
+
+        keep: columns to publish although few patients share each of their levels.
 
     Returns:
         The Bundle, opened.
 
     Raises:
         SchemaError: if a table is not one of the synthesizer's schema.
-        ValueError: if the table cannot be written so that it reads back the same.
+        ValueError: if few patients share each level of a column, or the table cannot be written so that it
+            reads back the same.
     """
     synthesizer.schema.check(train)
     synthesizer.schema.check(synthetic)
-    schema = public_schema(synthesizer.schema, train, synthetic)
+    scattered = sorted(set(find_scattered_levels(train, synthesizer.schema)) - set(keep))
+    if scattered:
+        raise ValueError(
+            f"expected levels that several patients share, got fewer than {FEWEST} patients for each of "
+            f"those of {', '.join(scattered)}; merge levels, declare the column an identifier before "
+            "de-identifying it, or insist on it with keep=[column]"
+        )
+    schema = public_schema(synthesizer.schema, synthetic)
     parameters = {
         "model_type": type(synthesizer).__name__,
         "model": synthesizer.parameters,
@@ -128,7 +154,7 @@ def write_release(
         write_table(synthetic, folder / "synthetic.csv")
         parameters["synthetic_digest"] = _digest_as_read(folder / "synthetic.csv", synthetic, schema)
         write_atomically(folder / "schema.json", schema.to_json().encode())
-        write_table(report, folder / "report.csv")
+        write_table(public_report(report), folder / "report.csv")
         write_table(deidentification, folder / "deidentification.csv")
     return Bundle.open(path)
 
@@ -153,30 +179,56 @@ def write_data(
     return Bundle.open(path, key)
 
 
-def public_schema(schema: Schema, train: pd.DataFrame, synthetic: pd.DataFrame) -> Schema:
-    """The Schema as it is published.
+def public_report(report: pd.DataFrame) -> pd.DataFrame:
+    """The part of a report that is published: overall scores, rounded.
 
-    Without the patient id's role: a synthetic row belongs to no patient. Without what would tell that the
-    cohort has somebody so rare, unless the synthetic table holds it: levels that fewer than `SMALL_CELL`
-    training rows have, and ends of a range that are a training value which fewer reach.
+    The scores of single columns (`metric[column]`) are exact statements about the training table: with the
+    synthetic table at hand, its means, quantiles and missing rates can be solved from them. What is left are
+    aggregates over all rows and columns, or over held-out predictions. They carry no noise either.
+
+    Args:
+        report: from `evaluate`.
+
+    Returns:
+        DataFrame of `metric, value, low, high, reference`, the last four with `DECIMALS` decimals.
     """
-    columns = tuple(_public_column(column, train[column.name], synthetic[column.name]) for column in schema)
+    overall = report[~report["metric"].str.contains("[", regex=False)].reset_index(drop=True)
+    numbers = overall.columns.drop("metric")
+    return overall.assign(**{name: overall[name].round(DECIMALS) + 0.0 for name in numbers})  # no -0.0
+
+
+def public_schema(schema: Schema, synthetic: pd.DataFrame) -> Schema:
+    """The Schema as it is published: it says no more of values than the synthetic table does.
+
+    Levels are those that were drawn, ranges run from the smallest to the largest value drawn, and codes of
+    missing values are left out. The patient id loses its role: a synthetic row belongs to no patient. What
+    stays are names, kinds, dtypes, decimals, whether values may miss, and the other roles.
+
+    Args:
+        schema: that of the training table.
+        synthetic: DataFrame of the Schema.
+
+    Returns:
+        A Schema that `synthetic` is a table of. A discrete column without a value has one level, `WITHHELD`.
+    """
+    columns = tuple(_public_column(column, synthetic[column.name]) for column in schema)
     return Schema(columns, schema.target, None, schema.leaks, schema.quasi_identifiers)
 
 
-def _public_column(column: Column, train: pd.Series, synthetic: pd.Series) -> Column:
-    if column.is_discrete and column.kind != "boolean":
-        counts, drawn = train.value_counts(), set(synthetic.dropna())
-        levels = (v for v in column.categories if counts.get(v, 0) >= SMALL_CELL or v in drawn)
-        return replace(column, categories=tuple(levels) or (WITHHELD,))
-    known = sorted(train.dropna().tolist()) if column.kind in ("integer", "continuous") else []
-    if known:
-        place, drawn = min(SMALL_CELL, len(known)) - 1, synthetic.dropna().tolist()
-        if column.low == known[0]:
-            column = replace(column, low=min([known[place], *drawn]))
-        if column.high == known[-1]:
-            column = replace(column, high=max([known[-1 - place], *drawn]))
-    return column
+def _public_column(column: Column, synthetic: pd.Series) -> Column:
+    column, drawn = replace(column, missing_codes=()), synthetic.dropna()
+    if column.is_discrete:
+        levels = set(drawn)
+        return replace(column, categories=tuple(v for v in column.categories if v in levels) or (WITHHELD,))
+    if not column.is_numeric:
+        return column
+    if drawn.empty:
+        return replace(column, low=None, high=None)
+    if column.kind == "datetime":
+        dates = pd.to_datetime(drawn, format=column.format) if column.format else pd.to_datetime(drawn)
+        return replace(column, low=dates.min().isoformat(), high=dates.max().isoformat())
+    numbers = pd.to_numeric(drawn).tolist()  # Python's, which JSON can hold
+    return replace(column, low=min(numbers), high=max(numbers))
 
 
 def _public_characteristics(train: pd.DataFrame, schema: Schema, public: Schema) -> dict[str, Any]:

@@ -71,6 +71,7 @@ def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     patients().to_csv(folder / "patients.csv", index=False)
     options = ["--target", "died", "--model", "independent", "--out", "release", "--save-data", "data"]
+    options += ["--save-report", "scores.csv"]
     made = run_process(folder, "synthesize", "patients.csv", *options)
     shutil.copytree(folder / "release", folder / "unrecorded")
     recorded = run_process(folder, "record", "release")
@@ -310,8 +311,12 @@ def test_evaluate_scores_and_writes(study, run):
     assert code == 0
     report = sl.read_table("report.csv").set_index("metric")
     assert "Are pairs of columns?" in out and f"{report.loc['marginal_accuracy_2way', 'value']:.3f}" in out
+    kept = sl.read_table(folder / "scores.csv").set_index("metric")
+    assert report.loc["ks[age]"].to_dict() == kept.loc["ks[age]"].to_dict()
+    assert (folder / "scores.csv").stat().st_mode & 0o077 == 0
     recorded = sl.read_table(folder / "release" / "report.csv").set_index("metric")
-    assert report.loc["ks[age]"].to_dict() == recorded.loc["ks[age]"].to_dict()
+    assert "ks[age]" not in recorded.index
+    assert recorded["value"].tolist() == kept.loc[recorded.index, "value"].round(3).tolist()
 
 
 def test_evaluate_counts_what_cannot_be(study, run):
@@ -706,3 +711,26 @@ def test_what_a_document_names_is_there(document):
         "test_architecture.py",
         "environment.py",
     }
+
+
+@pytest.mark.parametrize(("name", "code"), [("release", 0), ("unrecorded", 2)])
+def test_a_reader_that_leaves_does_not_change_the_answer(study, name, code):
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "synthlib", "verify", name]
+    done = subprocess.run(command, cwd=study[0], env=environment, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
+def test_the_digest_is_shown_and_compared_when_given(study, run):
+    folder, *_ = study
+    release = folder / "release"
+    code, out, _ = run("verify", release)
+    digest = re.search(r"release digest: ([0-9a-f]{64})", out)[1]
+    assert code == 0
+    assert re.match("yes: whole, but recorded by the demo issuer, whose key anybody", out.splitlines()[-1])
+    code, out, _ = run("verify", release, "--digest", digest)
+    assert code == 0 and out.splitlines()[-1] == "yes: all that is recorded holds"
+    assert run("verify", release, "--digest", "ab" * 32)[0] == 1

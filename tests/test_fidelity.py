@@ -77,26 +77,32 @@ def test_many_columns_are_sampled_in_sets():
     assert len(many) == len(set(many)) == fidelity.MAX_SETS
 
 
-def test_c2st_catches_independent_columns(split, cohort_schema):
-    found = score(fidelity.classifier_two_sample_test, *split, shuffled(split[0]), cohort_schema)
+@pytest.fixture(scope="module")
+def halves():
+    """Train and a holdout of the same size: 450 rows a side tell what the tests below ask for."""
+    return make_cohort(450), make_cohort(450, seed=2)
+
+
+def test_c2st_catches_independent_columns(halves, cohort_schema):
+    found = score(fidelity.classifier_two_sample_test, *halves, shuffled(halves[0]), cohort_schema)
     assert found["c2st_boosting"].low > 0.6
 
 
-def test_c2st_logistic_catches_a_shifted_column(split, cohort_schema):
-    older = split[0].assign(age=split[0]["age"] + 12)
-    found = score(fidelity.classifier_two_sample_test, *split, older, cohort_schema)
+def test_c2st_logistic_catches_a_shifted_column(halves, cohort_schema):
+    older = halves[0].assign(age=halves[0]["age"] + 12)
+    found = score(fidelity.classifier_two_sample_test, *halves, older, cohort_schema)
     assert found["c2st_logistic"].low > 0.65
 
 
-def test_c2st_sees_missing_values(split, cohort_schema):
+def test_c2st_sees_missing_values(halves, cohort_schema):
     complete = make_cohort(450, seed=1)
     complete["lab"] = complete["lab"].fillna(complete["lab"].median())
-    found = score(fidelity.classifier_two_sample_test, *split, complete, cohort_schema)
+    found = score(fidelity.classifier_two_sample_test, *halves, complete, cohort_schema)
     assert min(found["c2st_boosting"].low, found["c2st_logistic"].low) > 0.52
 
 
-def test_c2st_cannot_tell_fresh_rows(split, cohort_schema):
-    found = score(fidelity.classifier_two_sample_test, *split, make_cohort(450, seed=1), cohort_schema)
+def test_c2st_cannot_tell_fresh_rows(halves, cohort_schema):
+    found = score(fidelity.classifier_two_sample_test, *halves, make_cohort(450, seed=1), cohort_schema)
     for one in found.values():
         assert one.low < 0.5 < one.high
         assert 0.35 < one.reference < 0.65
@@ -108,15 +114,30 @@ def test_c2st_covers_a_half_for_rows_that_cannot_be_told_apart(cohort_schema):
     for seed in range(60):
         train, fresh = make_cohort(120, seed=5000 + seed), make_cohort(120, seed=9000 + seed)
         rng = np.random.default_rng(seed)
-        _, low, high = fidelity._tell_apart(train, fresh, cohort_schema, "logistic", rng)
+        _, low, high = fidelity._tell_apart(train, fresh, 120, cohort_schema, "logistic", rng)
         held += low <= 0.5 <= high
     assert held >= 54
 
 
-def test_c2st_of_copies_is_below_a_half(split, cohort_schema):
+def test_c2st_of_copies_is_below_a_half(halves, cohort_schema):
     """A row's twin was seen under the other label, so its own label is guessed wrong."""
-    found = score(fidelity.classifier_two_sample_test, *split, split[0], cohort_schema)
+    found = score(fidelity.classifier_two_sample_test, *halves, halves[0], cohort_schema)
     assert found["c2st_boosting"].high < 0.4
+
+
+@pytest.mark.parametrize("sizes", [(90, 30, 60), (90, 60, 30), (30, 60, 90)])
+def test_c2st_compares_equal_numbers_of_rows(sizes, cohort_schema, monkeypatch):
+    """Score and reference: both see as many rows a side as the smallest table has, and both sides."""
+    seen = []
+
+    def fit(learner, matrix, truth, *rest):
+        seen.append(np.bincount(truth).tolist())
+        return lambda rows: np.full((len(rows), 2), 0.5)
+
+    monkeypatch.setattr(fidelity, "fit_classifier", fit)
+    tables = [make_cohort(size, seed=size) for size in sizes]
+    score(fidelity.classifier_two_sample_test, *tables, cohort_schema)
+    assert seen == [[24, 24]] * (5 * 2 * 2)  # four fifths of 30; folds, tables, classifiers
 
 
 def test_invalid_share_of_four_rows():

@@ -12,16 +12,18 @@ from conftest import make_cohort
 
 import synthlib as sl
 from synthlib.bundle import canonical_json
-from synthlib.chain.commitments import canonical_bytes, commit, table_digest
-from synthlib.data.preparation import SMALL_CELL
+from synthlib.chain.commitments import canonical_bytes, commit, synthetic_digest, table_digest
 from synthlib.release import (
+    DECIMALS,
     WITHHELD,
     find_scattered_levels,
     infer_schema,
+    public_report,
     public_schema,
     write_data,
     write_release,
 )
+from synthlib.scores import to_report
 
 SECRET = bytes(range(32))
 RARE = "Fibrodysplasia"
@@ -101,7 +103,7 @@ def test_the_files_read_back_to_what_was_given(release, made):
     read = public.conform(sl.read_table(release.file("synthetic.csv")))
     pd.testing.assert_frame_equal(read, synthetic, check_dtype=False)
     public.check(read)
-    assert sl.read_table(release.file("report.csv"))["metric"].tolist() == report["metric"].tolist()
+    pd.testing.assert_frame_equal(sl.read_table(release.file("report.csv")), public_report(report))
     assert len(sl.read_table(release.file("deidentification.csv"))) == len(deidentification)
 
 
@@ -160,52 +162,137 @@ def test_another_key_changes_the_commitment_alone(release, made, tmp_path):
     assert changed == {"training_commitment"}
 
 
-def test_the_published_schema_has_no_patient_and_no_rare_level(release, made):
-    _, train, _, schema, _, synthetic, _, _ = made
+def test_the_published_schema_is_that_of_the_synthetic_table(release, made):
+    _, _, _, schema, _, synthetic, _, _ = made
     public = sl.Schema.from_json(release.file("schema.json").read_text())
     assert schema.patient_id == "patient" and public.patient_id is None
-    assert (public.names, public.target) == (schema.names, schema.target)
+    assert (public.names, public.target, public.leaks) == (schema.names, schema.target, schema.leaks)
+    assert public.quasi_identifiers == schema.quasi_identifiers
     assert RARE in schema["disease"].categories
-    assert public["disease"].categories == tuple(
-        level
-        for level in schema["disease"].categories
-        if (train["disease"] == level).sum() >= SMALL_CELL or (synthetic["disease"] == level).any()
-    )
+    for column in schema:
+        found, drawn = public[column.name], synthetic[column.name].dropna()
+        kept = ("kind", "dtype", "decimals", "nullable", "unit", "description", "format")
+        assert all(getattr(found, name) == getattr(column, name) for name in kept)
+        if column.is_discrete:
+            assert found.categories == tuple(level for level in column.categories if level in set(drawn))
+        if column.is_numeric:
+            assert (found.low, found.high) == (drawn.min(), drawn.max())
+
+
+def test_the_published_schema_does_not_depend_on_who_was_learnt_from(made, tmp_path):
+    """Another cohort with other extremes and levels, the same synthetic table: the same schema."""
+    _, train, _, schema, _, synthetic, report, deidentification = made
+    wider = schema.replace("lab", low=-1e6, high=1e6).replace("age", low=0, high=90, missing_codes=(-1,))
+    wider = wider.replace("disease", categories=("smallpox", *schema["disease"].categories, "plague"))
+    assert public_schema(wider, synthetic).to_json() == public_schema(schema, synthetic).to_json()
+    other = sl.IndependentMarginals(wider).fit(train)
+    key = sl.StewardKey(SECRET)
+    bundle = write_release(tmp_path / "one", other, synthetic, train, report, deidentification, key, 5)
+    assert bundle.file("schema.json").read_text() == public_schema(schema, synthetic).to_json()
 
 
 def test_a_level_that_was_drawn_stays(made):
-    _, train, _, schema, _, synthetic, _, _ = made
+    _, _, _, schema, _, synthetic, _, _ = made
     drawn = synthetic.copy()
     drawn.loc[0, "disease"] = RARE
-    assert RARE in public_schema(schema, train, drawn)["disease"].categories
-    public_schema(schema, train, drawn).check(drawn)
+    assert RARE in public_schema(schema, drawn)["disease"].categories
+    public_schema(schema, drawn).check(drawn)
 
 
-def test_where_every_level_is_rare_none_is_told():
-    schema = sl.Schema(
-        (sl.Column("x", "categorical", categories=("a", "b"), nullable=True), sl.Column("y", "integer"))
-    )
-    train = pd.DataFrame({"x": ["a", "b", None], "y": [1, 2, 3]})
-    synthetic = pd.DataFrame({"x": [None, None, None], "y": [1, 2, 3]}, dtype=object)
-    assert public_schema(schema, train, synthetic)["x"].categories == (WITHHELD,)
+DAYS = pd.to_datetime(["2001-03-04 05:06:07", "2001-01-02 03:04:05", None])
+COLUMNS = {
+    "integer": (sl.Column("x", "integer", "int64", low=0, high=99), [12, 28, 5], (5, 28)),
+    "continuous": (
+        sl.Column("x", "continuous", "float64", nullable=True),
+        [0.1 + 0.2, None, 7.0],
+        (0.1 + 0.2, 7.0),
+    ),
+    "nullable": (
+        sl.Column("x", "integer", "Int64", high=9, nullable=True),
+        pd.array([4, None, 3], "Int64"),
+        (3, 4),
+    ),
+    "no number": (
+        sl.Column("x", "continuous", "float64", low=1, high=2, nullable=True),
+        [np.nan] * 3,
+        (None, None),
+    ),
+    "dates": (
+        sl.Column("x", "datetime", "datetime64[ns]", low="1990-01-01", high="2020-01-01", nullable=True),
+        DAYS,
+        ("2001-01-02T03:04:05", "2001-03-04T05:06:07"),
+    ),
+    "dates as text": (
+        sl.Column(
+            "x", "datetime", "object", low="1990-01-01", high="2020-01-01", nullable=True, format="%d.%m.%Y"
+        ),
+        ["02.01.2001", None, "01.12.2000"],
+        ("2000-12-01T00:00:00", "2001-01-02T00:00:00"),
+    ),
+    "no date": (
+        sl.Column("x", "datetime", "datetime64[ns]", low="1990-01-01", nullable=True),
+        pd.to_datetime([None] * 3),
+        (None, None),
+    ),
+    "levels": (
+        sl.Column("x", "ordinal", "object", categories=("low", "mid", "high"), nullable=True),
+        ["high", None, "low"],
+        ("low", "high"),
+    ),
+    "flags": (sl.Column("x", "boolean", "int64", categories=(0, 1)), [1, 1, 1], (1,)),
+    "truths": (
+        sl.Column("x", "boolean", "bool", categories=(False, True)),
+        [False, False, True],
+        (False, True),
+    ),
+    "no level": (
+        sl.Column("x", "categorical", "object", categories=("a", "b"), nullable=True),
+        pd.Series([None] * 3, dtype=object),
+        (WITHHELD,),
+    ),
+    "no flag": (
+        sl.Column("x", "boolean", "float64", categories=(0, 1), nullable=True),
+        [np.nan] * 3,
+        (WITHHELD,),
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("declared", "drawn", "published"),
-    [
-        ((0, 40), [12, 28], (10, 30)),  # both ends are a patient's: told is what eleven patients reach
-        ((0, 40), [3, 35], (3, 35)),  # or what the synthetic table tells anyway
-        ((-5, 50), [12, 28], (-5, 50)),  # wider than any patient: somebody's knowledge, not the data
-        ((None, None), [12, 28], (None, None)),
-    ],
-)
-def test_ends_of_a_range_that_few_patients_reach_are_not_told(declared, drawn, published):
-    column = sl.Column("x", "integer", "int64", low=declared[0], high=declared[1])
+@pytest.mark.parametrize(("column", "drawn", "published"), COLUMNS.values(), ids=COLUMNS)
+def test_values_are_published_as_drawn_and_the_table_reads_back(column, drawn, published, tmp_path):
     schema = sl.Schema((column, sl.Column("y", "integer", "int64")))
-    train, synthetic = pd.DataFrame({"x": np.arange(41), "y": 1}), pd.DataFrame({"x": drawn, "y": 1})
-    found = public_schema(schema, train, synthetic)["x"]
-    assert (found.low, found.high) == published
-    assert sl.Schema.from_json(public_schema(schema, train, synthetic).to_json())["x"] == found
+    synthetic = pd.DataFrame({"x": drawn, "y": [1, 2, 3]})
+    schema.check(synthetic)
+    public = sl.Schema.from_json(public_schema(schema, synthetic).to_json())
+    found = public["x"]
+    assert (found.categories if column.is_discrete else (found.low, found.high)) == published
+    public.check(synthetic)
+    sl.write_table(synthetic, tmp_path / "synthetic.csv")
+    assert synthetic_digest(tmp_path / "synthetic.csv", public) == table_digest(synthetic)
+
+
+def test_the_published_report_has_overall_scores_alone(release, made):
+    *_, report, _ = made
+    found = sl.read_table(release.file("report.csv")).set_index("metric")
+    whole = report.set_index("metric")
+    assert set(found.index) == {name for name in whole.index if "[" not in name}
+    assert {"c2st_boosting", "c2st_logistic", "tstr_auroc_boosting", "missing_rate_difference"} <= set(
+        found.index
+    )
+    assert len(found) < len(whole)
+    digits = found.stack().map(lambda value: len(str(value).partition(".")[2]))
+    assert 2 < digits.max() <= DECIMALS
+    pd.testing.assert_frame_equal(
+        found, whole.loc[found.index], check_exact=False, rtol=0, atol=0.0005 + 1e-12
+    )
+
+
+def test_the_published_report_names_no_column_and_no_minus_zero():
+    rows = [sl.Score("ks[age]", 0.1, 0.0, 0.2, 0.1), sl.Score("gap", -0.0001, -0.12345, float("nan"), 0.9996)]
+    whole = to_report(rows)
+    found = public_report(whole)
+    assert found.to_csv(index=False) == "metric,value,low,high,reference\ngap,0.0,-0.123,,1.0\n"
+    assert whole["value"].tolist() == [0.1, -0.0001]  # left as it was
 
 
 def test_a_rare_level_of_the_target_is_named_nowhere(made, tmp_path):
@@ -331,6 +418,32 @@ def test_levels_that_nobody_shares_are_found():
     schema = sl.Schema.infer(table, target="died")
     assert find_scattered_levels(table, schema) == ["village"]
     assert find_scattered_levels(table.head(10), schema) == []  # too small a table to say so
+
+
+def test_few_levels_that_nobody_shares_are_found():
+    table = make_cohort(500).assign(clinic=[None] * 490 + ["A", "B", "C", "D", "E"] * 2)
+    schema = sl.Schema.infer(table, target="died")
+    assert find_scattered_levels(table, schema) == ["clinic"]
+
+
+def test_rows_of_one_patient_do_not_make_a_level_shared():
+    table = make_cohort(500).assign(patient=[f"P{row // 10}" for row in range(500)])
+    table["village"] = [f"V{row // 20}" for row in range(500)]  # twenty rows each, two patients
+    with_patients = sl.Schema.infer(table, target="died", patient_id="patient")
+    assert find_scattered_levels(table, with_patients) == ["village"]
+    assert "village" not in find_scattered_levels(table, sl.Schema.infer(table, identifiers=["patient"]))
+
+
+def test_a_release_of_levels_that_nobody_shares_is_refused_unless_kept(made, tmp_path):
+    *_, report, deidentification = made
+    train = make_cohort(500).assign(village=[f"V{row % 250}" for row in range(500)])
+    schema = sl.Schema.infer(train, target="died")
+    model = sl.IndependentMarginals(schema).fit(train)
+    given = (model, model.sample(50, seed=1), train, report, deidentification, sl.StewardKey(SECRET), 1)
+    with pytest.raises(ValueError, match=r"of village; merge levels.*keep=\[column\]"):
+        write_release(tmp_path / "one", *given)
+    assert list(tmp_path.iterdir()) == []
+    assert write_release(tmp_path / "one", *given, keep=["village"]).kind == "release"
 
 
 def test_what_cannot_be_held_and_is_no_identifier_is_still_refused():

@@ -83,12 +83,14 @@ def classifier_two_sample_test(train, holdout, synthetic, schema, rng) -> list[S
 
     Boosted trees find what is wrong in combinations of columns, logistic regression what is wrong in single
     columns. Below 0.5 means nearer to train's own rows than fresh patients are: copies, whose twins mislead
-    under the other label, or columns filled from train's values.
+    under the other label, or columns filled from train's values. Classifiers tell more from more rows, so
+    score and reference take the same number a side, the holdout's if it is the smallest table: a larger
+    sample would be told apart better, and copies whose twin is not drawn count as fresh rows.
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns).
         schema: theirs.
-        rng: draws equally many rows of both (10,000 at most) and five folds.
+        rng: draws as many rows of each table as the smallest has (10,000 at most), and five folds.
 
     Returns:
         `c2st_boosting` and `c2st_logistic`, means over the folds; intervals from DeLong's errors, widened for
@@ -96,10 +98,12 @@ def classifier_two_sample_test(train, holdout, synthetic, schema, rng) -> list[S
 
     Reference: Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample tests".
     """
+    size = min(len(train), len(holdout), len(synthetic), C2ST_ROWS)
     scores = []
     for learner in CLASSIFIERS:
-        found = _tell_apart(train, synthetic, schema, learner, rng)
-        scores.append(Score(f"c2st_{learner}", *found, _tell_apart(train, holdout, schema, learner, rng)[0]))
+        found = _tell_apart(train, synthetic, size, schema, learner, rng)
+        reference, *_ = _tell_apart(train, holdout, size, schema, learner, rng)
+        scores.append(Score(f"c2st_{learner}", *found, reference))
     return scores
 
 
@@ -204,9 +208,9 @@ def _cell(bins: np.ndarray, columns: tuple[int, ...], shape: list[int]) -> np.nd
 
 
 def _tell_apart(
-    real: pd.DataFrame, other: pd.DataFrame, schema: Schema, learner: str, rng: np.random.Generator
+    real: pd.DataFrame, other: pd.DataFrame, size: int, schema: Schema, learner: str, rng: np.random.Generator
 ) -> tuple[float, float, float]:
-    size = min(len(real), len(other), C2ST_ROWS)
+    """AUROC of telling `size` rows of each table apart, and the ends of its interval."""
     num_folds = min(NUM_FOLDS, size)
     if num_folds < 2:
         return NAN, NAN, NAN

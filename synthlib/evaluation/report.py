@@ -69,7 +69,7 @@ def evaluate(
     Args:
         train: rows the generator learnt from, shape (num_train, num_columns).
         holdout: rows it never saw, shape (num_holdout, num_columns). Distances are compared at its size, so
-            it should be a fifth of the cohort or more.
+            it should be a fifth of the cohort or more. So are the classifiers that tell tables apart.
         synthetic: rows to judge, shape (num_synthetic, num_columns). They may break the Schema: it is scored.
         schema: that of train and holdout.
         seed: of every random choice; each metric has a stream of its own.
@@ -77,7 +77,8 @@ def evaluate(
 
     Returns:
         Report: DataFrame of `metric, value, low, high, reference`, a row per Score.
-        `report.attrs["notes"]` lists what could not be computed, and why.
+        `report.attrs["notes"]` lists what could not be computed, and why. It is as confidential as train:
+        means, quantiles and missing rates of train's columns can be solved from the scores of single columns.
 
     Raises:
         SchemaError: if train or holdout is not a table of the schema.
