@@ -80,6 +80,12 @@ def reproduce(
     known = sorted({name for names in declared.values() for name in names})
     if unknown := sorted(set(parameters) - set(known)):
         raise WorkflowError(f"expected parameters among {', '.join(known)}; got {', '.join(unknown)}")
+    confidential = bool(parameters.get("cohort_path"))
+    if confidential and "key_path" in known and not parameters.get("key_path"):
+        raise WorkflowError(
+            "expected key_path beside cohort_path, got none: a cohort of one's own is kept under its "
+            "steward's key; pass key_path=FILE (made if it is not there)"
+        )
     folder = root / output
     folder.mkdir(parents=True, exist_ok=True)
     planned = []
@@ -92,7 +98,7 @@ def reproduce(
     runs = [Run(source.stem, 0, 0.0, 0.0, executed) for source, executed, _, _ in planned[:kept]]
     for run in runs:
         _say(f"{run.name}  kept from an earlier run")
-    return runs + [_execute(*plan, root) for plan in planned[kept:]]
+    return runs + [_execute(*plan, root, confidential) for plan in planned[kept:]]
 
 
 def _count_completed(planned: list[tuple]) -> int:
@@ -114,7 +120,9 @@ def _identify(source: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {"source": digest, "parameters": json.loads(json.dumps(parameters, default=str))}
 
 
-def _execute(source: Path, executed: Path, parameters: dict, identity: dict, root: Path) -> Run:
+def _execute(
+    source: Path, executed: Path, parameters: dict, identity: dict, root: Path, confidential: bool
+) -> Run:
     """Run one notebook into a partial copy, which takes its name when the last cell is done."""
     import papermill
     from traitlets.config import Config
@@ -148,7 +156,7 @@ def _execute(source: Path, executed: Path, parameters: dict, identity: dict, roo
         except (papermill.PapermillExecutionError, RuntimeError) as error:
             if partial.exists():
                 partial.replace(failed)
-            reason = _last_lines(error, confidential=bool(parameters.get("cohort_path")))
+            reason = _last_lines(error, confidential)
             raise WorkflowError(
                 f"{source.name} failed in code cell {progress.number} of {total}:\n{reason}\n"
                 f"The notebook as far as it came: {failed}"

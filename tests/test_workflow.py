@@ -82,13 +82,21 @@ def test_a_cell_is_timed_from_its_start_to_its_end(clone, capfd):
 
 def test_an_error_on_a_cohort_of_ones_own_is_not_quoted(clone):
     source = "raise ValueError('Jane Roe, born 1961')"
-    write_notebook(clone / "notebooks" / "01_first.ipynb", source, parameters="cohort_path = ''")
+    write_notebook(clone / "notebooks" / "01_first.ipynb", "1", parameters="cohort_path = ''")
+    write_notebook(clone / "notebooks" / "02_second.ipynb", source)
     with pytest.raises(workflow.WorkflowError, match="Jane Roe"):
         workflow.reproduce()
     with pytest.raises(workflow.WorkflowError) as caught:
         workflow.reproduce(parameters={"cohort_path": "patients.csv"})
     assert "ValueError" in str(caught.value)
     assert "Jane Roe" not in str(caught.value)
+
+
+def test_a_cohort_of_ones_own_needs_a_key(clone):
+    write_notebook(clone / "notebooks" / "01_first.ipynb", "1", parameters="cohort_path = ''\nkey_path = ''")
+    with pytest.raises(workflow.WorkflowError, match="key_path"):
+        workflow.reproduce(parameters={"cohort_path": "patients.csv"})
+    assert not (clone / "build").exists()
 
 
 def test_on_a_terminal_one_line_is_updated(monkeypatch, capsys):
