@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
 import shutil
 import tempfile
+from bisect import bisect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -225,7 +227,7 @@ class Bundle:
                 "parents": {name: parent.digest for name, parent in (parents or {}).items()},
             }
             data = canonical_json(manifest)
-            _parse_manifest(data)  # nothing is written that could not be opened
+            parse_manifest(data)  # nothing is written that could not be opened
             write_atomically(partial / MANIFEST, data)
             _replace_folder(partial, path)
         finally:
@@ -260,58 +262,82 @@ def _list_foreign(path: Path) -> list[str]:
         return []
     if not path.is_dir():
         return ["a file"]
-    names = [name for name in _list_files(path) if PurePosixPath(name).parts[0] != LEDGER_FOLDER]
+    names = [name for name in _list_files(path) if PurePosixPath(name).parts[:1] != (LEDGER_FOLDER,)]
     manifest = _inspect(path, None, with_files=False)[0]
     return sorted(names if manifest is None else set(names) - set(manifest["files"]) - {MANIFEST})
 
 
-def inspect(path: Path | str, key: StewardKey | None = None) -> list[Finding]:
+def inspect(path: Path | str, key: StewardKey | None = None, limit: float = math.inf) -> list[Finding]:
     """Check a folder against its manifest and say what was seen, file by file. Never raises for bad content.
 
-    A keyed Bundle without its key has its files "unchecked".
+    A keyed Bundle without its key has its files "unchecked"; so have files beyond `limit` bytes in all.
     """
-    return _inspect(Path(path), key)[2]
+    return _inspect(Path(path), key, limit=limit)[2]
 
 
 def _inspect(
-    path: Path, key: StewardKey | None, with_files: bool = True
+    path: Path, key: StewardKey | None, with_files: bool = True, limit: float = math.inf
 ) -> tuple[dict[str, Any] | None, str, list[Finding]]:
     """The manifest (None if it cannot be read), its digest, and the findings."""
     try:
         if not _is_plain_file(path, MANIFEST):
             raise ValueError("no plain file of this name")
         data = (path / MANIFEST).read_bytes()
-        manifest = _parse_manifest(data)
+        manifest = parse_manifest(data)
     except (OSError, ValueError, RecursionError) as error:
         return None, "", [Finding(MANIFEST, "differs", f"not a readable manifest ({error})")]
     findings = [Finding(MANIFEST, "matched", f"readable, names {len(manifest['files'])} files")]
     if with_files:
         keyed = manifest["digests"] == "hmac-sha256"
         for name, expected in manifest["files"].items():
-            findings.append(_check_file(path, name, expected, keyed, key))
+            findings.append(check_file(path, name, expected, keyed, key, limit))
+            limit -= expected["bytes"] if findings[-1].verdict == "matched" else 0
+        ordered = sorted(manifest["files"])
         for name in sorted(set(_list_files(path)) - set(manifest["files"]) - {MANIFEST}):
-            if PurePosixPath(name).parts[0] != LEDGER_FOLDER:
+            if name == ".":
+                findings.append(Finding(path.name, "differs", "the folder's files cannot be listed"))
+            elif PurePosixPath(name).parts[0] != LEDGER_FOLDER and not _is_emptied(path, name, ordered):
                 findings.append(Finding(name, "differs", "in the folder, not named in the manifest"))
     return manifest, hashlib.sha256(data).hexdigest(), findings
 
 
-def _check_file(
-    path: Path, name: str, expected: Mapping[str, Any], keyed: bool, key: StewardKey | None
+def _is_emptied(path: Path, name: str, files: list[str]) -> bool:
+    """Whether `name` is a folder of which a manifest names (sorted) files: these are missed by their own names."""
+    if os.path.islink(path / name) or not os.path.isdir(path / name):
+        return False
+    place = bisect(files, f"{name}/")
+    return any(file.startswith(f"{name}/") for file in files[place : place + 1])
+
+
+def check_file(
+    path: Path,
+    name: str,
+    expected: Mapping[str, Any],
+    keyed: bool = False,
+    key: StewardKey | None = None,
+    limit: float = math.inf,
 ) -> Finding:
+    """One file of a folder against what a manifest says of it; only one of the right size is read."""
     try:
         if not _is_plain_file(path, name):
             return Finding(name, "differs", "named in the manifest, not in the folder")
         if keyed and key is None:
             return Finding(name, "unchecked", "keyed digest: the steward's key is needed")
-        found = _describe_file(path / name, name, key if keyed else None)
+        size = (path / name).stat().st_size
+        if size != expected["bytes"]:
+            detail = f"{size} bytes where the manifest says {expected['bytes']}"
+            return Finding(name, "differs", detail)
+        if size > limit:
+            return Finding(name, "unchecked", f"{size} bytes: too many to be read")
+        digest = _describe_file(path / name, name, key if keyed else None)["digest"]
     except (OSError, ValueError) as error:
         return Finding(name, "differs", f"cannot be read ({getattr(error, 'strerror', None) or error})")
-    if found == expected:
+    if digest == expected["digest"]:
         return Finding(name, "matched", "digest as in the manifest")
-    return Finding(name, "differs", _explain(found, expected))
+    return Finding(name, "differs", "as long as the manifest says, but its digest differs")
 
 
-def _parse_manifest(data: bytes) -> dict[str, Any]:
+def parse_manifest(data: bytes) -> dict[str, Any]:
     """A manifest's bytes as a dict, or ValueError saying what is wrong with them."""
     manifest = parse_json(data)
     if not isinstance(manifest, dict) or set(manifest) != _FIELDS:
@@ -355,12 +381,6 @@ def _describe_file(file: Path, name: str, key: StewardKey | None) -> dict[str, A
     return {"bytes": size, "digest": hasher.hexdigest()}
 
 
-def _explain(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
-    if found["bytes"] != expected["bytes"]:
-        return f"{found['bytes']} bytes where the manifest says {expected['bytes']}"
-    return "as long as the manifest says, but its digest differs"
-
-
 def _is_plain_file(folder: Path, name: str) -> bool:
     """Whether `name` is a regular file reached without following a link."""
     step = folder
@@ -372,12 +392,15 @@ def _is_plain_file(folder: Path, name: str) -> bool:
 
 
 def _list_files(folder: Path) -> list[str]:
-    """Relative POSIX paths of everything under a folder that is not itself a real folder."""
-    found = []
-    for root, folders, files in os.walk(folder, followlinks=False):
-        links = [name for name in folders if (Path(root) / name).is_symlink()]
-        found += [(Path(root) / name).relative_to(folder).as_posix() for name in files + links]
-    return found
+    """Relative POSIX paths of all that is no real folder, and of folders that are empty or unreadable."""
+    found: list[str] = []
+    unreadable: list[str] = []
+    for root, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(error.filename)):
+        links = [name for name in folders if os.path.islink(os.path.join(root, name))]
+        found += [os.path.join(root, name) for name in files + links]
+        if not files and not folders and Path(root) != folder:
+            found.append(root)
+    return [Path(name).relative_to(folder).as_posix() for name in found + unreadable]
 
 
 def _replace_folder(source: Path, target: Path) -> None:

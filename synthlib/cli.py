@@ -257,6 +257,9 @@ def verify(
     bundle: Annotated[Path, typer.Argument(help="Folder of a release Bundle.")],
     rpc: Rpc = None,
     issuer: Annotated[str | None, typer.Option(help="Address that must have recorded it.")] = None,
+    digest: Annotated[
+        str | None, typer.Option(help="Release digest that it must have, from a source you trust.")
+    ] = None,
     key: Annotated[
         Path | None, typer.Option(help="The steward's key file, to open the commitment to the training rows.")
     ] = None,
@@ -265,7 +268,7 @@ def verify(
 ) -> None:
     """Check a release against its record. Exit code 0: yes, 1: no, 2: could not tell."""
     import synthlib as sl
-    from synthlib.chain.verification import verdict
+    from synthlib.chain.verification import find_caveat, verdict
 
     findings = sl.verify(
         bundle,
@@ -273,12 +276,15 @@ def verify(
         key=sl.StewardKey.open(key) if key else None,
         training=read_training(bundle, training) if training else None,
         issuer=issuer,
+        digest=digest,
     )
-    code = verdict(findings)
-    if as_json:
-        print(json.dumps({"verdict": code, "findings": [found._asdict() for found in findings]}, indent=1))
-    else:
-        terminal.show_findings(findings, code)
+    code, caveat = verdict(findings), find_caveat(findings)
+    with terminal.whoever_reads():
+        if as_json:
+            told = {"verdict": code, "caveat": caveat, "findings": [found._asdict() for found in findings]}
+            print(json.dumps(told, indent=1))
+        else:
+            terminal.show_findings(findings, code, caveat)
     raise typer.Exit(code)
 
 

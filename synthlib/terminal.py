@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dis
+import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import CodeType
@@ -133,11 +135,21 @@ def show_record(record: Record, in_process: bool) -> None:
         print(f"{name:16} {value}")
 
 
-def show_findings(findings: list[Finding], code: int) -> None:
-    """A line for each finding, and the verdict."""
+@contextmanager
+def whoever_reads() -> Iterator[None]:
+    """Print to whoever reads: a reader that left, such as `head`, must not change the exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
+
+
+def show_findings(findings: list[Finding], code: int, caveat: str = "") -> None:
+    """A line for each finding, and the verdict, with what must be said beside a yes."""
     for found in findings:
         print(f"{MARKS[found.verdict]:12} {found.subject}: {found.detail}")
-    print(VERDICTS[code])
+    print(f"yes: {caveat}" if caveat and code == 0 else VERDICTS[code])
 
 
 def _utc(seconds: int) -> str:

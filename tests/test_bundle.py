@@ -441,6 +441,24 @@ def test_nothing_at_all_differs(tmp_path):
     assert differing(tmp_path / "none") == {MANIFEST}
 
 
+def test_a_file_of_another_size_is_not_hashed(tmp_path):
+    bundle = make(tmp_path / "one")
+    os.truncate(bundle.path / "a.csv", 1 << 40)  # holes: hashing them would take an hour
+    assert differing(bundle.path) == {"a.csv"}
+
+
+def test_files_beyond_the_limit_are_unchecked(tmp_path):
+    bundle = make(tmp_path / "one")  # files of two bytes each
+    seen = {found.subject: found.verdict for found in inspect(bundle.path, limit=3)}
+    assert seen == {MANIFEST: "matched", "a.csv": "matched", "inner/b.json": "unchecked"}
+
+
+def test_an_added_empty_folder_differs(tmp_path):
+    bundle = make(tmp_path / "one")
+    (bundle.path / "empty" / "deeper").mkdir(parents=True)
+    assert differing(bundle.path) == {"empty/deeper"}
+
+
 # Keyed Bundles
 
 

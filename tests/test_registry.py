@@ -272,12 +272,36 @@ def test_record_bundle_on_a_node_again_needs_no_address(node_url, release, monke
         record_bundle(release.path)
 
 
-def test_recording_on_a_node_replaces_the_journal(node_url, release, monkeypatch):
+def test_recording_on_a_node_does_not_replace_a_journal(node_url, release, monkeypatch):
     record_bundle(release.path)
+    files = read_ledger(release)
     monkeypatch.setenv("SYNTHLIB_PRIVATE_KEY", account("issuer").key.hex())
     fund(Connection.by_url(node_url), account("issuer").address)
+    with pytest.raises(ChainError, match=r"in-process chain; verify it there, or move its ledger/"):
+        record_bundle(release.path, rpc=node_url)
+    assert read_ledger(release) == files
+    (release.path / "ledger" / "record.json").unlink()  # as a crash leaves it
+    with pytest.raises(ChainError, match="in-process chain"):
+        record_bundle(release.path, rpc=node_url)
+    (release.path / "ledger").rename(release.path.parent / "aside")
     record_bundle(release.path, rpc=node_url)
     assert set(read_ledger(release)) == {"manifest.json", "record.json"}
+
+
+def test_a_journal_stays_until_the_record_that_replaces_it_is_written(node_url, release, monkeypatch):
+    record_bundle(release.path)
+    files = read_ledger(release)
+    fund(Connection.by_url(node_url), account("issuer").address)
+    ledger = Ledger.connect(node_url, None, account("issuer"))
+    ledger.record(release)
+
+    def fail(*_):
+        raise OSError("disk")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="disk"):
+        patched.setattr("synthlib.chain.registry.write_atomically", fail)
+        ledger.save(release)
+    assert read_ledger(release) == files
 
 
 # --- what a node may do wrong --------------------------------------------------------------------------

@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Finding, canonical_json
+from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Finding, canonical_json, check_file, parse_manifest
 from synthlib.chain.records import RECORD_FORMAT, Record
 from synthlib.chain.registry import JOURNAL, RECORD
 from synthlib.parsing import parse_json
 
 JOURNAL_FILE, RECORD_FILE, COPY_FILE = (f"{LEDGER_FOLDER}/{name}" for name in (JOURNAL, RECORD, MANIFEST))
-_SIZE_LIMITS = {MANIFEST: 1 << 26, RECORD: 1 << 20, JOURNAL: 1 << 28}
+_SIZE_LIMITS = {MANIFEST: 1 << 24, RECORD: 1 << 20, JOURNAL: 1 << 28}
+MAX_BYTES = 1 << 32  # hashed of a stranger's files: more is no table, or nothing to wait for
+MAX_DIFFERENCES, MAX_FINDINGS = 100, 1_000  # listed
 
 
 @contextmanager
@@ -56,13 +60,12 @@ def require_plain(path: Path) -> None:
 
 def read_ledger(folder: Path, findings: list[Finding]) -> dict[str, bytes]:
     """The files of `ledger/` that can be read; what is missing or should not be there is named."""
-    if not folder.exists() and not folder.is_symlink():
-        findings.append(
-            Finding(LEDGER_FOLDER, "unchecked", "not recorded, or its ledger/ folder was removed")
-        )
-        return {}
     found: dict[str, bytes] = {}
     with guard(LEDGER_FOLDER, findings):
+        if not folder.exists() and not folder.is_symlink():
+            detail = "not recorded, or its ledger/ folder was removed"
+            findings.append(Finding(LEDGER_FOLDER, "unchecked", detail))
+            return {}
         if folder.is_symlink() or not folder.is_dir():
             raise ValueError("expected a folder")
         names = sorted(entry.name for entry in folder.iterdir())
@@ -144,36 +147,62 @@ def check_manifest(
         digest: the release digest that record.json names, if it can be read.
     """
     recorded, is_authentic = None, digest == hashlib.sha256(copy).hexdigest()
+    if digest is not None:
+        detail = f"{'the' if is_authentic else 'not the'} manifest whose digest is recorded"
+        findings.append(Finding(COPY_FILE, "matched" if is_authentic else "differs", detail))
     with guard(COPY_FILE, findings):
-        recorded = parse_json(copy)
-        if digest is not None:
-            detail = f"{'the' if is_authentic else 'not the'} manifest whose digest is recorded"
-            findings.append(Finding(COPY_FILE, "matched" if is_authentic else "differs", detail))
+        recorded = parse_manifest(copy)
     with guard(MANIFEST, findings):
         if read_plain(path / MANIFEST) != copy:
             findings.append(Finding(MANIFEST, "differs", f"not the same as {COPY_FILE}"))
-            if is_authentic:
-                _check_recorded_files(path, recorded["files"], findings)
+            if is_authentic and recorded is not None:
+                _check_recorded_files(path, recorded, findings)
         if recorded is None or manifest is None:
             return
-        differences = list(_find_differences(recorded, manifest))
-        findings += [Finding(name, "differs", detail) for name, detail in differences]
-        fields = [name for name in recorded if name not in ("files", "parameters")]
-        for name in fields + [f"parameters.{name}" for name in recorded["parameters"]]:
-            if not any(f"{found}.".startswith((f"{name}.", f"{name}[")) for found, _ in differences):
+        differences = list(islice(_find_differences(recorded, manifest), MAX_DIFFERENCES + 1))
+        findings += [Finding(name, "differs", detail) for name, detail in differences[:MAX_DIFFERENCES]]
+        if len(differences) > MAX_DIFFERENCES:
+            findings.append(Finding(MANIFEST, "differs", f"in more fields than the {MAX_DIFFERENCES} listed"))
+        found = _list_fields(manifest)
+        for name, value in _list_fields(recorded).items():
+            if name in found and found[name] == value:
                 findings.append(Finding(name, "matched", "as recorded"))
+
+
+def _list_fields(manifest: dict[str, Any]) -> dict[str, str]:
+    """Every field but `files`, and each of the parameters, as text to compare."""
+    fields = {name: value for name, value in manifest.items() if name not in ("files", "parameters")}
+    parameters = manifest.get("parameters")
+    if isinstance(parameters, dict):
+        fields |= {f"parameters.{name}": value for name, value in parameters.items()}
+    return {name: json.dumps(value, sort_keys=True) for name, value in fields.items()}
 
 
 def _check_recorded_files(path: Path, recorded: dict[str, Any], findings: list[Finding]) -> None:
     """The files against the recorded manifest: a changed or unreadable one must not hide them."""
-    named = {finding.subject for finding in findings if finding.verdict == "differs"}
-    for name, described in recorded.items():
-        with guard(name, findings):
-            require_plain(path / name)
-            with (path / name).open("rb") as file:
-                same = hashlib.file_digest(file, "sha256").hexdigest() == described["digest"]
-            if not same and name not in named:
-                findings.append(Finding(name, "differs", "not the file that was recorded"))
+    named = {finding.subject: finding.verdict for finding in findings}
+    left, keyed = MAX_BYTES, recorded["digests"] != "sha256"
+    for name, described in recorded["files"].items():
+        found = check_file(path, name, described, keyed, limit=left)
+        left -= described["bytes"] if found.verdict == "matched" else 0
+        if found.verdict == "differs" and named.get(name) != "differs":
+            findings.append(Finding(name, "differs", "not the file that was recorded"))
+        elif name not in named:
+            findings.append(found)
+
+
+def shorten(findings: list[Finding]) -> list[Finding]:
+    """The first of each verdict, how many more there are, and the last of all: no list without end."""
+    counts = Counter[str]()
+    kept = []
+    for finding in findings[:-1]:
+        counts[finding.verdict] += 1
+        if counts[finding.verdict] <= MAX_FINDINGS:
+            kept.append(finding)
+    for outcome, number in counts.items():
+        if number > MAX_FINDINGS:
+            kept.append(Finding("findings", outcome, f"{number - MAX_FINDINGS} more are not listed"))
+    return kept + findings[-1:]
 
 
 def _find_differences(recorded: Any, found: Any, name: str = "") -> Iterator[tuple[str, str]]:

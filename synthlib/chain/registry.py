@@ -237,15 +237,15 @@ class Ledger:
         for partial in folder.glob(".*.partial"):
             partial.unlink()
         body = self._describe(record)
-        if self.journal is None:
-            (folder / JOURNAL).unlink(missing_ok=True)
-        else:
+        if self.journal is not None:
             part = self.journal.up_to(self.journal.last_line_about(record.release))
             body["journal"] = {"lines": len(part.lines), "head": part.head}
             write_atomically(folder / JOURNAL, b"".join(part.lines))
         write_atomically(folder / MANIFEST, (bundle.path / MANIFEST).read_bytes())
         body["signature"] = sign_record(body, self.account) if is_issuer else None
         write_atomically(folder / RECORD, canonical_json(body))
+        if self.journal is None:
+            (folder / JOURNAL).unlink(missing_ok=True)  # last: the record that it went with is replaced now
         return record
 
     def _describe(self, record: Record) -> dict[str, Any]:
@@ -326,25 +326,36 @@ def record_bundle(
     release_fields(bundle)
     account = account or load_account()
     earlier = _read_earlier(bundle)
+    is_on_node = earlier.get("kind") == "node"
     if rpc is None:
-        if earlier.get("chain", {}).get("kind") == "node":
-            raise ChainError(
-                f"expected a release that is on no chain yet, {bundle.path.name} is recorded on chain "
-                f"{earlier['chain'].get('id')}; verify it there, or remove its ledger/ folder first"
-            )
+        if is_on_node:
+            raise _elsewhere(bundle, f"on chain {earlier.get('id')}")
         ledger = Ledger.in_process(journal or bundle.path / LEDGER_FOLDER / JOURNAL, account)
     else:
-        if registry is None and earlier.get("chain", {}).get("kind") == "node":
-            registry = earlier.get("registry")
+        if not is_on_node and (earlier or (bundle.path / LEDGER_FOLDER / JOURNAL).exists()):
+            raise _elsewhere(bundle, "on the in-process chain")
+        if is_on_node:
+            registry = registry or earlier["registry"]
         ledger = Ledger.connect(rpc, registry, account)
+        here = (ledger.connection.chain_id, ledger.connection.genesis)
+        if is_on_node and here != (earlier.get("id"), earlier.get("genesis")):
+            raise _elsewhere(bundle, f"on chain {earlier.get('id')}, which this node does not serve")
     ledger.record(bundle)
     return ledger.save(bundle)
 
 
+def _elsewhere(bundle: Bundle, place: str) -> ChainError:
+    return ChainError(
+        f"expected a release that is on no other chain yet, {bundle.path.name} is recorded {place}; verify "
+        "it there, or move its ledger/ folder away to record it anew (keep it: only it shows that record)"
+    )
+
+
 def _read_earlier(bundle: Bundle) -> dict[str, Any]:
-    """An earlier record.json of this very release, or nothing."""
+    """The chain and registry of an earlier record.json of this very release, or nothing."""
     try:
         body = parse_json((bundle.path / LEDGER_FOLDER / RECORD).read_bytes())
-        return body if body["record"]["release"] == bundle.digest else {}
+        is_same = body["record"]["release"] == bundle.digest
+        return dict(body["chain"], registry=body["registry"]) if is_same else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -4,9 +4,10 @@ Nothing but the release's folder is needed, and the node's URL where it was reco
 are kept apart: it matched, it differs, it could not be checked.
 
 A yes means that each file, parameter and table is what the record's issuer recorded, and that the record has
-not been revoked as far as the journal or the node shows. It does not mean that the issuer is who you think,
-or the training table what the issuer says: give `issuer` (an address known from elsewhere) and, as the
-data's steward, `key` and `training` to have these checked too.
+not been revoked as far as the journal or the node shows. It does not mean that this is the release you think,
+the issuer who you think, or the training table what the issuer says: give `digest` or `issuer` (known from
+elsewhere) and, as the data's steward, `key` and `training` to have these checked too. Anybody can act as the
+demo issuer, so against a forgery under its key only the digest helps.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from synthlib.chain.connection import Connection
 from synthlib.chain.errors import ChainError, NodeUnreachable, NotRecorded, WrongChain
 from synthlib.chain.evidence import (
     JOURNAL_FILE,
+    MAX_BYTES,
     RECORD_FILE,
     check_manifest,
     guard,
@@ -32,6 +34,7 @@ from synthlib.chain.evidence import (
     read_ledger,
     read_plain,
     require_plain,
+    shorten,
     show,
 )
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
@@ -41,7 +44,10 @@ from synthlib.keys import StewardKey
 from synthlib.parsing import parse_json
 from synthlib.schema import Schema
 
-OPTIONAL = frozenset({"issuer", "training table"})
+DIGEST, SIGNATURE = "release digest", f"{RECORD_FILE}: signature"
+OPTIONAL = frozenset({DIGEST, SIGNATURE, "issuer", "training table"})
+DEMO = "recorded by the demo issuer, whose key anybody has: compare the digest with one you trust"
+MAX_LINES = 20_000  # of a journal: each takes milliseconds to replay
 
 
 def verify(
@@ -50,6 +56,7 @@ def verify(
     key: StewardKey | None = None,
     training: pd.DataFrame | None = None,
     issuer: str | None = None,
+    digest: str | None = None,
 ) -> list[Finding]:
     """Check a release against its record. Never raises for bad content: what is unreadable "differs".
 
@@ -59,16 +66,23 @@ def verify(
         key, training: the steward's key and the training table, to open the commitment to it. Without
             them that is "unchecked", which `verdict` does not count: nobody else could check it.
         issuer: address that must have recorded it. Without it the issuer is named but "unchecked", which
-            `verdict` does not count either.
+            `verdict` does not count either. The demo issuer stays "unchecked": anybody has its key.
+        digest: SHA-256 of the manifest that it must have, in hexadecimal. Without it the digest is named but
+            "unchecked", which `verdict` does not count either.
 
     Returns:
-        Findings in the order of checking; see `verdict`.
+        Findings in the order of checking, the training table last; see `verdict`.
     """
-    path = Bundle.locate(path)
-    if not path.exists():
-        return [Finding(path.name, "unchecked", "expected a release's folder, found nothing at this path")]
+    try:
+        path = Bundle.locate(path)
+        is_there = path.exists()
+    except OSError:  # in a folder that may not be entered
+        is_there = False
+    if not is_there:
+        name = Path(path).name
+        return [Finding(name, "unchecked", "expected a release's folder, found nothing at this path")]
     findings: list[Finding] = []
-    manifest = _check_files(path, key, findings)
+    manifest = _check_files(path, key, digest, findings)
     ledger = read_ledger(path / LEDGER_FOLDER, findings)
     body = parse_record(ledger[RECORD], findings) if RECORD in ledger else None
     if MANIFEST in ledger:
@@ -95,7 +109,8 @@ def verify(
     _check_content(path, manifest, said, findings)
     _check_training(said, key, training, findings)
     return [
-        Finding(_printable(subject), outcome, _printable(detail)) for subject, outcome, detail in findings
+        Finding(_printable(subject), outcome, _printable(detail))
+        for subject, outcome, detail in shorten(findings)
     ]
 
 
@@ -112,28 +127,49 @@ def verdict(findings: list[Finding]) -> int:
     return 0 if findings else 2
 
 
+def find_caveat(findings: list[Finding]) -> str:
+    """What must be said beside a yes: that anybody could have recorded it, unless its digest was compared."""
+    is_compared = any(finding.subject == DIGEST and finding.verdict == "matched" for finding in findings)
+    is_demo = any(finding.subject == "issuer" and DEMO in finding.detail for finding in findings)
+    return f"whole, but {DEMO}" if is_demo and not is_compared else ""
+
+
 def _printable(text: str) -> str:
     """Text without what could command a terminal or has no encoding: names in a manifest are a stranger's."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:500])
 
 
-def _check_files(path: Path, key: StewardKey | None, findings: list[Finding]) -> dict[str, Any] | None:
+def _check_files(
+    path: Path, key: StewardKey | None, digest: str | None, findings: list[Finding]
+) -> dict[str, Any] | None:
     """The files against the manifest. Returns the manifest, also one that `inspect` refuses if it is JSON."""
     with guard(MANIFEST, findings):
         data = read_plain(path / MANIFEST)
+        _check_digest(hashlib.sha256(data).hexdigest(), digest, findings)
         manifest = parse_json(data)
-        findings += inspect(path, key)
+        findings += inspect(path, key, MAX_BYTES)
         return manifest if isinstance(manifest, dict) else None
     return None
 
 
+def _check_digest(found: str, digest: str | None, findings: list[Finding]) -> None:
+    if digest is None:
+        findings.append(Finding(DIGEST, "unchecked", f"{found}; compare with one you trust"))
+        return
+    same = found == digest.strip().lower()
+    findings.append(
+        Finding(DIGEST, "matched" if same else "differs", found if same else f"{found}, not the one expected")
+    )
+
+
 def _check_signature(body: Mapping[str, Any], findings: list[Finding]) -> None:
-    issuer, subject = body["record"]["issuer"], f"{RECORD_FILE}: signature"
+    issuer, subject = body["record"]["issuer"], SIGNATURE
     if body["signature"] is None:
         if body["chain"]["kind"] == "in-process":
-            findings.append(
-                Finding(subject, "differs", "missing: an in-process record is signed by its issuer")
-            )
+            outcome, detail = "differs", "missing: an in-process record is signed by its issuer"
+        else:
+            outcome, detail = "unchecked", "none: saved by another than the issuer; what the node says counts"
+        findings.append(Finding(subject, outcome, detail))
         return
     try:
         signer = signer_of(body, body["signature"])
@@ -155,6 +191,11 @@ def _check_journal(
             findings.append(Finding(JOURNAL_FILE, "differs", "missing from ledger/"))
         return None
     with guard(JOURNAL_FILE, findings):
+        num_lines = data.count(b"\n") + data.count(b"\r")
+        if num_lines > MAX_LINES:
+            detail = f"{num_lines} lines: not replayed, as that takes long beyond {MAX_LINES}"
+            findings.append(Finding(JOURNAL_FILE, "unchecked", detail))
+            return None
         problems = find_problems(data)
         ends = [] if body is None else find_end_problems(data, **body["journal"])
         findings += [
@@ -250,16 +291,15 @@ def _check_record(said: Mapping[str, Any], record: Record, findings: list[Findin
 
 
 def _check_issuer(record: Record, issuer: str | None, findings: list[Finding]) -> None:
-    if issuer is not None:
-        same = issuer.lower() == record.issuer.lower()
-        findings.append(Finding("issuer", "matched" if same else "differs", f"recorded by {record.issuer}"))
-        return
-    demo = ", the demo issuer whose key everybody knows" if record.issuer == demo_account().address else ""
-    findings.append(
-        Finding(
-            "issuer", "unchecked", f"recorded by {record.issuer}{demo}; compare with an address you trust"
-        )
-    )
+    is_demo = record.issuer == demo_account().address
+    outcome, detail = "unchecked", f"recorded by {record.issuer}; compare with an address you trust"
+    if is_demo:
+        detail = f"{record.issuer}: {DEMO}"
+    if issuer is not None and issuer.lower() != record.issuer.lower():
+        outcome = "differs"
+    elif issuer is not None and not is_demo:
+        outcome, detail = "matched", f"recorded by {record.issuer}"
+    findings.append(Finding("issuer", outcome, detail))
 
 
 def _check_content(path: Path, manifest: Any, record: Record | None, findings: list[Finding]) -> None:
@@ -276,6 +316,12 @@ def _check_content(path: Path, manifest: Any, record: Record | None, findings: l
                     else "the manifest gives another than is recorded"
                 )
                 findings.append(Finding(f"record.{name}", "matched" if same else "differs", detail))
+    files = ("schema.json", "synthetic.csv")
+    seen = {(finding.subject, finding.verdict) for finding in findings if finding.subject in files}
+    if seen != {(name, "matched") for name in files}:  # a stranger's table, of any size: not worth reading
+        detail = f"not read: {' or '.join(files)} is not as the manifest says"
+        findings.append(Finding("synthetic table", "unchecked", detail))
+        return
     with guard("synthetic table", findings):
         expected = {} if record is None else {"is recorded": record.synthetic}
         if isinstance(manifest, dict) and isinstance(manifest.get("parameters"), dict):
