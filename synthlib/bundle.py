@@ -302,7 +302,7 @@ def _inspect(
 
 
 def _is_emptied(path: Path, name: str, files: list[str]) -> bool:
-    """Whether `name` is a folder of which a manifest names (sorted) files: these are missed by their own names."""
+    """Whether `name` is a folder of which `files` (sorted) names some: these are missed by name."""
     if os.path.islink(path / name) or not os.path.isdir(path / name):
         return False
     place = bisect(files, f"{name}/")
