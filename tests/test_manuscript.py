@@ -182,3 +182,9 @@ def test_the_paper_in_the_repository_is_what_its_sources_give(tmp_path):
     shutil.copy(PAPER / "results.json", tmp_path / "paper")
     shutil.copytree(PAPER.parent / "figures", tmp_path / "figures")
     assert build_paper(tmp_path).read_bytes() == (PAPER / "paper.pdf").read_bytes()
+
+
+def test_no_semicolon_is_swallowed():
+    # after #name(…) typst takes a semicolon as the end of the code, and prints none
+    text = (Path(__file__).parents[1] / "paper" / "main.typ").read_text(encoding="utf-8")
+    assert re.findall(r'#\w+\("[^"]*"\);', text) == []
