@@ -41,7 +41,7 @@ def load_account(keyfile: Path | str | None = None) -> LocalAccount | None:
     if keyfile is None and os.environ.get(PRIVATE_KEY):
         try:
             return Account.from_key(os.environ[PRIVATE_KEY].strip())
-        except Exception:
+        except Exception:  # of many types, whose texts may hold the key
             raise ValueError(f"expected 64 hexadecimal digits in {PRIVATE_KEY}, got something else") from None
     keyfile = keyfile or os.environ.get(KEYFILE)
     return None if not keyfile else _open_keyfile(Path(keyfile))
@@ -78,5 +78,5 @@ def _open_keyfile(path: Path) -> LocalAccount:
         password = getpass.getpass(f"Password of {path}: ")
     try:
         return Account.from_key(Account.decrypt(path.read_text(), password))
-    except Exception:
+    except Exception:  # of many types, whose texts may hold the password or the file
         raise ValueError(f"expected {path} to be a keystore that this password opens; it is not") from None
