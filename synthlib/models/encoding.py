@@ -133,18 +133,27 @@ class SpanEncoder:
         states = np.zeros((len(table), self.num_columns), dtype=np.int32)
         positions = np.zeros((len(table), self.num_columns), dtype=np.float32)
         for span in self.spans_:
-            column = self.schema[span.name]
-            encode = _encode_levels if column.is_discrete else _encode_numbers
-            states[:, span.index], positions[:, span.index] = encode(column, span, table[span.name], rng)
+            states[:, span.index], positions[:, span.index] = self.encode_column(span, table[span.name], rng)
         return states, positions
 
-    def decode(self, states: np.ndarray, positions: np.ndarray) -> pd.DataFrame:
-        """The inverse of `encode`, in the Schema's column order and dtypes; identifiers are new numbers."""
+    def encode_column(
+        self, span: Span, values: pd.Series, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One column's states and positions, each of shape (num_rows,)."""
+        column = self.schema[span.name]
+        encode = _encode_levels if column.is_discrete else _encode_numbers
+        return encode(column, span, values, rng)
+
+    def decode(self, states: np.ndarray, positions: np.ndarray, first_row: int = 0) -> pd.DataFrame:
+        """The inverse of `encode`, in the Schema's column order and dtypes.
+
+        Identifiers are new numbers, from `first_row` + 1 on.
+        """
         spans = {span.name: span for span in self.spans_}
         decoded = {}
         for column in self.schema:
             if column.kind == "identifier":
-                decoded[column.name] = _fresh_identifiers(column, len(states))
+                decoded[column.name] = _fresh_identifiers(column, first_row, len(states))
                 continue
             span = spans[column.name]
             decode = _decode_levels if column.is_discrete else _decode_numbers
@@ -172,8 +181,8 @@ def _tuples(value: Any) -> Any:
     return {key: _tuples(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
-def _fresh_identifiers(column: Column, num_rows: int) -> pd.Series:
-    numbers = pd.Series(np.arange(1, num_rows + 1), name=column.name)
+def _fresh_identifiers(column: Column, first_row: int, num_rows: int) -> pd.Series:
+    numbers = pd.Series(np.arange(first_row + 1, first_row + num_rows + 1), name=column.name)
     return (
         numbers.astype(column.dtype) if column.dtype != "object" else "S" + numbers.astype(str).str.zfill(9)
     )

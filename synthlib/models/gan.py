@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synthlib.models.backend import keras, ops, tf
+from synthlib.models.conditions import Condition
 from synthlib.models.encoding import SpanEncoder
 from synthlib.models.networks import (
     Generator,
@@ -22,7 +23,6 @@ from synthlib.models.networks import (
 from synthlib.models.synthesizer import Synthesizer
 from synthlib.models.training import Checkpoint, Progress, Validation, to_history
 
-SAMPLE_BATCH = 8192
 CRITIC_WARM_UP = 0.5  # share of the steps after which the critic joins
 AVERAGE_EVERY = 10  # steps between updates of the averaged generator
 
@@ -183,18 +183,13 @@ class TabularGAN(Synthesizer):
         if checkpoint is not None:
             Path(checkpoint).unlink(missing_ok=True)
 
-    def _sample_encoded(
-        self, num_rows: int, given: dict[int, tuple[int, float]], seed: int
+    def _draw(
+        self, size: int, condition: Condition | None, seed: int, batch: int
     ) -> tuple[np.ndarray, np.ndarray]:
         layout = self.generator_.layout
-        drawn = []
-        for batch, start in enumerate(range(0, num_rows, SAMPLE_BATCH)):
-            size = min(SAMPLE_BATCH, num_rows - start)
-            noise = draw_noise(layout, self.latent_dim, size, seed, batch)
-            condition = fixed_condition(layout, size, given) if given else []
-            states, positions = self.generator_([*noise, *condition])
-            drawn.append((tf.argmax(states, axis=-1, output_type=tf.int32).numpy(), positions.numpy()))
-        return tuple(np.concatenate(parts) for parts in zip(*drawn, strict=True))
+        noise = draw_noise(layout, self.latent_dim, size, seed, batch)
+        states, positions = self.generator_([*noise, *encode_condition(layout, condition)])
+        return tf.argmax(states, axis=-1, output_type=tf.int32).numpy(), positions.numpy()
 
     def _save_weights(self, folder: Path) -> None:
         self.generator_.save_weights(folder / "generator.weights.h5")
@@ -205,9 +200,9 @@ class TabularGAN(Synthesizer):
 
     def _build_generator(self, layout: Layout) -> Generator:
         generator = Generator(layout, self.hidden_dim, self.num_blocks, self.num_groups, self.temperature)
-        generator(
-            [*draw_noise(layout, self.latent_dim, 1, 0, 0), *fixed_condition(layout, 1, {})]
-        )  # builds the layers
+        nothing = Condition.nothing(1, layout.num_columns)
+        noise = draw_noise(layout, self.latent_dim, 1, 0, 0)
+        generator([*noise, *encode_condition(layout, nothing)])  # builds the layers
         return generator
 
 
@@ -221,13 +216,13 @@ def draw_noise(layout: Layout, latent_dim: int, size: int, seed, draw) -> list:
     ]
 
 
-def fixed_condition(layout: Layout, size: int, given: Mapping[int, tuple[int, float]]) -> list:
-    """The same condition for all rows: onehot (size, columns, width), positions, mask (size, columns)."""
-    onehot = np.zeros((size, layout.num_columns, layout.width), np.float32)
-    positions, mask = np.zeros((2, size, layout.num_columns), np.float32)
-    for column, (state, position) in given.items():
-        onehot[:, column, state], positions[:, column], mask[:, column] = 1, position, 1
-    return [onehot, positions, mask]
+def encode_condition(layout: Layout, condition: Condition | None) -> list:
+    """The generator's condition: onehot (size, columns, width), positions and mask (size, columns)."""
+    if condition is None:
+        return []
+    mask = condition.mask.astype(np.float32)
+    onehot = np.eye(layout.width, dtype=np.float32)[condition.states] * mask[:, :, None]
+    return [onehot, condition.positions * mask, mask]
 
 
 class Adversaries(keras.Model):

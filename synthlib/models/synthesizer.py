@@ -6,7 +6,7 @@ import json
 import secrets
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
@@ -16,13 +16,16 @@ import numpy as np
 import pandas as pd
 
 from synthlib.bundle import canonical_json, write_atomically
+from synthlib.models.conditions import Condition, Conditions, Given
 from synthlib.models.encoding import SpanEncoder
-from synthlib.schema import Schema, SchemaError
+from synthlib.schema import Schema
 
 SYNTHESIZERS = {
     "IndependentMarginals": "synthlib.models.synthesizer",
     "TabularGAN": "synthlib.models.gan",
 }
+
+SAMPLE_BATCH = 8192  # rows drawn at once
 
 
 @dataclass
@@ -37,10 +40,10 @@ class Synthesizer(ABC):
         """Learn from a training table; a second fit forgets the first."""
 
     @abstractmethod
-    def _sample_encoded(
-        self, num_rows: int, given: dict[int, tuple[int, float]], seed: int
+    def _draw(
+        self, size: int, condition: Condition | None, seed: int, batch: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """States and positions of new rows; `given` maps a column's index to its (state, position)."""
+        """States and positions (size, num_columns) of the rows of one batch, as its number and seed say."""
 
     @abstractmethod
     def _save_weights(self, folder: Path) -> None: ...
@@ -53,12 +56,16 @@ class Synthesizer(ABC):
         """Hyperparameters by name, without the schema."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name != "schema"}
 
-    def sample(self, num_rows: int, given: Mapping[str, Any] | None = None, seed: int = 0) -> pd.DataFrame:
+    def sample(self, num_rows: int | None = None, given: Given | None = None, seed: int = 0) -> pd.DataFrame:
         """Draw a synthetic table.
 
         Args:
-            num_rows: number of rows, at least 1.
-            given: column → value that every row shall have, `{"sex": "female"}`. Exact, never by rejection.
+            num_rows: number of rows, at least 1; with partial rows their number, and may be left out.
+            given: what the rows shall have, exact and never by rejection. Either column → value
+                (`{"sex": "female"}`, None for a missing value) or column → {value: share}
+                (`{"disease": {"sepsis": 0.4, "cancer": 0.6}}`), drawn before the other columns; or a
+                DataFrame of partial rows, whose missing cells and absent columns are drawn.
+                Conditioning is not intervention: rows with a treatment are those of the treated.
             seed: of the draw; the same seed gives the same bytes.
 
         Returns:
@@ -69,44 +76,27 @@ class Synthesizer(ABC):
             ValueError: if num_rows is not a positive integer, or `given` names a column or a value that the
                 Schema does not have.
         """
+        return pd.concat(self.sample_batches(num_rows, given, seed), ignore_index=True)
+
+    def sample_batches(
+        self, num_rows: int | None = None, given: Given | None = None, seed: int = 0
+    ) -> Iterator[pd.DataFrame]:
+        """The rows of `sample`, in DataFrames of at most `SAMPLE_BATCH` rows, for more than memory holds."""
         if self.encoder_ is None:
             raise RuntimeError(f"expected a fitted {type(self).__name__}; call fit(train) first")
+        if isinstance(given, pd.DataFrame) and num_rows is None:
+            num_rows = len(given)
         if not isinstance(num_rows, int | np.integer) or num_rows < 1:
             raise ValueError(f"expected num_rows to be an integer of at least 1, got {num_rows!r}")
-        fixed = self._conform_given(given or {})
-        encoded = {}
-        if fixed is not None:
-            states, positions = self.encoder_.encode(fixed, np.random.default_rng(seed))
-            index = {span.name: span.index for span in self.encoder_.spans_}
-            encoded = {
-                index[name]: (int(states[0, index[name]]), float(positions[0, index[name]])) for name in given
-            }
-        table = self.encoder_.decode(*self._sample_encoded(int(num_rows), encoded, seed))
-        for name in given or {}:
-            table[name] = pd.Series([fixed[name].iloc[0]] * len(table)).astype(self.schema[name].dtype)
-        return table
+        conditions = Conditions(self.schema, given, int(num_rows), seed)
+        return self._sample_batches(int(num_rows), conditions, seed)
 
-    def _conform_given(self, given: Mapping[str, Any]) -> pd.DataFrame | None:
-        """One row that holds the given values and is missing elsewhere, or None where nothing is given."""
-        if not given:
-            return None
-        modelled = [column.name for column in self.schema.modelled]
-        unknown = sorted(set(given) - set(modelled))
-        if unknown:
-            raise ValueError(f"given: expected columns among {', '.join(modelled)}; got {', '.join(unknown)}")
-        row = {}
-        for name in modelled:
-            column = self.schema[name]
-            if name not in given:
-                row[name] = pd.Series([np.nan], dtype=object)
-                continue
-            conformed = Schema((column,)).conform(pd.DataFrame({name: [given[name]]}))
-            try:
-                Schema((column,)).check(conformed)
-            except SchemaError as error:
-                raise ValueError(f"given: {name!r} cannot have that value ({error})") from None
-            row[name] = conformed[name]
-        return pd.DataFrame(row)
+    def _sample_batches(self, num_rows: int, conditions: Conditions, seed: int) -> Iterator[pd.DataFrame]:
+        for batch, start in enumerate(range(0, num_rows, SAMPLE_BATCH)):
+            size = min(SAMPLE_BATCH, num_rows - start)
+            condition = conditions.encode(self.encoder_, start, size)
+            states, positions = self._draw(size, condition, seed, batch)
+            yield conditions.restore(self.encoder_.decode(states, positions, first_row=start), start)
 
     def save(self, folder: Path | str) -> None:
         """Write the fitted Synthesizer to a folder: all of it, or nothing.
@@ -182,19 +172,17 @@ class IndependentMarginals(Synthesizer):
         self.encoder_ = SpanEncoder(self.schema, self.max_states, self.min_count).fit(train)
         return self
 
-    def _sample_encoded(
-        self, num_rows: int, given: dict[int, tuple[int, float]], seed: int
+    def _draw(
+        self, size: int, condition: Condition | None, seed: int, batch: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng(seed)
-        states = np.zeros((num_rows, self.encoder_.num_columns), dtype=np.int32)
+        rng = np.random.default_rng((seed, batch))
+        states = np.zeros((size, self.encoder_.num_columns), dtype=np.int32)
         positions = rng.uniform(-1, 1, states.shape).astype(np.float32)
         for span in self.encoder_.spans_:
             cumulative = np.cumsum(span.shares)
-            drawn = np.searchsorted(cumulative / cumulative[-1], rng.random(num_rows), side="right")
+            drawn = np.searchsorted(cumulative / cumulative[-1], rng.random(size), side="right")
             states[:, span.index] = np.minimum(drawn, span.num_states - 1)
-        for index, (state, position) in given.items():
-            states[:, index], positions[:, index] = state, position
-        return states, positions
+        return (states, positions) if condition is None else condition.impose(states, positions)
 
     def _save_weights(self, folder: Path) -> None:
         """Nothing beyond the encoder."""
