@@ -19,6 +19,7 @@ from synthlib.data.tables import write_table
 from synthlib.inference import infer_column
 from synthlib.keys import StewardKey
 from synthlib.models.synthesizer import Synthesizer
+from synthlib.rules import Combinations
 from synthlib.schema import Column, Schema
 
 PACKAGES = ("synthlib", "tensorflow", "keras", "numpy", "pandas")
@@ -202,7 +203,10 @@ def public_schema(schema: Schema, synthetic: pd.DataFrame) -> Schema:
 
     Levels are those that were drawn, ranges run from the smallest to the largest value drawn, and codes of
     missing values are left out. The patient id loses its role: a synthetic row belongs to no patient. What
-    stays are names, kinds, dtypes, decimals, whether values may miss, and the other roles.
+    stays are names, kinds, dtypes, decimals, whether values may miss, the other roles, and the rules: people
+    declared them, and each synthetic row shows them. Of rules go what names other levels than those drawn,
+    and weights, which may be frequencies among patients. Whoever declares a rule that `find_dependencies`
+    read off patients decides to publish it.
 
     Args:
         schema: that of the training table.
@@ -211,8 +215,9 @@ def public_schema(schema: Schema, synthetic: pd.DataFrame) -> Schema:
     Returns:
         A Schema that `synthetic` is a table of. A discrete column without a value has one level, `WITHHELD`.
     """
-    columns = tuple(_public_column(column, synthetic[column.name]) for column in schema)
-    return Schema(columns, schema.target, None, schema.leaks, schema.quasi_identifiers)
+    rules = tuple(replace(r, weights=()) if isinstance(r, Combinations) else r for r in schema.rules)
+    columns = (_public_column(column, synthetic[column.name]) for column in schema)
+    return replace(schema, patient_id=None, rules=rules).with_columns(columns)
 
 
 def _public_column(column: Column, synthetic: pd.Series) -> Column:

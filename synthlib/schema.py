@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from synthlib.bundle import canonical_json
 from synthlib.columns import KINDS, NUMERIC_KINDS, Column, SchemaError
+from synthlib.enforcement import check_rules, enforce_rules, report_violations
 from synthlib.inference import infer_column
+from synthlib.parsing import parse_json
+from synthlib.rules import Rule, rule_from_dict
 
 __all__ = ["KINDS", "NUMERIC_KINDS", "Column", "Schema", "SchemaError"]
 
@@ -27,6 +30,7 @@ class Schema:
         leaks: columns that know the target's answer (measured after it, or derived from it): part of the
             table, never features for predicting the target.
         quasi_identifiers: columns that an intruder may know of a person, such as age and sex.
+        rules: what holds between columns, such as that a disease class follows from the disease group.
     """
 
     columns: tuple[Column, ...]
@@ -34,6 +38,7 @@ class Schema:
     patient_id: str | None = None
     leaks: tuple[str, ...] = ()
     quasi_identifiers: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
     _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -48,6 +53,7 @@ class Schema:
             raise SchemaError(
                 f"expected roles for columns of the table ({', '.join(names)}), got {', '.join(unknown)}"
             )
+        check_rules(self)
 
     def __getitem__(self, name: str) -> Column:
         if name not in self._by_name:
@@ -132,8 +138,25 @@ class Schema:
         )
         return replace(self, columns=columns)
 
+    def with_rules(self, *rules: Rule) -> Schema:
+        """A copy that has these rules as well.
+
+        Raises:
+            SchemaError: if a rule speaks of what the columns are not, or contradicts others.
+        """
+        return replace(self, rules=(*self.rules, *rules))
+
+    def with_columns(self, columns: Iterable[Column]) -> Schema:
+        """A copy with other Columns of the same names, and of the rules what they can still be held to.
+
+        Rules lose the levels that are no longer there, and go where nothing of them is left.
+        """
+        bare = replace(self, columns=tuple(columns), rules=())
+        narrowed = (rule.narrow(bare) for rule in self.rules)
+        return replace(bare, rules=tuple(rule for rule in narrowed if rule is not None))
+
     def drop(self, names: Iterable[str]) -> Schema:
-        """A copy without some columns and their roles."""
+        """A copy without some columns, their roles, and the rules that speak of them."""
         gone = set(names)
         return Schema(
             tuple(column for column in self.columns if column.name not in gone),
@@ -141,6 +164,7 @@ class Schema:
             None if self.patient_id in gone else self.patient_id,
             tuple(name for name in self.leaks if name not in gone),
             tuple(name for name in self.quasi_identifiers if name not in gone),
+            tuple(rule for rule in self.rules if not gone & set(rule.columns)),
         )
 
     def describe(self) -> pd.DataFrame:
@@ -157,6 +181,7 @@ class Schema:
                 values = f"{column.low} to {column.high}{precision}"
             else:
                 values = "not modelled"
+            said = [rule.describe() for rule in self.rules if column.name in rule.written]
             codes = f" (codes {', '.join(map(str, column.missing_codes))})" if column.missing_codes else ""
             rows.append(
                 {
@@ -166,7 +191,7 @@ class Schema:
                     "missing": ("possible" if column.nullable else "never") + codes,
                     "role": ", ".join(self._roles(column.name)),
                     "dtype": column.dtype,
-                    "note": column.description,
+                    "note": "; ".join([column.description] * bool(column.description) + said),
                 }
             )
         return pd.DataFrame(rows)
@@ -223,8 +248,45 @@ class Schema:
                 + "\n  ".join(problems)
             )
 
+    def find_violations(self, table: pd.DataFrame) -> pd.DataFrame:
+        """How many rows of a table break each rule: counts, never which rows or values.
+
+        Rows of a training table that break a rule are worth a look before a generator is held to it.
+
+        Args:
+            table: DataFrame of the Schema, shape (num_rows, num_columns).
+
+        Returns:
+            DataFrame of one row a rule: `rule` (a sentence), `columns`, `rows` (those it says anything of),
+            `violations`, and `share`, which is NaN where there are no such rows.
+        """
+        return report_violations(self, table)
+
+    def enforce(
+        self, table: pd.DataFrame, fixed: pd.DataFrame | np.ndarray | None = None, seed: int = 0
+    ) -> pd.DataFrame:
+        """A copy of the table in which every rule holds in every row; no row is left out or drawn again.
+
+        What holds already is not touched, so enforcing twice is enforcing once. Each rule's class says which
+        cell it changes. With the same seed the result is the same to the byte.
+
+        Args:
+            table: DataFrame of the Schema, shape (num_rows, num_columns).
+            fixed: cells that must stay: bool array of the table's shape, or DataFrame of some of its columns.
+            seed: decides between repairs that are equally good.
+
+        Raises:
+            ValueError: if fixed cells contradict a rule, so that no free cell can mend it; or if `fixed` has
+                another shape.
+            SchemaError: if rules contradict one another.
+        """
+        return enforce_rules(self, table, fixed, seed)
+
     def to_json(self) -> str:
-        """The Schema as canonical JSON text; `from_json` is the inverse."""
+        """The Schema as canonical JSON text; `from_json` is the inverse.
+
+        Without rules the text is the one that earlier versions wrote, which knew none.
+        """
         columns = [
             {key: value for key, value in asdict(column).items() if value not in (None, "", ())}
             for column in self.columns
@@ -236,6 +298,8 @@ class Schema:
             "leaks": self.leaks,
             "quasi_identifiers": self.quasi_identifiers,
         }
+        if self.rules:
+            document["rules"] = [rule.to_dict() for rule in self.rules]
         return canonical_json(document).decode()
 
     @classmethod
@@ -246,7 +310,7 @@ class Schema:
             SchemaError: if the text is not such a document.
         """
         try:
-            document = json.loads(text)
+            document = parse_json(text.encode() if isinstance(text, str) else text)
             columns = tuple(
                 Column(
                     **{
@@ -262,6 +326,7 @@ class Schema:
                 document["patient_id"],
                 tuple(document["leaks"]),
                 tuple(document["quasi_identifiers"]),
+                tuple(rule_from_dict(rule) for rule in document.get("rules", [])),
             )
         except SchemaError:
             raise

@@ -13,9 +13,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-NOUNS = {"bundle", "scores", "schema"}
+NOUNS = {"bundle", "scores", "schema", "rules"}
 SHARED = NOUNS | {"keys", "parsing"}  # a secret, and JSON from strangers: bundles and chains need both
-GROUND = SHARED | {"columns", "inference"}  # parts of schema.py: what a column holds, how it is guessed
+PARTS = {"columns", "inference", "formulas", "enforcement", "dependencies"}  # of schema.py and rules.py
+GROUND = SHARED | PARTS
 ROOMS = {"data", "models", "evaluation", "chain"}
 PRIVATE = {
     "models": r"keras|tensorflow",

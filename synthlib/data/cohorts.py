@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from synthlib.data.tables import read_table
+from synthlib.rules import Combinations, Formula, Inequality, OnlyIf, Rule
 from synthlib.schema import Column, Schema
 
 _FRACTION_BITS = 12  # what SAS keeps of a number's fraction when it is stored in three bytes
@@ -82,6 +83,32 @@ def support2_schema() -> Schema:
         leaks=("death", "slos", "d.time", "charges", "totcst", "totmcst", "avtisst", "sps", "aps", "surv2m",
                "surv6m", "prg2m", "prg6m", "dnr", "dnrday", "adlp", "sfdm2", "adlsc"),
         quasi_identifiers=("age", "sex", "race", "edu", "income"),
+    )
+
+
+def support2_rules() -> tuple[Rule, ...]:
+    """What holds between the columns of SUPPORT2, by their definitions; in all 9,105 rows.
+
+    The disease class is a function of the group. Who died in hospital died; no one leaves hospital after the
+    end of follow-up, nor gets a do-not-resuscitate order after discharge; an order has a day. Who was
+    followed for less than two months died. Six months are survived by no more than two. Where a surrogate was
+    asked, the calibrated score is the surrogate's. `support2_schema().with_rules(*support2_rules())` holds
+    generators to them.
+    """
+    classes = {"Cancer": ("Colon Cancer", "Lung Cancer"), "Coma": ("Coma",),
+               "ARF/MOSF": ("ARF/MOSF w/Sepsis", "MOSF w/Malig"),
+               "COPD/CHF/Cirrhosis": ("CHF", "COPD", "Cirrhosis")}
+    groups = tuple((group, name) for name, members in classes.items() for group in members)
+    orders = ("dnr after sadm", "dnr before sadm", "no dnr")
+    return (
+        Combinations(("dzgroup", "dzclass"), groups, determines=1),
+        OnlyIf("hospdead", (1,), "death", (1,), otherwise=0),
+        OnlyIf("sfdm2", ("<2 mo. follow-up",), "death", (1,)),
+        OnlyIf("dnrday", None, "dnr", orders),
+        Inequality("slos", "d.time"),
+        Inequality("dnrday", "slos"),
+        Inequality("surv6m", "surv2m"),
+        Formula("adlsc", "adls"),
     )
 
 

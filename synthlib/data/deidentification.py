@@ -99,7 +99,7 @@ def deidentify(
         rows.append(_report_row(name, table[name], nothing, outside))
     gone = [name for name in schema.names if name not in kept]
     smaller = schema.drop(gone)
-    smaller = replace(smaller, columns=tuple(kept[name][1] for name in smaller.names))
+    smaller = smaller.with_columns(kept[name][1] for name in smaller.names)
     result = pd.DataFrame({name: kept[name][0] for name in smaller.names}, index=conformed.index)
     smaller.check(result)
     return result, smaller, pd.DataFrame(rows)
