@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata, t
+from scipy.stats import rankdata
 
 from synthlib.evaluation.features import codes, matched_parts, numbers
-from synthlib.evaluation.intervals import NAN, clip
+from synthlib.evaluation.intervals import NAN, clip, jackknife_half_width, leave_groups_out
 from synthlib.schema import Column, Schema
 from synthlib.scores import Score
 
 MAX_LEVELS = 50
-NUM_GROUPS = 20
 
 
 def association_matrix(table: pd.DataFrame, schema: Schema, ranks: bool = True) -> pd.DataFrame:
@@ -61,10 +60,10 @@ def association_distance(train, holdout, synthetic, schema, rng) -> list[Score]:
     of_real, of_made = _pairs(real, whole), [_pairs(made, rows) for rows in parts]
     reference = _distance(of_real, [_pairs(fresh, rows) for rows in others])
     value = _distance(of_real, of_made)
-    without_real = [_distance(_pairs(real, rest), of_made) for rest in _leave_groups_out(whole, rng)]
-    rests = zip(*(_leave_groups_out(rows, rng) for rows in parts), strict=True)
+    without_real = [_distance(_pairs(real, rest), of_made) for rest in leave_groups_out(whole, rng)]
+    rests = zip(*(leave_groups_out(rows, rng) for rows in parts), strict=True)
     without_made = [_distance(of_real, [_pairs(made, rest) for rest in group]) for group in rests]
-    half = _jackknife_half_width(without_real, without_made)
+    half = jackknife_half_width(without_real, without_made)
     names = ("association_distance", "association_distance_pearson")
     ends = [clip(pair) for pair in zip(value - half, value + half, strict=True)]
     return [Score(names[k], float(value[k]), *ends[k], float(reference[k])) for k in range(2)]
@@ -95,21 +94,6 @@ def _distance(real: np.ndarray, made: list[np.ndarray]) -> np.ndarray:
     gap = np.mean([np.abs(real - np.nan_to_num(other)) for other in made], axis=0)
     count = known.sum(axis=1)
     return np.where(count > 0, np.where(known, gap, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
-
-
-def _leave_groups_out(rows: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    num_groups = min(NUM_GROUPS, len(rows))
-    group = rng.permutation(len(rows)) % num_groups
-    return [rows[group != left_out] for left_out in range(num_groups)]
-
-
-def _jackknife_half_width(*left_out: list[np.ndarray]) -> np.ndarray:
-    """Half of the 95% interval, shape (2,), from values with a group left out, a list for each sample."""
-    num_groups = min(len(found) for found in left_out)
-    if num_groups < 2:
-        return np.full(2, np.nan)
-    variance = sum((len(found) - 1) * np.var(found, axis=0) for found in left_out)
-    return t.ppf(0.975, num_groups - 1) * np.sqrt(variance)
 
 
 def _standardize(table: pd.DataFrame, column: Column, ranks: bool) -> np.ndarray:

@@ -9,6 +9,7 @@ from synthlib.scores import wilson_interval
 
 NAN = float("nan")
 Z = float(norm.ppf(0.975))
+NUM_GROUPS = 20
 
 
 def mean_interval(value: float, *influences: np.ndarray) -> tuple[float, float]:
@@ -75,6 +76,30 @@ def share_of_rows(inside: np.ndarray) -> tuple[float, float, float]:
     value = float(inside.mean())
     error = float(inside.std(ddof=1) / np.sqrt(num_rows)) if num_rows > 1 else 0.0
     return (value, *share_interval(value, error, num_rows))
+
+
+def leave_groups_out(
+    rows: np.ndarray, rng: np.random.Generator, num_groups: int = NUM_GROUPS
+) -> list[np.ndarray]:
+    """The row numbers without each of `num_groups` random groups in turn, for `jackknife_half_width`."""
+    num_groups = min(num_groups, len(rows))
+    group = rng.permutation(len(rows)) % num_groups
+    return [rows[group != left_out] for left_out in range(num_groups)]
+
+
+def jackknife_half_width(*left_out: list[np.ndarray]) -> np.ndarray:
+    """Half of the 95% interval from values with a group left out, a list of equal shapes for each sample.
+
+    Returns:
+        Array of the values' shape; NaN where a sample has fewer than two groups.
+
+    Reference: Kott 2001, "The delete-a-group jackknife".
+    """
+    num_groups = min(len(found) for found in left_out)
+    if num_groups < 2:
+        return np.full(np.shape(left_out[0][0]) if left_out[0] else (), np.nan)
+    variance = sum((len(found) - 1) * np.var(found, axis=0) for found in left_out)
+    return t.ppf(0.975, num_groups - 1) * np.sqrt(variance)
 
 
 def auroc(truth: np.ndarray, score: np.ndarray) -> float:

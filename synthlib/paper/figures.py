@@ -3,6 +3,7 @@
 Real patients are blue, synthetic ones orange, the holdout grey, everywhere.
 """
 
+from synthlib.paper.relation_figures import comorbidity_structure
 from synthlib.paper.score_figures import comparison, headline_scores, roc_and_calibration, training_curves
 from synthlib.paper.style import HOLDOUT, REAL, SYNTHETIC, save
 from synthlib.paper.table_figures import association_heatmaps, marginals, plot_cohort, qq_plots
@@ -12,6 +13,7 @@ __all__ = [
     "REAL",
     "SYNTHETIC",
     "association_heatmaps",
+    "comorbidity_structure",
     "comparison",
     "headline_scores",
     "marginals",
