@@ -32,6 +32,8 @@ _HOMES = {
     "TabularGAN": "models.gan",
     "load_synthesizer": "models.synthesizer",
     "evaluate": "evaluation.report",
+    "select": "selection",
+    "Selection": "selection",
     "Ledger": "chain.registry",
     "record_bundle": "chain.registry",
     "verify": "chain.verification",

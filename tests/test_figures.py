@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import synthlib as sl
+from synthlib.evaluation.conditionals import compare_interventions
+from synthlib.evaluation.relations import clinical_relations
 from synthlib.evaluation.utility import predict_holdout
 from synthlib.paper import figures
 from synthlib.paper.style import STYLE, shorten
@@ -59,7 +61,18 @@ def report():
 
 
 @pytest.fixture(scope="module")
-def draw(tables, cohort_schema, predictions, history, report):
+def relations(tables, cohort_schema):
+    return clinical_relations(*tables, cohort_schema, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def arms(tables):
+    groups = {value: rows for value, rows in tables[0].groupby("group")}
+    return compare_interventions(groups, groups, groups, "died")
+
+
+@pytest.fixture(scope="module")
+def draw(tables, cohort_schema, predictions, history, report, relations, arms):
     """Every figure by name."""
     train, _, synthetic = tables
     return {
@@ -71,12 +84,17 @@ def draw(tables, cohort_schema, predictions, history, report):
         "training_curves": lambda: figures.training_curves(history),
         "headline_scores": lambda: figures.headline_scores(report, "a generator"),
         "comparison": lambda: figures.comparison({"one": report, "another": report}),
+        "comorbidity_structure": lambda: figures.comorbidity_structure(relations),
+        "conditioning_and_intervention": lambda: figures.conditioning_and_intervention(
+            {"one": arms, "another": arms}
+        ),
     }
 
 
 NAMES = [
     *("plot_cohort", "marginals", "qq_plots", "association_heatmaps"),
     *("roc_and_calibration", "training_curves", "headline_scores", "comparison"),
+    *("comorbidity_structure", "conditioning_and_intervention"),
 ]
 
 
@@ -286,3 +304,28 @@ def test_a_script_without_a_display_draws(tmp_path):
     )
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "curve.pdf").exists()
+
+
+def test_comorbidity_names_what_disagrees_most(tables, cohort_schema):
+    train, holdout, _ = tables
+    broken = train.assign(lab=train["lab"].where(train["disease"] != "sepsis", 1.0))
+    found = clinical_relations(train, holdout, broken, cohort_schema, np.random.default_rng(0))
+    drawn = figures.comorbidity_structure(found)
+    first = drawn.axes[3].get_yticklabels()[0].get_text()
+    assert first == "lab if disease=sepsis  1"
+
+
+def test_comorbidity_without_odds_or_without_anything(relations):
+    shifts = relations[relations["kind"] == "shift"]
+    assert len(figures.comorbidity_structure(shifts).axes) == 2
+    with pytest.raises(ValueError, match="got none"):
+        figures.comorbidity_structure(relations.iloc[:0])
+
+
+def test_interventions_without_truth_are_drawn(arms):
+    known = arms.drop(columns=[name for name in arms if name.startswith("intervened")])
+    drawn = figures.conditioning_and_intervention({"a cohort": known})
+    labels = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert [label.partition(":")[0] for label in labels] == ["conditioning", "standardisation"]
+    with pytest.raises(ValueError, match="got none"):
+        figures.conditioning_and_intervention({})

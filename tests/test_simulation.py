@@ -16,6 +16,7 @@ from synthlib.data.simulation import (
     Equation,
     average_effect,
     simulation_schema,
+    true_probability,
 )
 
 NUM_ROWS = 40_000
@@ -94,6 +95,19 @@ def test_treatment_saves_lives_but_looks_harmful(complete):
         x[:, place] = value
         risks.append(expit(x @ np.array([equation.intercept, *equation.coefficients.values()])).mean())
     assert effect == pytest.approx(risks[1] - risks[0], abs=0.008)
+
+
+def test_true_probabilities_are_how_often_it_happens(complete):
+    chance = true_probability(complete)
+    tenth = np.argsort(chance).reshape(10, -1)
+    happened = complete["died"].to_numpy()
+    for rows in tenth:
+        error = np.sqrt((chance[rows] * (1 - chance[rows])).sum()) / len(rows)
+        assert abs(happened[rows].mean() - chance[rows].mean()) < 4 * error
+    with pytest.raises(ValueError, match="got 'lactate'"):
+        true_probability(complete, "lactate")
+    with pytest.raises(ValueError, match="lactate"):
+        true_probability(complete.drop(columns="lactate"))
 
 
 def test_interventions_change_what_follows_and_nothing_before():

@@ -137,6 +137,25 @@ def average_effect(treatment: str, outcome: str = "died", num_rows: int = 100_00
     return float(treated - without)
 
 
+def true_probability(table: pd.DataFrame, outcome: str = "died") -> np.ndarray:
+    """The probability of a binary outcome that `EQUATIONS` give each row, shape (num_rows,).
+
+    Args:
+        table: rows with every column that the outcome's equation reads, NaN in the result where one misses.
+        outcome: a column with a logistic equation.
+
+    Raises:
+        ValueError: if the outcome has no logistic equation, or the table lacks a column that it reads.
+    """
+    known = [name for name, equation in EQUATIONS.items() if equation.family == "logistic"]
+    if outcome not in known:
+        raise ValueError(f"expected an outcome among {', '.join(known)}, got {outcome!r}")
+    try:
+        return expit(_predict(EQUATIONS[outcome], _terms(table), len(table)))
+    except KeyError as error:
+        raise ValueError(f"expected the columns that {outcome} depends on, {error} is not there") from None
+
+
 def simulation_schema() -> Schema:
     """What the columns of `simulate_cohort` hold. The target is `died`; `length_of_stay` leaks it."""
     def flag(name: str, description: str) -> Column:
@@ -178,10 +197,15 @@ def _terms(table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return terms
 
 
-def _solve(equation: Equation, terms: Mapping[str, np.ndarray], luck: np.ndarray) -> np.ndarray:
-    predictor = np.full(len(luck), equation.intercept)
+def _predict(equation: Equation, terms: Mapping[str, np.ndarray], num_rows: int) -> np.ndarray:
+    predictor = np.full(num_rows, equation.intercept)
     for term, coefficient in equation.coefficients.items():
         predictor += coefficient * terms[term]
+    return predictor
+
+
+def _solve(equation: Equation, terms: Mapping[str, np.ndarray], luck: np.ndarray) -> np.ndarray:
+    predictor = _predict(equation, terms, len(luck))
     if equation.family == "logistic":
         return (luck < expit(predictor)).astype("int64")
     value = predictor + equation.spread * ndtri(luck)

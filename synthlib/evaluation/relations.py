@@ -79,7 +79,11 @@ def clinical_relations(train, holdout, synthetic, schema, rng) -> pd.DataFrame:
         fresh, fresh_error = _measure(sample_rows(holdout, MAX_ROWS, rng), facts, schema, kept)
     report = _name(facts, schema, kept)
     for name, value, error in (("real", real, real_error), ("synthetic", made, made_error)):
-        report[name], report[f"{name}_low"], report[f"{name}_high"] = value, value - Z * error, value + Z * error
+        report[name], report[f"{name}_low"], report[f"{name}_high"] = (
+            value,
+            value - Z * error,
+            value + Z * error,
+        )
     report["holdout"] = fresh
     report["agrees"] = _agree(real, real_error, made, made_error)
     report["holdout_agrees"] = _agree(real, real_error, fresh, fresh_error)
@@ -126,9 +130,15 @@ def relation_scores(train, holdout, synthetic, schema, rng) -> list[Score]:
         _compare(effect, error, [_effects(made, rest, kept)[0] for rest in group]) for group in groups
     ]
     half = jackknife_half_width(without_real, without_made)
-    ranges = {"relation_coverage": (0, 1), "relation_slope": (-np.inf, np.inf), "relation_correlation": (-1, 1)}
+    ranges = {
+        "relation_coverage": (0, 1),
+        "relation_slope": (-np.inf, np.inf),
+        "relation_correlation": (-1, 1),
+    }
     return [
-        Score(name, float(value[k]), *clip((value[k] - half[k], value[k] + half[k]), *ends), float(reference[k]))
+        Score(
+            name, float(value[k]), *clip((value[k] - half[k], value[k] + half[k]), *ends), float(reference[k])
+        )
         for k, (name, ends) in enumerate(ranges.items())
     ]
 
@@ -143,7 +153,9 @@ def _choose(train: pd.DataFrame, schema: Schema) -> tuple[list[Fact], tuple[np.n
     homes = np.array([fact.column for fact in facts], dtype=object)
     with_fact, without = flags.T @ known, (known - flags).T @ known  # (num_facts, num_facts) each
     total = np.maximum(known.T @ known, 1)
-    expected = np.minimum.reduce([a * b.T / total for a in (with_fact, without) for b in (with_fact, without)])
+    expected = np.minimum.reduce(
+        [a * b.T / total for a in (with_fact, without) for b in (with_fact, without)]
+    )
     odds = np.triu((homes[:, None] != homes) & (expected >= MIN_EXPECTED), 1)
     names = np.array([column.name for column in schema.modelled if column.is_numeric], dtype=object)
     present = (~np.isnan(values)).astype(float)
@@ -163,7 +175,11 @@ def _facts(train: pd.DataFrame, column) -> list[Fact]:
     for level in np.sort(levels):
         if MIN_PATIENTS <= counts[level] <= (~absent).sum() - MIN_PATIENTS:
             value = column.categories[level]
-            name = column.name if value in (1, True) and len(column.categories) == 2 else f"{column.name}={value}"
+            name = (
+                column.name
+                if value in (1, True) and len(column.categories) == 2
+                else f"{column.name}={value}"
+            )
             found.append(Fact(name, column.name, int(level)))
     return found
 

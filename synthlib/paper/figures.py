@@ -3,7 +3,7 @@
 Real patients are blue, synthetic ones orange, the holdout grey, everywhere.
 """
 
-from synthlib.paper.relation_figures import comorbidity_structure
+from synthlib.paper.relation_figures import comorbidity_structure, conditioning_and_intervention
 from synthlib.paper.score_figures import comparison, headline_scores, roc_and_calibration, training_curves
 from synthlib.paper.style import HOLDOUT, REAL, SYNTHETIC, save
 from synthlib.paper.table_figures import association_heatmaps, marginals, plot_cohort, qq_plots
@@ -15,6 +15,7 @@ __all__ = [
     "association_heatmaps",
     "comorbidity_structure",
     "comparison",
+    "conditioning_and_intervention",
     "headline_scores",
     "marginals",
     "plot_cohort",

@@ -1,0 +1,286 @@
+"""Choosing between generators on rows set aside from train, with every attempt kept, failures too.
+
+The holdout has no part in this and no argument: a score that chose the generator no longer judges it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+
+from synthlib.bundle import canonical_json, write_atomically
+from synthlib.scores import Score, wilson_interval
+
+if TYPE_CHECKING:
+    from synthlib.models.synthesizer import Synthesizer
+
+ATTEMPTS = "attempts.json"
+DCR_LIMIT = 0.52
+COLUMNS = (
+    "candidate",
+    "type",
+    "parameters",
+    "seed",
+    "status",
+    "criterion",
+    "gate",
+    "fit_cpu_s",
+    "sample_cpu_s",
+    "error",
+)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What was tried, and what to go on with.
+
+    Attributes:
+        best: name of the chosen candidate, or None where none was fitted and let through.
+        candidate: that candidate, not fitted: `selection.candidate.fit(train)` learns from all of train.
+        attempts: DataFrame with a row per candidate, in their order: `candidate, type, parameters` (JSON),
+            `seed, status` ("fitted" or "failed"), `criterion, gate` ("passed", or what did not), `fit_cpu_s,
+            sample_cpu_s, error`, and value, low, high and reference of every score. As confidential as
+            train: it holds scores of its rows, and errors of other libraries may quote cells.
+    """
+
+    best: str | None
+    candidate: Synthesizer | None
+    attempts: pd.DataFrame
+
+    def write(self, path: Path | str) -> None:
+        """Write the attempts as CSV, all of it or nothing, with access for the owner alone."""
+        write_atomically(path, self.attempts.to_csv(index=False, lineterminator="\n").encode(), mode=0o600)
+
+
+def two_sample_score(fitted_on, validation, synthetic, schema, rng) -> list[Score]:
+    """How well classifiers tell synthetic rows from validation rows, at equal sizes; the default criterion.
+
+    References are what the rows that were fitted on score in the synthetic rows' place.
+    """
+    from synthlib.evaluation.fidelity import classifier_two_sample_test
+
+    return classifier_two_sample_test(validation, fitted_on, synthetic, schema, rng)
+
+
+def select(
+    candidates: Mapping[str, Synthesizer],
+    train: pd.DataFrame,
+    seed: int = 0,
+    validation_fraction: float = 0.2,
+    score: Callable[..., Score | list[Score]] | None = None,
+    checkpoint_folder: Path | str | None = None,
+    progress: bool = True,
+) -> Selection:
+    """Fit every candidate on a part of train, score it on the rest, and choose one.
+
+    The rule: of the candidates that pass the gate, the one with the lowest criterion; of equal ones the
+    earlier. The criterion is the score's first value, but no less than its reference, since to be closer than
+    real rows are is chance or copying. The gate refuses who copies: synthetic rows closer to fitted than to
+    validation rows in a share (`dcr_share`) whose interval lies above 0.52, or more exact copies
+    (`exact_copies`) than validation rows themselves can be expected to have.
+
+    A candidate whose `fit` or `sample` raises is an attempt like the others; an interruption is none, and with
+    a `checkpoint_folder` the same call goes on where it was.
+
+    Args:
+        candidates: name → Synthesizer, fitted or not; all of one Schema. None is changed: copies are fitted.
+        train: DataFrame that the Schema accepts. Patients are kept on one side.
+        seed: of the split, the draws and the scores; candidates have their own.
+        validation_fraction: share of train's patients to score on.
+        score: `score(fitted_on, validation, synthetic, schema, rng)`, in the form of a metric; its first
+            Score is the criterion, lower is better. By default `two_sample_score`.
+        checkpoint_folder: where `attempts.json` is written after each candidate, and trainings keep their
+            checkpoints; as confidential as train.
+        progress: show a bar over the candidates.
+
+    Returns:
+        Selection with all attempts.
+
+    Raises:
+        ValueError: if there are no candidates, or they differ in Schema; see `split` for impossible fractions.
+        SchemaError: if train is not a table of the Schema.
+    """
+    from tqdm import tqdm
+
+    from synthlib.data.preparation import split
+
+    schema = _common_schema(candidates)
+    fitted_on, validation = split(train, schema, validation_fraction, seed)
+    setting = {
+        "seed": seed,
+        "validation_fraction": validation_fraction,
+        "num_rows": len(train),
+        "schema": schema.to_json(),
+        "score": _describe(score or two_sample_score),
+    }
+    folder = Path(checkpoint_folder) if checkpoint_folder is not None else None
+    done = _read_attempts(folder, setting, train)
+    attempts = []
+    for name, candidate in (
+        bar := tqdm(candidates.items(), desc="select", unit="candidate", disable=not progress)
+    ):
+        bar.set_postfix_str(name)
+        attempt = _start(name, candidate, seed)
+        kept = done.get(name)
+        if kept is None or any(kept.get(key) != attempt[key] for key in attempt):
+            checkpoint = folder / f"{quote(name, safe='')}.checkpoint" if folder else None
+            kept = attempt | _try(
+                candidate, fitted_on, validation, seed, score or two_sample_score, checkpoint
+            )
+        attempts.append(kept)
+        if folder is not None:
+            _write_attempts(folder, setting, train, attempts)
+    table = pd.DataFrame(attempts)
+    table = table[[*COLUMNS, *sorted(name for name in table if name not in COLUMNS)]]
+    eligible = table[(table["status"] == "fitted") & (table["gate"] == "passed")].dropna(subset="criterion")
+    best = None if eligible.empty else str(eligible.loc[eligible["criterion"].idxmin(), "candidate"])
+    return Selection(best, None if best is None else _copy(candidates[best]), table)
+
+
+def _common_schema(candidates: Mapping[str, Synthesizer]):
+    if not candidates:
+        raise ValueError("expected at least one candidate, got none")
+    schemas = [candidate.schema for candidate in candidates.values()]
+    if any(schema != schemas[0] for schema in schemas[1:]):
+        raise ValueError("expected candidates of one schema, got several; build them with the same one")
+    return schemas[0]
+
+
+def _copy(candidate: Synthesizer) -> Synthesizer:
+    """The same hyperparameters, nothing learnt."""
+    return type(candidate)(candidate.schema, **candidate.parameters)
+
+
+def _start(name: str, candidate: Synthesizer, seed: int) -> dict[str, Any]:
+    """What an attempt is known by."""
+    parameters = canonical_json(candidate.parameters).decode()
+    return {
+        "candidate": name,
+        "type": type(candidate).__name__,
+        "parameters": json.dumps(json.loads(parameters), sort_keys=True),
+        "seed": candidate.parameters.get("seed", seed),
+    }
+
+
+def _try(
+    candidate, fitted_on, validation, seed: int, score: Callable, checkpoint: Path | None
+) -> dict[str, Any]:
+    """Fit, sample and score; what went wrong is part of the result."""
+    found = {
+        "status": "failed",
+        "criterion": math.nan,
+        "gate": "",
+        "fit_cpu_s": math.nan,
+        "sample_cpu_s": math.nan,
+        "error": "",
+    }
+    try:
+        start = time.process_time()
+        model = _copy(candidate)
+        model.fit(fitted_on, **_fit_options(model, checkpoint))
+        found["fit_cpu_s"] = round(time.process_time() - start, 3)
+        start = time.process_time()
+        synthetic = model.sample(len(fitted_on), seed=seed)
+        found["sample_cpu_s"] = round(time.process_time() - start, 3)
+        found |= _judge(fitted_on, validation, synthetic, model.schema, seed, score)
+        found["status"] = "fitted"
+    except Exception as error:  # any library's: the attempt counts, the others go on
+        found["error"] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def _fit_options(model: Synthesizer, checkpoint: Path | None) -> dict[str, Any]:
+    known = inspect.signature(model.fit).parameters
+    options = {"progress": False, "checkpoint": checkpoint}
+    if checkpoint is not None:
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    return {name: value for name, value in options.items() if name in known}
+
+
+def _judge(fitted_on, validation, synthetic, schema, seed: int, score: Callable) -> dict[str, Any]:
+    from synthlib.evaluation.learners import one_thread
+    from synthlib.evaluation.privacy import dcr_share, exact_copies
+
+    scores = []
+    with one_thread():
+        for metric in (score, exact_copies, dcr_share):
+            rng = np.random.default_rng([seed, zlib.crc32(_describe(metric).encode())])
+            given = metric(fitted_on, validation, synthetic, schema, rng)
+            scores += [given] if isinstance(given, Score) else given
+    first, copies, closest = scores[0], *scores[-2:]
+    tolerated = wilson_interval(copies.reference * len(validation), len(validation))[1]
+    reasons = []
+    if copies.low > tolerated:
+        reasons.append("exact copies")
+    if closest.low > DCR_LIMIT:
+        reasons.append("closer to train than to validation")
+    criterion = first.value if math.isnan(first.reference) else max(first.value, first.reference)
+    found = {"criterion": float(criterion), "gate": ", ".join(reasons) or "passed"}
+    for one in scores:
+        found |= {one.metric: one.value} | {
+            f"{one.metric}_{end}": getattr(one, end) for end in ("low", "high", "reference")
+        }
+    return found
+
+
+def _describe(function: Callable) -> str:
+    return (
+        f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
+    )
+
+
+def _identify(train: pd.DataFrame) -> str:
+    """Tells tables apart, 32 bits: enough for a mix-up, and for a folder that is as confidential as train."""
+    rows = pd.util.hash_pandas_object(train, index=False).to_numpy()
+    return f"{zlib.crc32(rows.tobytes()):08x}"
+
+
+def _read_attempts(folder: Path | None, setting: Mapping[str, Any], train: pd.DataFrame) -> dict[str, dict]:
+    """Finished attempts of the same selection by candidate.
+
+    Raises:
+        ValueError: if the folder holds attempts of another selection, or a file that cannot be read.
+    """
+    if folder is None or not (folder / ATTEMPTS).exists():
+        return {}
+    try:
+        document = json.loads((folder / ATTEMPTS).read_text(encoding="utf-8"))
+        earlier, table, attempts = document["setting"], document["table"], document["attempts"]
+        found = {attempt["candidate"]: attempt for attempt in attempts}
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{folder / ATTEMPTS} cannot be read; remove it to start anew") from None
+    if earlier != json.loads(canonical_json(dict(setting))) or table != _identify(train):
+        raise ValueError(
+            f"expected {folder} to hold attempts of this selection, it has those of another (other rows, seed, "
+            "fraction, schema or score); use another folder"
+        )
+    return {
+        name: {key: math.nan if value is None else value for key, value in attempt.items()}
+        for name, attempt in found.items()
+    }
+
+
+def _write_attempts(
+    folder: Path, setting: Mapping[str, Any], train: pd.DataFrame, attempts: list[dict]
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = [
+        {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in attempt.items()
+        }
+        for attempt in attempts
+    ]
+    document = {"setting": dict(setting), "table": _identify(train), "attempts": plain}
+    write_atomically(folder / ATTEMPTS, canonical_json(document), mode=0o600)
