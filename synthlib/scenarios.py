@@ -6,8 +6,8 @@
     model.sample(1000, given={"treated": 1})                        # patients like those who were treated
     model.sample(given=twins(reference, "treated", [0, 1], keep)[1])  # everybody treated, confounders kept
 
-`reference` is a synthetic sample (`model.sample(10_000)`), so that no training row is passed on. Conditioning is
-not intervention: the third line shows who gets treated as much as what treatment does. The fourth is the
+`reference` is a synthetic sample (`model.sample(10_000)`), so that no training row is passed on. Conditioning
+is not intervention: the third line shows who gets treated as much as what treatment does. The fourth is the
 treatment's effect only if `keep` holds every common cause of treatment and outcome, and nothing that
 the treatment changes; whether it does, no data can tell.
 """
@@ -74,7 +74,7 @@ def partial_rows(
         if len(eligible) < FEWEST_ROWS:
             raise ValueError(
                 f"expected at least {FEWEST_ROWS} reference rows that meet the conditions on "
-                f"{', '.join(conditions)}, got {len(eligible)}; draw a larger reference, or one given the rarest"
+                f"{', '.join(conditions)}, got {len(eligible)}; draw more, or given the rarest"
             )
         picked.append(rng.choice(eligible, count))
     rows = rng.permutation(np.concatenate(picked))
@@ -147,13 +147,11 @@ def twins(
     """
     absent = [name for name in (column, *keep) if name not in rows.columns]
     if absent or column in keep:
-        raise ValueError(
-            f"expected to keep other columns of the rows than {column}; {', '.join(absent) or column} cannot be"
-        )
+        raise ValueError(f"expected to keep columns beside {column}; {', '.join(absent) or column} cannot be")
     incomplete = [f"{name} ({int(rows[name].isna().sum())} rows)" for name in keep if rows[name].isna().any()]
     if incomplete:
         raise ValueError(
-            f"expected complete confounders, missing in {', '.join(incomplete)}; keep rows that have them all, "
+            f"expected complete confounders, missing in {', '.join(incomplete)}; take rows with all, "
             "or leave the column out and say that it is not adjusted for"
         )
     kept = rows[list(keep)].reset_index(drop=True)
@@ -172,7 +170,7 @@ def compare_arms(
     truth: Mapping[Hashable, pd.DataFrame] | None = None,
     level: object = 1,
 ) -> pd.DataFrame:
-    """Outcome rates when a column has each value: conditioning beside standardisation, and the truth if known.
+    """Outcome rates when a column has each value: conditioning, standardisation, and the truth if known.
 
     Args:
         model: a fitted Synthesizer.
@@ -181,7 +179,8 @@ def compare_arms(
         keep: the confounders; without any, standardisation is conditioning and is left out.
         num_rows: rows to draw for each value and way.
         seed: of the draws.
-        truth: value → rows of a world in which everybody has it, `simulate_cohort(n, seed, do={column: value})`.
+        truth: value → rows of a world in which everybody has it, from
+            `simulate_cohort(n, seed, do={column: value})`.
 
     Returns:
         As `synthlib.evaluation.conditionals.compare_interventions`. Intervals cover the draw of the rows, not

@@ -90,8 +90,8 @@ def select(
     validation rows in a share (`dcr_share`) whose interval lies above 0.52, or more exact copies
     (`exact_copies`) than validation rows themselves can be expected to have.
 
-    A candidate whose `fit` or `sample` raises is an attempt like the others; an interruption is none, and with
-    a `checkpoint_folder` the same call goes on where it was.
+    A candidate whose `fit` or `sample` raises is an attempt like the others; an interruption is none, and
+    with a `checkpoint_folder` the same call goes on where it was.
 
     Args:
         candidates: name → Synthesizer, fitted or not; all of one Schema. None is changed: copies are fitted.
@@ -108,7 +108,7 @@ def select(
         Selection with all attempts.
 
     Raises:
-        ValueError: if there are no candidates, or they differ in Schema; see `split` for impossible fractions.
+        ValueError: if there are no candidates, or they differ in Schema; see `split` for fractions.
         SchemaError: if train is not a table of the Schema.
     """
     from tqdm import tqdm
@@ -262,7 +262,7 @@ def _read_attempts(folder: Path | None, setting: Mapping[str, Any], train: pd.Da
         raise ValueError(f"{folder / ATTEMPTS} cannot be read; remove it to start anew") from None
     if earlier != json.loads(canonical_json(dict(setting))) or table != _identify(train):
         raise ValueError(
-            f"expected {folder} to hold attempts of this selection, it has those of another (other rows, seed, "
+            f"expected {folder} to hold attempts of this selection, it has those of another (rows, seed, "
             "fraction, schema or score); use another folder"
         )
     return {

@@ -1,4 +1,4 @@
-"""Odds ratios and shifts on tables counted by hand, and whether the scores see relations that are not there."""
+"""Odds ratios and shifts on tables counted by hand, and whether scores see what is not there."""
 
 import numpy as np
 import pandas as pd

@@ -120,7 +120,9 @@ def conditional_calibration(
     scores = []
     for name, statistic in statistics.items():
         ends = bootstrap_interval(statistic, truth, events, draws, rng=rng, num_resamples=NUM_RESAMPLES)
-        scores.append(Score(f"conditional_{name}", statistic(truth, events, draws), *ends, references[name]))
+        scores.append(
+            Score(f"conditional_{name}", float(statistic(truth, events, draws)), *ends, references[name])
+        )
     return scores
 
 
