@@ -30,6 +30,7 @@ _HOMES = {
     "split": "data.preparation",
     "IndependentMarginals": "models.synthesizer",
     "TabularGAN": "models.gan",
+    "TabularGPT": "models.gpt",
     "load_synthesizer": "models.synthesizer",
     "evaluate": "evaluation.report",
     "select": "selection",

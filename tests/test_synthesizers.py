@@ -16,12 +16,17 @@ MAKERS = {
     "TabularGAN": lambda schema, **options: sl.TabularGAN(
         schema, **{"num_steps": 30, "batch_size": 64} | options
     ),
+    "TabularGPT": lambda schema, **options: sl.TabularGPT(
+        schema, **{"num_epochs": 3, "hidden_dim": 16, "batch_size": 64} | options
+    ),
 }
 
 
 def fit(make, schema, train):
     model = make(schema)
-    return model.fit(train, progress=False) if isinstance(model, sl.TabularGAN) else model.fit(train)
+    return (
+        model.fit(train) if isinstance(model, sl.IndependentMarginals) else model.fit(train, progress=False)
+    )
 
 
 def to_bytes(table: pd.DataFrame) -> bytes:

@@ -23,6 +23,7 @@ from synthlib.schema import Schema
 SYNTHESIZERS = {
     "IndependentMarginals": "synthlib.models.synthesizer",
     "TabularGAN": "synthlib.models.gan",
+    "TabularGPT": "synthlib.models.gpt",
 }
 
 SAMPLE_BATCH = 8192  # rows drawn at once
@@ -96,7 +97,10 @@ class Synthesizer(ABC):
             size = min(SAMPLE_BATCH, num_rows - start)
             condition = conditions.encode(self.encoder_, start, size)
             states, positions = self._draw(size, condition, seed, batch)
-            yield conditions.restore(self.encoder_.decode(states, positions, first_row=start), start)
+            table = conditions.restore(self.encoder_.decode(states, positions, first_row=start), start)
+            if self.schema.rules:
+                table = self.schema.enforce(table, conditions.mark(start, size), seed=seed)
+            yield table
 
     def save(self, folder: Path | str) -> None:
         """Write the fitted Synthesizer to a folder: all of it, or nothing.

@@ -24,6 +24,14 @@ class CheckpointError(ValueError):
     """A checkpoint that belongs to another training, or cannot be read."""
 
 
+def choose_rows(num_rows: int, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Which rows are set aside for validation, bool (num_rows,); none where fewer than 20 would be."""
+    chosen = np.zeros(num_rows, dtype=bool)
+    if int(share * num_rows) >= 20:
+        chosen[rng.choice(num_rows, int(share * num_rows), replace=False)] = True
+    return chosen
+
+
 class Validation(keras.callbacks.Callback):
     """Scores the model after each epoch, keeps the best weights and stops when nothing improves.
 
