@@ -2,7 +2,7 @@
 # Another Python than the first one found: make PYTHON=/path/to/python3.12 ...
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test venv lint lock notebooks contracts npm clean
+.PHONY: help reproduce test venv lint lock notebooks contracts benchmark npm clean
 PYTHON ?=
 BIN := .venv/bin
 # Not `npm ci`: it refuses a lock without anvil's builds for all platforms, which not every registry has.
@@ -59,6 +59,9 @@ notebooks: venv ## copy the outputs of the last `make reproduce` into notebooks/
 
 contracts: ## install the pinned compiler with npm and compile the contracts again
 	@cd contracts && $(NPM_INSTALL) && npm run --silent compile
+
+benchmark: venv ## our generators beside seven peers on open cohorts (hours; benchmarks/README.md)
+	@$(BIN)/python -m benchmarks $(OPTIONS)
 
 # For the tests that need a compiler or a real node; without npm they are skipped, and say so.
 npm:
