@@ -116,8 +116,12 @@ def with_codes(fit: Callable[..., Draw]) -> Callable[..., Draw]:
 
 
 def fit_bootstrap(train, meta, seed, budget) -> Draw:
-    """Training rows with replacement: perfect but for the copying checks."""
-    return lambda num_rows: train.sample(num_rows, replace=True, random_state=seed)
+    """Training rows with replacement: perfect but for the copying checks.
+
+    Not by `DataFrame.sample`, whose stream the scores draw real rows from: with one seed the two would agree.
+    """
+    rng = np.random.default_rng(seed)
+    return lambda num_rows: train.iloc[rng.integers(len(train), size=num_rows)]
 
 
 def fit_independent(train, meta, seed, budget) -> Draw:

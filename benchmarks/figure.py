@@ -13,11 +13,24 @@ from synthlib.paper.style import HOLDOUT, OTHERS, SYNTHETIC, WIDTH, new_figure, 
 NAME = "benchmark_frontier"
 COLUMNS = 3
 NEAR, FAR = 0.44, 0.86  # limits of the membership axis
+LOW, HIGH = 0.34, 1.03  # and of the two-sample axis
 TICKS = (0.45, 0.5, 0.52, 0.55, 0.6, 0.7, 0.8)
-SMALLEST = 22  # area of a marker in points squared, for what costs a CPU second or less
+SMALLEST, GROWTH = (
+    13,
+    2.0,
+)  # area of a mark, points squared, up to a CPU second; its factor for ten times as many
 OURS = {"TabularGPT": "*", "TabularGAN": "P"}
 REFERENCES = {"holdout": "D", "independent": "X", "bootstrap": "s"}
-PEERS = ("seqtrees", "synthpop", "arf", "tabular_argn", "ctgan", "tvae", "gaussian_copula")
+GREEN, PINK, AMBER, SKY, BLACK, _ = OTHERS
+PEERS = {  # trees are circles, neural networks triangles
+    "seqtrees": ("o", GREEN),
+    "synthpop": ("o", PINK),
+    "arf": ("o", AMBER),
+    "tabular_argn": ("^", SKY),
+    "ctgan": ("^", BLACK),
+    "tvae": ("v", PINK),
+    "gaussian_copula": ("p", SKY),
+}
 
 
 def frontier(rows: pd.DataFrame):
@@ -31,21 +44,22 @@ def frontier(rows: pd.DataFrame):
     """
     models = summarise(rows).dropna(subset=["c2st_snapped", "mia_density"])
     names = list(dict.fromkeys(models["cohort"]))
-    num_lines = max(1, -(-len(names) // COLUMNS))
+    num_columns = min(COLUMNS, max(1, len(names)))
+    num_lines = max(1, -(-len(names) // num_columns))
     with styled():
-        figure = new_figure(WIDTH, 2.35 * num_lines + 0.75)
-        grid = figure.subplots(num_lines, COLUMNS, sharex=True, sharey=True, squeeze=False)
-        for axes, cohort in zip(grid.flat, names, strict=False):
-            _draw_panel(axes, models[models["cohort"] == cohort], cohort)
-        for axes in grid.flat[len(names) :]:
-            axes.set_visible(False)
-        for place, axes in enumerate(grid.flat[: len(names)]):
-            if place % COLUMNS == 0:
-                axes.set_ylabel("two-sample AUROC (0.5: not told apart)")
-            if place + COLUMNS >= len(names):
+        figure = new_figure(WIDTH, 2.3 * num_lines + 0.75)
+        grid = figure.subplots(num_lines, num_columns, sharex=True, sharey=True, squeeze=False)
+        for place, axes in enumerate(grid.flat):
+            if place >= len(names):
+                axes.set_visible(False)
+                continue
+            _draw_panel(axes, models[models["cohort"] == names[place]], names[place])
+            if place % num_columns == 0:
+                axes.set_ylabel("two-sample AUROC, snapped")
+            if place + num_columns >= len(names):
                 axes.tick_params(labelbottom=True)
-                axes.set_xlabel("membership AUROC (0.5: not remembered)")
-        _draw_legend(figure, models)
+                axes.set_xlabel("membership AUROC")
+        _draw_legends(figure, models)
     return figure
 
 
@@ -61,10 +75,10 @@ def _draw_panel(axes, models: pd.DataFrame, cohort: str) -> None:
     axes.set_xscale("function", functions=(_spread, _unspread))
     axes.set_xlim(NEAR, FAR)
     axes.set_xticks(TICKS, [f"{tick:g}".lstrip("0") for tick in TICKS])
-    axes.set_ylim(0.36, 1.03)
+    axes.set_ylim(LOW, HIGH)
     for _, model in models.sort_values("fit_cpu_s", ascending=False, na_position="first").iterrows():
         marker, color = _look(model["model"])
-        at = np.clip(model["mia_density"], NEAR, FAR), model["c2st_snapped"]
+        at = np.clip(model["mia_density"], NEAR, FAR), np.clip(model["c2st_snapped"], LOW, HIGH)
         axes.errorbar(
             *at,
             xerr=_error(model["mia_density_sd"]),
@@ -86,33 +100,34 @@ def _draw_panel(axes, models: pd.DataFrame, cohort: str) -> None:
         )
 
 
-def _draw_legend(figure, models: pd.DataFrame) -> None:
+def _draw_legends(figure, models: pd.DataFrame) -> None:
+    """What the marks mean on the left, what their sizes mean on the right."""
     from matplotlib.lines import Line2D
 
     there = set(models["model"])
     order = [name for name in (*OURS, *PEERS, *REFERENCES) if name in there]
-    order += sorted(there - set(order))
-    handles = []
-    for name in order:
+    marks = []
+    for name in [*order, *sorted(there - set(order))]:
         marker, color = _look(name)
         shown = display_name(name).replace(" (reference)", "")
-        handles.append(Line2D([], [], linestyle="", marker=marker, color=color, markersize=5.5, label=shown))
-    for seconds in (1, 10, 100, 1000):
-        size = np.sqrt(_area(seconds))
-        handles.append(
-            Line2D(
-                [],
-                [],
-                linestyle="",
-                marker="o",
-                markerfacecolor="none",
-                color="0.4",
-                markersize=size,
-                markeredgewidth=0.6,
-                label=f"{seconds:,} CPU s to fit",
-            )
-        )
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, columnspacing=1.2, handletextpad=0.4)
+        marks.append(Line2D([], [], linestyle="", marker=marker, color=color, markersize=5.5, label=shown))
+    hollow = {
+        "linestyle": "",
+        "marker": "o",
+        "markerfacecolor": "none",
+        "color": "0.4",
+        "markeredgewidth": 0.6,
+    }
+    sizes = [
+        Line2D([], [], markersize=np.sqrt(_area(seconds)), label=f"{seconds:,} CPU s to fit", **hollow)
+        for seconds in (1, 10, 100, 1000)
+    ]
+    close = {"columnspacing": 1.1, "handletextpad": 0.4, "alignment": "left"}
+    title = (
+        "At 0.5 rows cannot be told from real ones, and nobody is remembered: best is where the lines cross."
+    )
+    figure.legend(handles=marks, loc="outside lower left", ncols=4, title=title, title_fontsize=6.5, **close)
+    figure.legend(handles=sizes, loc="outside lower right", ncols=1, **close)
 
 
 def _look(name: str) -> tuple[str, str]:
@@ -121,14 +136,12 @@ def _look(name: str) -> tuple[str, str]:
         return OURS[name], SYNTHETIC
     if name in REFERENCES:
         return REFERENCES[name], HOLDOUT
-    place = PEERS.index(name) if name in PEERS else len(PEERS)
-    colors = (*OTHERS, "#0072B2")
-    return "o^vo^vo^"[place], colors[place % len(colors)]
+    return PEERS.get(name, ("<", "0.3"))
 
 
 def _area(seconds: float) -> float:
-    """What fits nothing is as small as what fits within a second; each factor of ten adds as much."""
-    return SMALLEST * (1 + np.log10(max(seconds, 1))) if seconds == seconds else SMALLEST
+    """What fits nothing is as small as what fits within a second; ten times the seconds, twice the area."""
+    return SMALLEST * GROWTH ** np.log10(max(seconds, 1)) if seconds == seconds else SMALLEST
 
 
 def _error(deviation: float) -> float | None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.adapters import MODELS, Model
@@ -159,6 +160,11 @@ def score(cohort: Path, drawn: Path, options: Sequence[str] = ()) -> dict:
 
 def rescore(cache: Path, results: Path) -> None:
     """Score the kept tables again, and fit nothing: after a change of the scoring."""
+    with alone(cache):
+        _rescore(cache, results)
+
+
+def _rescore(cache: Path, results: Path) -> None:
     for row in read_rows(results):
         drawn = cache / "drawn" / f"{row['cohort']}-{row['model']}-{row['seed']}.csv"
         failed = row["error"] and not row["error"].startswith("scoring")
@@ -173,11 +179,8 @@ def rescore(cache: Path, results: Path) -> None:
 def halve(cohort: Path, drawn: Path, seed: int) -> list[str]:
     """Half of train plays the synthetic table against the other half: what fresh real rows score."""
     train = pd.read_csv(cohort / "train.csv", dtype=str, keep_default_na=False)
-    train, half, rest = (
-        train.sample(frac=1, random_state=seed),
-        len(train) // 2,
-        drawn.with_suffix(".train.csv"),
-    )
+    train = train.iloc[np.random.default_rng(seed).permutation(len(train))]
+    half, rest = len(train) // 2, drawn.with_suffix(".train.csv")
     train[:half].to_csv(rest, index=False)
     train[half : 2 * half].to_csv(drawn, index=False)
     return ["--train", str(rest)]

@@ -156,20 +156,38 @@ def test_peers_and_ours_take_turns_cohort_by_cohort():
 
 def test_a_run_leaves_a_row_with_scores_and_is_not_run_again(cache, capsys):
     results = cache / "results.csv"
-    runner.run_all(["small"], ["independent", "holdout"], cache, results)
+    runner.run_all(["small"], ["independent"], cache, results)
     first = results.read_text()
-    rows = {row["model"]: row for row in runner.read_rows(results)}
-    assert set(rows) == {"independent", "holdout"}
-    for row in rows.values():
-        assert row["error"] == "" and all(row[name] != "" for name in (*runner.SCORES, *runner.SIZES))
-    assert float(rows["independent"]["fit_cpu_s"]) < 5 and float(rows["independent"]["peak_mb"]) > 20
-    assert rows["holdout"]["num_train"] == "100"
-    assert float(rows["independent"]["c2st"]) > float(rows["holdout"]["c2st"]) + 0.1
+    (row,) = runner.read_rows(results)
+    assert row["error"] == "" and row["capped"] == "False"
+    assert all(row[name] != "" for name in (*runner.SCORES, *runner.SIZES, *runner.COST, "version"))
+    assert float(row["fit_cpu_s"]) < 5 and float(row["peak_mb"]) > 20
+    assert (row["num_train"], row["num_holdout"], row["num_columns"]) == ("200", "50", "5")
     capsys.readouterr()
-    runner.run_all(["small"], ["independent", "holdout"], cache, results)
+    runner.run_all(["small"], ["independent"], cache, results)
     assert results.read_text() == first and capsys.readouterr().err == ""
-    assert runner.drop_rows(results, ["independent"]) == 1
-    assert [row["model"] for row in runner.read_rows(results)] == ["holdout"]
+    assert runner.drop_rows(results, ["independent"]) == 1 and runner.read_rows(results) == []
+
+
+def test_the_holdout_reference_is_one_half_of_train_against_the_other(cache, monkeypatch):
+    monkeypatch.setattr(runner, "score", lambda cohort, drawn, options: {"paths": [drawn, options[1]]})
+    row = runner.run_one(runner.Run("small", "holdout", 0), adapters.MODELS["holdout"], cache, 900)
+    halves = [pd.read_csv(path) for path in row["paths"]]
+    train = pd.read_csv(cache / "cohorts" / "small" / "train.csv")
+    assert [len(half) for half in halves] == [100, 100]
+    everyone = pd.concat(halves).sort_values(list(train), ignore_index=True)
+    pd.testing.assert_frame_equal(everyone, train.sort_values(list(train), ignore_index=True))
+
+
+def test_kept_tables_are_scored_again_and_failures_stay(cache, monkeypatch):
+    results = cache / "results.csv"
+    monkeypatch.setattr(runner, "score", lambda *_: {"c2st_snapped": 0.9})
+    runner.run_all(["small"], ["independent", "seqtrees"], cache, results)
+    monkeypatch.setattr(runner, "score", lambda *_: {"c2st_snapped": 0.8})
+    runner.rescore(cache, results)
+    rows = {row["model"]: row for row in runner.read_rows(results)}
+    assert rows["independent"]["c2st_snapped"] == "0.8" and rows["independent"]["fit_cpu_s"] != ""
+    assert rows["seqtrees"]["c2st_snapped"] == "" and "is not there" in rows["seqtrees"]["error"]
 
 
 def test_what_fails_is_a_row_and_the_rest_goes_on(cache, monkeypatch):
@@ -272,14 +290,14 @@ def test_distances_come_nearest_first_and_rarity_is_their_mean_logarithm():
 @pytest.fixture(scope="module")
 def scored():
     """Scores of copies, of fresh rows, and of independent columns of one population."""
-    rows = make_cohort(900).assign(died=lambda t: t["died"].astype(str)).astype({"age": float})
+    rows = make_cohort(600).assign(died=lambda t: t["died"].astype(str)).astype({"age": float})
     meta = {
         "target": "died",
         "categorical": ["disease", "group", "died"],
         "numerical": ["age", "lab"],
         "leaks": [],
     }
-    train, holdout, fresh = rows[:400], rows[400:500], rows[500:]
+    train, holdout, fresh = rows[:260], rows[260:340], rows[340:]
     rng = np.random.default_rng(0)
     apart = pd.DataFrame({name: rng.permutation(train[name].to_numpy()) for name in train})
     tables = {"copies": train, "fresh": fresh, "apart": apart}
@@ -292,13 +310,13 @@ def test_copies_are_caught_and_fresh_rows_are_not(scored):
     assert copies["mia_distance"] > 0.9 and copies["mia_density"] > 0.8 and copies["tstr_ratio"] == 1
     assert copies["acc1"] > copies["acc1_ceiling"] and copies["invalid_share"] == 0
     assert abs(fresh["mia_density"] - 0.5) < 0.12 and abs(fresh["c2st"] - 0.5) < 0.12
-    assert fresh["copies"] == fresh["copies_ceiling"] == 0
+    assert abs(fresh["copies"] - fresh["copies_ceiling"]) < 0.1  # equal rows are no wonder in so few columns
 
 
 def test_lost_relations_show_in_the_two_sample_test_and_in_usefulness(scored):
     apart, fresh = scored["apart"], scored["fresh"]
     assert apart["c2st_snapped"] > 0.75 and apart["acc2"] < fresh["acc2"] - 0.05
-    assert apart["tstr_ratio"] < 0.85 < fresh["tstr_ratio"]
+    assert apart["tstr_ratio_logistic"] < 0.85 < fresh["tstr_ratio_logistic"]
     assert apart["missing_difference"] == 0
 
 
