@@ -69,7 +69,7 @@ class TabularGPT(Synthesizer):
     seed: int = 0
     hidden_dim: int | None = None
     num_layers: int = 2
-    num_heads: int = 2
+    num_heads: int = 4
     num_places: int = 16
     dropout: float | None = None
     num_epochs: int | None = None
@@ -97,7 +97,7 @@ class TabularGPT(Synthesizer):
         chosen = {
             "hidden_dim": 48 if small else 64,
             "dropout": 0.1 if small else 0.0,
-            "num_epochs": int(np.clip(120_000 // num_rows, 1, 60)),
+            "num_epochs": int(np.clip(90_000 * (num_columns / 36) ** 0.5 / num_rows, 1, 40)),
             "batch_size": min(32 if num_rows < 1000 else 64 if small else 128, fitting),
             "learning_rate": 1e-2,
         }

@@ -8,7 +8,11 @@ from synthlib.models.backend import keras, ops, tf
 from synthlib.models.encoding import SpanEncoder
 
 NUM_FEATURES = 6  # of a position: rank, place in its state, two waves of each
-INIT = keras.initializers.RandomNormal
+
+
+def normal(stddev: float):
+    """Initial weights with mean 0."""
+    return keras.initializers.RandomNormal(stddev=stddev)
 
 
 class Tokens:
@@ -18,14 +22,25 @@ class Tokens:
         num_columns, width: every column has `width` places for states, unused ones never drawn.
         shares, has_position, centres, half_widths: float32 (num_columns, width); the rank of a value in
             [-1, 1] is the centre of its state plus its position times the half width.
+        ladder: float32 (num_columns, width, width); for an ordered column the steps below each state, so
+            that a sum over steps is shared by all states above.
+        rungs: likewise, the step that a position climbs inside its state.
     """
 
     def __init__(self, encoder: SpanEncoder):
         self.num_columns, self.width = encoder.num_columns, encoder.width
         self.shares, self.has_position = encoder.shares(), encoder.has_position()
         self.centres = encoder.centres()
-        ordered = np.abs(self.centres).sum(axis=1, keepdims=True) > 0
-        self.half_widths = (self.shares * self.has_position * ordered).astype(np.float32)
+        ordered = np.abs(self.centres).sum(axis=1) > 0
+        self.half_widths = (self.shares * self.has_position * ordered[:, None]).astype(np.float32)
+        self.ladder, self.rungs = np.zeros((2, self.num_columns, self.width, self.width), np.float32)
+        for span in encoder.spans_:
+            size = len(span.values)
+            if ordered[span.index]:
+                moved = np.diag(self.has_position[span.index, :size])
+                below = np.tril(np.ones((size, size)), -1) + (np.eye(size) - moved) / 2
+                self.ladder[span.index, :size, :size] = below * 2 / np.sqrt(size)
+                self.rungs[span.index, :size, :size] = moved * 2 / np.sqrt(size)
 
     def bias(self) -> np.ndarray:
         """Log frequencies, and -10⁹ where there is no state; float32 (num_columns, width)."""
@@ -40,32 +55,45 @@ def place_features(ranks, positions):
 
 
 class ColumnEmbedding(keras.layers.Layer):
-    """States and positions of a column to vectors; each column has an embedding of its own."""
+    """States and positions of a column to vectors; each column has an embedding of its own.
+
+    A state has a vector; in an ordered column, all steps up to a value are added, the last one in part, which
+    makes the embedding piecewise linear in the value's rank; and waves tell the finer places.
+
+    Reference: Gorishniy, Rubachev and Babenko 2022, "On embeddings for numerical features in tabular deep
+    learning", sections 3.2 and 3.3.
+    """
 
     def __init__(self, tokens: Tokens, hidden_dim: int):
         super().__init__()
         self.tokens = tokens
         columns, width = tokens.num_columns, tokens.width
-        self.states = self.add_weight((columns, width, hidden_dim), INIT(0.5), name="states")
-        self.places = self.add_weight((columns, NUM_FEATURES, hidden_dim), INIT(0.3), name="places")
+        self.states = self.add_weight((columns, width, hidden_dim), normal(0.1), name="states")
+        self.steps = self.add_weight((columns, width, hidden_dim), normal(0.5), name="steps")
+        self.places = self.add_weight((columns, NUM_FEATURES, hidden_dim), normal(0.3), name="places")
         flat = [tokens.has_position, tokens.centres, tokens.half_widths]
         self.lookup = np.stack(flat, axis=-1).astype(np.float32)  # (columns, width, 3)
+
+    def tables(self):
+        """Vectors of the states, and what a position adds, each (columns, width, hidden)."""
+        climb = ops.matmul(self.tokens.rungs, self.steps) / 2
+        return self.states + ops.matmul(self.tokens.ladder, self.steps) + climb, climb
 
     def call(self, onehot, positions):
         """(columns, batch, hidden) from onehot (columns, batch, width) and positions (columns, batch)."""
         has_position, centres, half_widths = ops.unstack(ops.matmul(onehot, self.lookup), 3, axis=-1)
         positions = positions * has_position
         features = place_features(centres + positions * half_widths, positions)
-        return ops.matmul(onehot, self.states) + ops.matmul(features, self.places)
+        flat, climb = (ops.matmul(onehot, table) for table in self.tables())
+        return flat + positions[:, :, None] * climb + ops.matmul(features, self.places)
 
-    def embed_one(self, column, states, positions):
-        """(batch, hidden) from one column's states and positions (batch,)."""
+    def embed_one(self, tables, column, states, positions):
+        """(batch, hidden) from one column's states and positions (batch,), by the `tables`."""
         known = tf.gather(tf.gather(self.lookup, column), states)
         positions = positions * known[:, 0]
         features = place_features(known[:, 1] + positions * known[:, 2], positions)
-        return tf.gather(tf.gather(self.states, column), states) + ops.matmul(
-            features, tf.gather(self.places, column)
-        )
+        flat, climb = (tf.gather(tf.gather(table, column), states) for table in tables)
+        return flat + positions[:, None] * climb + ops.matmul(features, tf.gather(self.places, column))
 
 
 class Block(keras.layers.Layer):
@@ -83,9 +111,9 @@ class Block(keras.layers.Layer):
         self.grown = 2 * hidden_dim
         self.sizes = [hidden_dim, self.head_dim, self.head_dim, self.grown]
         self.gain = self.add_weight((hidden_dim,), "ones", name="gain")
-        self.enter = self.add_weight((hidden_dim, sum(self.sizes)), INIT(hidden_dim**-0.5), name="enter")
+        self.enter = self.add_weight((hidden_dim, sum(self.sizes)), normal(hidden_dim**-0.5), name="enter")
         self.bias = self.add_weight((self.grown,), "zeros", name="bias")
-        leave = INIT(0.5 * (2 * hidden_dim * num_layers) ** -0.5)
+        leave = normal(0.5 * (2 * hidden_dim * num_layers) ** -0.5)
         self.leave = self.add_weight((hidden_dim + self.grown, hidden_dim), leave, name="leave")
         self.dropout = dropout
 
@@ -138,33 +166,37 @@ class Block(keras.layers.Layer):
 class ColumnHeads(keras.layers.Layer):
     """Hidden vectors to the logits of each column's states, and of the place inside a drawn state.
 
-    States start at their own frequencies and places uniform. The place head is steered by the state: the
+    States start at their own frequencies and places uniform. In an ordered column the logits are sums over
+    the steps up to a state, so that what is learnt of one tells of its neighbours. The place head is steered by the state: the
     same hidden vector means another place in another bin.
     """
 
     def __init__(self, tokens: Tokens, hidden_dim: int, place_dim: int, num_places: int):
         super().__init__()
         columns, width = tokens.num_columns, tokens.width
-        self.states = self.add_weight((columns, hidden_dim, width), INIT(0.02), name="states")
+        self.states = self.add_weight((columns, hidden_dim, width), normal(0.02), name="states")
+        self.steps = self.add_weight((columns, hidden_dim, width), normal(0.02), name="steps")
+        self.ladder = np.swapaxes(tokens.ladder, 1, 2)
         self.state_bias = self.add_weight((columns, 1, width), "zeros", name="state_bias")
         self.frequencies = tokens.bias()[:, None, :]
-        self.enter = self.add_weight((columns, hidden_dim, place_dim), INIT(hidden_dim**-0.5), name="enter")
-        self.steer = self.add_weight((columns, width, 2 * place_dim), INIT(0.3), name="steer")
-        self.leave = self.add_weight((columns, place_dim, num_places), INIT(0.02), name="leave")
+        self.enter = self.add_weight((columns, hidden_dim, place_dim), normal(hidden_dim**-0.5), name="enter")
+        self.steer = self.add_weight((columns, width, 2 * place_dim), normal(0.3), name="steer")
+        self.leave = self.add_weight((columns, place_dim, num_places), normal(0.02), name="leave")
+
+    def tables(self):
+        """Weights (columns, hidden, width) and biases (columns, 1, width) of the states' logits."""
+        weights = self.states + ops.matmul(self.steps, self.ladder)
+        return weights, self.state_bias + self.frequencies
 
     def state_logits(self, hidden):
         """(columns, batch, width)."""
-        return ops.matmul(hidden, self.states) + (self.state_bias + self.frequencies)
+        weights, bias = self.tables()
+        return ops.matmul(hidden, weights) + bias
 
     def place_logits(self, hidden, onehot):
         """(columns, batch, num_places), inside the state that `onehot` (columns, batch, width) shows."""
         scale, shift = ops.split(ops.matmul(onehot, self.steer), 2, axis=-1)
         return ops.matmul(ops.silu(ops.matmul(hidden, self.enter) * (1 + scale) + shift), self.leave)
-
-    def one_state_logits(self, column, hidden):
-        """(batch, width) for one column, from hidden (batch, hidden_dim)."""
-        bias = tf.gather(self.state_bias + self.frequencies, column)
-        return tf.matmul(hidden, tf.gather(self.states, column)) + bias
 
     def one_place_logits(self, column, hidden, states):
         """(batch, num_places) for one column in `states` (batch,)."""
@@ -200,8 +232,8 @@ class RecordTransformer(keras.Model):
         super().__init__()
         self.tokens, self.num_places, self.hidden_dim = tokens, num_places, hidden_dim
         self.embedding = ColumnEmbedding(tokens, hidden_dim)
-        self.targets = self.add_weight((tokens.num_columns, 1, hidden_dim), INIT(0.5), name="targets")
-        self.start = self.add_weight((hidden_dim,), INIT(0.5), name="start")
+        self.targets = self.add_weight((tokens.num_columns, 1, hidden_dim), normal(0.5), name="targets")
+        self.start = self.add_weight((hidden_dim,), normal(0.5), name="start")
         self.blocks = [Block(hidden_dim, num_heads, num_layers, dropout) for _ in range(num_layers)]
         self.gain = self.add_weight((hidden_dim,), "ones", name="gain")
         self.heads = ColumnHeads(tokens, hidden_dim, 16, num_places)
@@ -258,6 +290,8 @@ class RecordTransformer(keras.Model):
         states, positions, mask = (tf.transpose(part) for part in (states, positions, mask))
         cache = [[tf.zeros((batch * length, block.head_dim)) for _ in range(2)] for block in self.blocks]
 
+        embeddings, (weights, bias) = self.embedding.tables(), self.heads.tables()
+
         def step(place, value, cache, drawn_states, drawn_positions):
             column = order[place]
             x, renewed = value + tf.gather(self.targets, column), []
@@ -266,13 +300,14 @@ class RecordTransformer(keras.Model):
                 renewed.append(new)
             hidden = normalise(x, self.gain)
             uniform = uniforms[column]
-            logits = self.heads.one_state_logits(column, hidden) / temperature
+            logits = tf.matmul(hidden, tf.gather(weights, column)) + tf.gather(bias, column)
+            logits = logits / temperature
             state = draw_index(logits if top_p >= 1 else cut_tail(logits, top_p), uniform[0])
             state = tf.where(mask[column], states[column], state)
             place_in_state = draw_index(self.heads.one_place_logits(column, hidden, state), uniform[1])
             position = (tf.cast(place_in_state, tf.float32) + uniform[2]) * (2 / self.num_places) - 1
             position = tf.where(mask[column], positions[column], position)
-            value = self.embedding.embed_one(column, state, position)
+            value = self.embedding.embed_one(embeddings, column, state, position)
             drawn_states = tf.tensor_scatter_nd_update(drawn_states, [[column]], [state])
             drawn_positions = tf.tensor_scatter_nd_update(drawn_positions, [[column]], [position])
             return place + 1, value, renewed, drawn_states, drawn_positions
