@@ -256,6 +256,17 @@ def test_training_without_validation_is_drawn(history):
         figures.training_curves(history[["step"]])
 
 
+def test_likelihoods_share_a_panel_with_independent_columns():
+    history = pd.DataFrame(
+        {"step": [10, 20], "nats": [9.0, 7.0], "validation": [8.5, 8.0], "independent": [12.0, 12.0]}
+    )
+    (axes,) = figures.training_curves(history).axes
+    assert axes.get_title("left") == "nats a record"
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["training", "validation", "independent columns"]
+    assert [text.get_text() for text in axes.texts] == ["kept: step 20"]
+
+
 def test_scores_that_are_not_there_are_refused(report):
     with pytest.raises(ValueError, match="without any headline"):
         figures.headline_scores(report[report["metric"] == "ks[age]"])

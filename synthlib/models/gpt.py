@@ -181,7 +181,8 @@ class TabularGPT(Synthesizer):
             shuffle=False,
             callbacks=chain,
         )
-        self.history_ = to_history(validation.history, per_epoch)
+        history = to_history(validation.history, per_epoch)
+        self.history_ = history.assign(independent=learner.independent_nats)
         if checkpoint is not None:
             Path(checkpoint).unlink(missing_ok=True)
 
@@ -327,10 +328,7 @@ class Learner(keras.Model):
         )
         self.updater.build(self.network.trainable_variables)
         self.states, self.positions = tf.constant(states), tf.constant(positions)
-        frequencies = -np.log(np.maximum(gpt.encoder_.shares(), 1e-9))
-        self.independent_nats = float(
-            sum(frequencies[column][states[:, column]].mean() for column in range(self.num_columns))
-        )
+        self.independent_nats = self._count_independent(states)
         self.nats = keras.metrics.Mean("nats")
 
     def all_variables(self) -> list:
@@ -377,6 +375,7 @@ class Learner(keras.Model):
     def validation(self, states: np.ndarray, positions: np.ndarray):
         """A function that gives the averaged network's mean nats a record on these rows."""
         order = tf.range(self.num_columns)
+        self.independent_nats = self._count_independent(states)
 
         @tf.function
         def nats(states, positions):
@@ -388,6 +387,11 @@ class Learner(keras.Model):
             return sum(sums) / len(states)
 
         return mean_nats
+
+    def _count_independent(self, states: np.ndarray) -> float:
+        """Mean nats a record of independent marginals on these rows."""
+        nats = -np.log(np.maximum(self.gpt.encoder_.shares(), 1e-9))
+        return float(sum(nats[column][states[:, column]].mean() for column in range(self.num_columns)))
 
     def _seed(self, step, part: int):
         return tf.stack([tf.cast(self.gpt.seed, tf.int64) * 64 + part, tf.cast(step, tf.int64) * 16])

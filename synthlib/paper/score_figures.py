@@ -46,6 +46,7 @@ COMPARED = (
     "dcr_share",
     "membership_auroc",
 )
+LIKELIHOODS = {"nats": "training", "validation": "validation", "independent": "independent columns"}
 
 
 def roc_and_calibration(predictions: pd.DataFrame) -> Figure:
@@ -89,7 +90,7 @@ def training_curves(history: pd.DataFrame) -> Figure:
 
     Args:
         history: a row per validation with `step`, columns whose names hold "loss", and `validation` (lower is
-            better) where there is one.
+            better) where there is one. `nats`, `validation` and `independent` share a panel.
 
     Raises:
         ValueError: if `step` or everything else is missing.
@@ -101,19 +102,23 @@ def training_curves(history: pd.DataFrame) -> Figure:
         raise ValueError(f"expected a column step and a loss or a score, got {found}")
     adversaries = [name for name in losses if name in ("critic_loss", "generator_loss")]
     panels = [names for names in (adversaries, [n for n in losses if n not in adversaries]) if names]
-    panels += [[name] for name in rest]
+    likelihoods = [name for name in LIKELIHOODS if name in rest] if "nats" in rest else []
+    panels += [likelihoods] * bool(likelihoods) + [[name] for name in rest if name not in likelihoods]
     colours = {"critic_loss": OTHERS[0], "generator_loss": SYNTHETIC, "validation": SYNTHETIC}
+    colours |= {"nats": REAL, "independent": HOLDOUT}
     with styled():
         figure = new_figure(min(WIDTH, 2.6 * len(panels) + 0.6), 2.3)
         for axes, names in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             for name, other in zip(names, OTHERS, strict=False):
-                colour, label = colours.get(name, other), name.replace("_", " ")
+                colour = colours.get(name, other)
+                label = LIKELIHOODS[name] if names == likelihoods else name.replace("_", " ")
                 axes.plot(history["step"], history[name], color=colour, marker="o", markersize=2, label=label)
             title = names[0].replace("_", " ") if len(names) == 1 else "losses"
+            title = "nats a record" if names == likelihoods else title
             axes.set(xlabel="step", title=title)
             if len(names) > 1:
                 axes.legend()
-            if names == ["validation"]:
+            if "validation" in names:
                 _mark_best(axes, history)
             axes.margins(y=0.12)
     return figure
