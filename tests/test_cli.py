@@ -678,14 +678,14 @@ def readme():
 
 
 def test_the_readmes_python_runs_as_it_stands(tmp_path):
-    """But for the number of training steps."""
+    """But for the number of epochs."""
     program = re.search(r"```python\n(.*?)```", readme(), re.DOTALL)[1]
     assert len([line for line in program.splitlines() if line]) <= 15
     patients(400).drop(columns="mrn").to_csv("patients.csv", index=False)
     sl.StewardKey.create("patients.key")
     shown = []
     names = {"print": lambda *words, sep=" ": shown.extend(map(str, words))}
-    exec(program.replace("seed=0).fit", "seed=0, num_steps=20).fit"), names)
+    exec(program.replace("seed=0).fit", "seed=0, num_epochs=1).fit"), names)
     assert names["sl"].Bundle.open("releases/first").kind == "release"
     assert verdict(sl.verify("releases/first")) == 0
     assert len(shown) > 20
