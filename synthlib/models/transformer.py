@@ -167,8 +167,8 @@ class ColumnHeads(keras.layers.Layer):
     """Hidden vectors to the logits of each column's states, and of the place inside a drawn state.
 
     States start at their own frequencies and places uniform. In an ordered column the logits are sums over
-    the steps up to a state, so that what is learnt of one tells of its neighbours. The place head is steered by the state: the
-    same hidden vector means another place in another bin.
+    the steps up to a state, so that what is learnt of one tells of its neighbours. The place head is steered
+    by the state: the same hidden vector means another place in another bin.
     """
 
     def __init__(self, tokens: Tokens, hidden_dim: int, place_dim: int, num_places: int):
