@@ -1,4 +1,4 @@
-"""A conditional Wasserstein GAN for patient tables that starts from the columns' own frequencies."""
+"""A conditional GAN for patient tables whose generator knows the likelihood of a row."""
 
 from __future__ import annotations
 
@@ -11,79 +11,79 @@ import pandas as pd
 
 from synthlib.models.backend import keras, ops, tf
 from synthlib.models.conditions import Condition
+from synthlib.models.drawing import Sampler
 from synthlib.models.encoding import SpanEncoder
-from synthlib.models.networks import (
-    Generator,
-    Layout,
-    build_critic,
-    gradient_penalty,
-    kernel_discrepancy,
-    kernel_loss,
-)
+from synthlib.models.networks import Generator, Layout, build_critic, gradient_penalty
 from synthlib.models.synthesizer import Synthesizer
 from synthlib.models.training import Checkpoint, Progress, Validation, to_history
 
-CRITIC_WARM_UP = 0.5  # share of the steps after which the critic joins
-AVERAGE_EVERY = 10  # steps between updates of the averaged generator
+POOL_ROWS = 8192  # generated rows that the critic sees between two validations
+AVERAGE_EVERY = 5  # steps between updates of the averaged generator
 
 
 @dataclass
 class TabularGAN(Synthesizer):
-    """WGAN-GP with packing, conditions by sampling, and a kernel moment loss.
+    """A generator taught by likelihood, then by a critic.
 
-    The generator's output layers start at the training table's log frequencies, so that it draws independent
-    marginals before its first step; a kernel loss on the one-hot rows then teaches it the one-, two- and
-    three-way marginals, and a packed critic what a kernel does not see. The best generator by a
-    kernel two-sample statistic on rows set aside from `train` is kept.
+    The generator maps uniform noise to a row, one column after the other, and starts at the training
+    table's frequencies, so that it draws independent marginals before its first step. It first learns the
+    likelihood of real rows; for the last part of the training a packed Wasserstein critic, which compares real
+    with generated rows, rewards what it takes for real (policy gradient: the likelihood of a generated row is
+    raised or lowered by the critic's judgement). The best generator by likelihood on rows set aside from
+    `train` is kept; where likelihood stops improving before the critic joins, training ends there.
 
-    Training time grows with `num_steps`, not with the number of rows. Any column can be given when sampling:
-    its value is exact, the others follow the generator's idea of the condition.
+    Training time grows with `num_steps`, not with the number of rows. Any columns can be given when sampling:
+    their values are exact, and the others are drawn given them.
 
     Args:
         schema: the table's Schema.
         seed: of initial weights, batches and noise.
-        latent_dim: noise numbers a row.
-        hidden_dim, num_blocks, num_groups: see `Generator`.
+        entry_dim: see `Generator`; 0: 16, and 8 from 64 columns on.
+        hidden_dim: see `Generator`; 0: from 128 for few columns down to 4 for 500, so that time and memory
+            grow about linearly with columns.
+        num_components: see `Generator`.
         critic_dim: width of the critic's two hidden layers.
         packing: rows that the critic judges at once; divides `batch_size`.
-        critic_steps: critic updates for each generator update.
-        num_steps, batch_size: generator updates, and rows in each.
+        num_steps, batch_size: generator updates, and rows in each; a batch is at most an eighth of the table.
         learning_rate: at the start; it falls along a cosine.
-        gradient_penalty_weight, adversarial_weight, moment_weight: weights of the losses.
-        condition_share: share of the batch that is generated under a condition.
-        temperature: of the straight-through gradient.
+        weight_decay: of the generator's weights, per step and unit of learning rate.
+        drop_share: how often a column's entry is hidden from the others in training.
+        gradient_penalty_weight: of the critic's loss.
+        adversarial_weight: of the critic's judgement in the generator's loss; 0: no critic.
+        adversarial_share: last share of the steps, in which the critic judges.
+        condition_share: share of the batch that is learnt under a condition.
         ema: how much the averaged generator keeps at each step.
         validation_fraction: share of `train` set aside for validation; 0 trains to the end.
         patience: validations without improvement before stopping.
         max_states, min_count: see `SpanEncoder`.
 
     Attributes:
-        history_: DataFrame with a row for each validation: step, losses, validation score.
+        history_: DataFrame with a row for each validation: step, losses, validation score (nats per row).
 
-    Reference: Gulrajani et al. 2017, algorithm 1 (losses); Xu et al. 2019, section 4.3 (training by
-    sampling); Lin et al. 2018 (packing); Li, Swersky and Zemel 2015 (moment matching).
+    Reference: Yu et al. 2017, "SeqGAN: sequence generative adversarial nets with policy gradient", algorithm 1;
+    Gulrajani et al. 2017, algorithm 1 (critic); Xu et al. 2019, section 4.3 (training by sampling); Lin et
+    al. 2018 (packing).
     """
 
     seed: int = 0
-    latent_dim: int = 128
-    hidden_dim: int = 128
-    num_blocks: int = 1
-    num_groups: int = 4
+    entry_dim: int = 0
+    hidden_dim: int = 0
+    num_components: int = 3
     critic_dim: int = 128
-    packing: int = 8
-    critic_steps: int = 1
+    packing: int = 4
     num_steps: int = 600
     batch_size: int = 512
     learning_rate: float = 4e-3
+    weight_decay: float = 0.01
+    drop_share: float = 0.1
     gradient_penalty_weight: float = 10.0
-    adversarial_weight: float = 1.0
-    moment_weight: float = 10.0
-    condition_share: float = 0.2
-    temperature: float = 0.7
-    ema: float = 0.99
+    adversarial_weight: float = 0.1
+    adversarial_share: float = 0.2
+    condition_share: float = 0.25
+    ema: float = 0.98
     validation_fraction: float = 0.1
-    patience: int = 4
-    max_states: int = 16
+    patience: int = 2
+    max_states: int = 24
     min_count: int = 5
     history_: pd.DataFrame | None = field(default=None, init=False, repr=False)
 
@@ -116,13 +116,11 @@ class TabularGAN(Synthesizer):
         states, positions = self.encoder_.encode(train, rng)
         held_out = self._choose_validation_rows(len(train), rng)
         adversaries = Adversaries(self, Layout(self.encoder_), states[~held_out], positions[~held_out])
-        validate = (
-            adversaries.two_sample_statistic(states[held_out], positions[held_out])
-            if held_out.any()
-            else None
-        )
+        validate = None
+        if held_out.any():
+            validate = adversaries.mean_surprise(states[held_out], positions[held_out])
         self._train(train, adversaries, validate, checkpoint, callbacks, progress)
-        self.generator_ = adversaries.averaged
+        self.generator_, self.sampler_ = adversaries.averaged, Sampler(adversaries.averaged)
         return self
 
     def _check_parameters(self) -> None:
@@ -130,22 +128,12 @@ class TabularGAN(Synthesizer):
             raise ValueError(
                 f"expected batch_size to be a multiple of packing, got {self.batch_size} and {self.packing}"
             )
-        if not 0 <= self.validation_fraction <= 0.5:
-            raise ValueError(f"expected validation_fraction in [0, 0.5], got {self.validation_fraction}")
-        if (
-            min(
-                self.num_steps,
-                self.batch_size,
-                self.packing,
-                self.critic_steps,
-                self.num_groups,
-                self.latent_dim,
-            )
-            < 1
-        ):
-            raise ValueError(
-                "expected num_steps, batch_size, packing, critic_steps, num_groups and latent_dim above 0"
-            )
+        for name, limit in {"validation_fraction": 0.5, "condition_share": 0.9, "drop_share": 0.9}.items():
+            if not 0 <= getattr(self, name) <= limit:
+                raise ValueError(f"expected {name} in [0, {limit}], got {getattr(self, name)}")
+        for name in ("num_steps", "batch_size", "packing", "num_components"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
 
     def _choose_validation_rows(self, num_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Which rows are set aside; none where fewer than 20 would be."""
@@ -156,10 +144,10 @@ class TabularGAN(Synthesizer):
         return held_out
 
     def _train(self, train, adversaries, validate, checkpoint, callbacks, progress) -> None:
-        steps_per_epoch = min(self.num_steps, max(20, self.num_steps // 10))
+        steps_per_epoch = min(self.num_steps, max(20, self.num_steps // 12))
         num_epochs = -(-self.num_steps // steps_per_epoch)
         validation = Validation(validate, adversaries.averaged.variables, self.patience)
-        chain = [validation, *callbacks]
+        chain = [FreshRows(adversaries, steps_per_epoch), validation, *callbacks]
         done = 0
         if checkpoint is not None:
             settings = {**self.parameters, "schema": self.schema.to_json(), "num_rows": adversaries.num_rows}
@@ -186,10 +174,7 @@ class TabularGAN(Synthesizer):
     def _draw(
         self, size: int, condition: Condition | None, seed: int, batch: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        layout = self.generator_.layout
-        noise = draw_noise(layout, self.latent_dim, size, seed, batch)
-        states, positions = self.generator_([*noise, *encode_condition(layout, condition)])
-        return tf.argmax(states, axis=-1, output_type=tf.int32).numpy(), positions.numpy()
+        return self.sampler_.draw(size, np.random.default_rng((seed, batch)), condition)
 
     def _save_weights(self, folder: Path) -> None:
         self.generator_.save_weights(folder / "generator.weights.h5")
@@ -197,32 +182,24 @@ class TabularGAN(Synthesizer):
     def _load_weights(self, folder: Path) -> None:
         self.generator_ = self._build_generator(Layout(self.encoder_))
         self.generator_.load_weights(folder / "generator.weights.h5")
+        self.sampler_ = Sampler(self.generator_)
 
     def _build_generator(self, layout: Layout) -> Generator:
-        generator = Generator(layout, self.hidden_dim, self.num_blocks, self.num_groups, self.temperature)
-        nothing = Condition.nothing(1, layout.num_columns)
-        noise = draw_noise(layout, self.latent_dim, 1, 0, 0)
-        generator([*noise, *encode_condition(layout, nothing)])  # builds the layers
-        return generator
+        entry_dim = self.entry_dim or (16 if layout.num_columns < 64 else 8)
+        hidden_dim = self.hidden_dim or 4 * round(float(np.clip(1500 / layout.num_columns, 4, 128)) / 4)
+        return Generator(layout, entry_dim, hidden_dim, self.num_components)
 
 
-def draw_noise(layout: Layout, latent_dim: int, size: int, seed, draw) -> list:
-    """Noise: normal (size, latent_dim), uniform (size, columns, width), normal (size, columns)."""
-    seeds = [tf.stack([tf.cast(seed, tf.int64) * 4 + part, tf.cast(draw, tf.int64)]) for part in range(3)]
-    return [
-        tf.random.stateless_normal((size, latent_dim), seeds[0]),
-        tf.random.stateless_uniform((size, layout.num_columns, layout.width), seeds[1], 1e-7, 1.0),
-        tf.random.stateless_normal((size, layout.num_columns), seeds[2]),
-    ]
+class FreshRows(keras.callbacks.Callback):
+    """Draws the rows that the critic is to judge until the next validation, once it has joined."""
 
+    def __init__(self, adversaries: Adversaries, steps_per_epoch: int):
+        super().__init__()
+        self.adversaries, self.steps_per_epoch = adversaries, steps_per_epoch
 
-def encode_condition(layout: Layout, condition: Condition | None) -> list:
-    """The generator's condition: onehot (size, columns, width), positions and mask (size, columns)."""
-    if condition is None:
-        return []
-    mask = condition.mask.astype(np.float32)
-    onehot = np.eye(layout.width, dtype=np.float32)[condition.states] * mask[:, :, None]
-    return [onehot, condition.positions * mask, mask]
+    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+        if (epoch + 1) * self.steps_per_epoch > self.adversaries.critic_joins:
+            self.adversaries.draw_pool(epoch)
 
 
 class Adversaries(keras.Model):
@@ -231,19 +208,28 @@ class Adversaries(keras.Model):
     def __init__(self, gan: TabularGAN, layout: Layout, states: np.ndarray, positions: np.ndarray):
         super().__init__()
         self.gan, self.layout, self.num_rows = gan, layout, len(states)
+        eighth = len(states) // 8 // gan.packing * gan.packing
+        self.size = min(gan.batch_size, max(eighth, 8 * gan.packing))
+        self.num_given = int(gan.condition_share * self.size)
+        self.critic_joins = gan.num_steps + 1
+        if gan.adversarial_weight and gan.adversarial_share:
+            self.critic_joins = int((1 - gan.adversarial_share) * gan.num_steps)
         self.generator, self.averaged = gan._build_generator(layout), gan._build_generator(layout)
         self.averaged.set_weights(self.generator.get_weights())
         self.critic = build_critic(layout, gan.packing, gan.critic_dim)
-        schedule = keras.optimizers.schedules.CosineDecay(gan.learning_rate, gan.num_steps, alpha=0.05)
-        self.generator_optimizer = keras.optimizers.Adam(schedule, beta_1=0.5, beta_2=0.9)
-        self.critic_optimizer = keras.optimizers.Adam(gan.learning_rate / 3, beta_1=0.5, beta_2=0.9)
+        schedule = keras.optimizers.schedules.CosineDecay(gan.learning_rate, gan.num_steps, alpha=0.02)
+        self.generator_optimizer = keras.optimizers.AdamW(
+            schedule, weight_decay=gan.weight_decay, beta_2=0.99, clipnorm=None
+        )
+        self.generator_optimizer.exclude_from_weight_decay(var_names=["bias"])
+        self.critic_optimizer = keras.optimizers.Adam(1e-3, beta_1=0.5, beta_2=0.9)
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.critic_optimizer.build(self.critic.trainable_variables)
         self.states, self.positions = tf.constant(states), tf.constant(positions)
+        pool = (POOL_ROWS, layout.num_columns)
+        self.pool_states = tf.Variable(tf.zeros(pool, tf.int32), trainable=False)
+        self.pool_positions = tf.Variable(tf.zeros(pool, tf.float32), trainable=False)
         self._index_rows(states)
-        weights = layout.present / np.maximum(layout.shares, 1e-3) ** 0.25  # rarer states count more
-        self.moment_weights = tf.constant(weights.astype(np.float32))
-        self.bandwidth = 3.0 / layout.num_columns
 
     def _index_rows(self, states: np.ndarray) -> None:
         """Where to find, for each column, the rows in each state."""
@@ -262,81 +248,101 @@ class Adversaries(keras.Model):
         optimizers = [self.generator_optimizer, self.critic_optimizer]
         return [variable for part in (*models, *optimizers) for variable in part.variables]
 
+    def draw_pool(self, epoch: int) -> None:
+        """Fill the pool with rows of the generator as it is now."""
+        rng = np.random.default_rng((self.gan.seed, 1, epoch))
+        states, positions = Sampler(self.generator).draw(POOL_ROWS, rng)
+        self.pool_states.assign(states)
+        self.pool_positions.assign(positions)
+
     @property
     def metrics(self) -> list:
         return []
 
     def real_batch(self, step):
-        """Rows and conditions (training by sampling, Xu et al. 2019, section 4.3).
+        """Rows, the last `num_given` of them under conditions (training by sampling, Xu et al. 2019).
 
-        For a share of the rows a column is chosen, then one of its states by log frequency, then a row in
-        that state: the state is its condition. The other rows are drawn freely and have none.
+        For each of these a column is chosen, then one of its states by log frequency, then a row in that
+        state: the state is given. So is each other column, at a rate that is drawn for each row: half of the
+        rows have no further one.
 
         Returns:
-            onehot (batch, columns, width), positions (batch, columns), mask (batch, columns).
+            states, positions (batch, columns) and mask (num_given, columns).
         """
-        size, num_columns = self.gan.batch_size, self.layout.num_columns
+        size, num_given, num_columns = self.size, self.num_given, self.layout.num_columns
         uniform = tf.random.stateless_uniform((size, 5), self._seed(step, 10))
-        column = tf.minimum(tf.cast(uniform[:, 0] * num_columns, tf.int32), num_columns - 1)
+        rows = tf.minimum(tf.cast(uniform[:, 0] * self.num_rows, tf.int32), self.num_rows - 1)
+        if not num_given:
+            mask = tf.zeros((0, num_columns))
+            return tf.gather(self.states, rows), tf.gather(self.positions, rows), mask
+        uniform = uniform[size - num_given :]
+        column = tf.minimum(tf.cast(uniform[:, 1] * num_columns, tf.int32), num_columns - 1)
         # by inversion: tf.random.stateless_categorical draws other states with other numbers of threads
-        below = tf.gather(self.cumulative_chances, column) <= uniform[:, 4:]
+        below = tf.gather(self.cumulative_chances, column) <= uniform[:, 2:3]
         state = tf.minimum(
             tf.reduce_sum(tf.cast(below, tf.int32), axis=1), tf.gather(self.last_states, column)
         )
         place = tf.stack([column, state], axis=1)
         count = tf.gather_nd(self.counts, place)
-        nth = tf.minimum(tf.cast(uniform[:, 1] * tf.cast(count, tf.float32), tf.int32), count - 1)
+        nth = tf.minimum(tf.cast(uniform[:, 3] * tf.cast(count, tf.float32), tf.int32), count - 1)
         chosen = tf.gather_nd(
             self.rows_by_state, tf.stack([column, tf.gather_nd(self.starts, place) + nth], 1)
         )
-        free = tf.minimum(tf.cast(uniform[:, 2] * self.num_rows, tf.int32), self.num_rows - 1)
-        conditioned = uniform[:, 3] < self.gan.condition_share
-        rows = tf.where(conditioned, chosen, free)
-        mask = tf.one_hot(column, num_columns) * tf.cast(conditioned, tf.float32)[:, None]
-        return (
-            tf.one_hot(tf.gather(self.states, rows), self.layout.width),
-            tf.gather(self.positions, rows),
-            mask,
-        )
-
-    def fake_batch(self, step, onehot, positions, mask, part=0):
-        """Rows that the generator draws under the conditions of a real batch."""
-        noise = draw_noise(
-            self.layout, self.gan.latent_dim, self.gan.batch_size, self.gan.seed * 64 + part, step
-        )
-        return self.generator([*noise, onehot * mask[:, :, None], positions * mask, mask], training=True)
+        rows = tf.concat([rows[: size - num_given], chosen], axis=0)
+        others = tf.random.stateless_uniform((num_given, num_columns), self._seed(step, 11))
+        others = tf.cast(others < 2 * uniform[:, 4:] - 1, tf.float32)
+        mask = tf.maximum(tf.one_hot(column, num_columns), others)
+        return tf.gather(self.states, rows), tf.gather(self.positions, rows), mask
 
     def train_step(self, step):
-        """One generator update after its critic updates (Gulrajani et al. 2017, algorithm 1)."""
-        *real, mask = self.real_batch(step)
-        adversarial = tf.cast(step, tf.float32) >= CRITIC_WARM_UP * self.gan.num_steps
-        logs = {}
-        if self.gan.adversarial_weight:
-            for part in range(self.gan.critic_steps - 1):
-                tf.cond(
-                    adversarial,
-                    lambda part=part: self._critic_step(
-                        step, real, self.fake_batch(step, *real, mask, part + 1), mask
-                    ),
-                    lambda: 0.0,
-                )
+        """One generator update; once the critic has joined, a critic update before it."""
+        real = self.real_batch(step)
+        logs = {"critic_loss": 0.0}
+        if self.critic_joins < self.gan.num_steps:
+            joined = step >= self.critic_joins
+            update = lambda: self._adversarial_step(step, *real)  # noqa: E731
+            loss, logs["critic_loss"] = tf.cond(
+                joined, update, lambda: (self._likelihood_step(step, *real), 0.0)
+            )
+        else:
+            loss = self._likelihood_step(step, *real)
+        tf.cond(step % AVERAGE_EVERY == 0, self._average, lambda: None)
+        return {"generator_loss": loss, **logs}
+
+    def surprise(self, step, states, positions, mask):
+        """Nats per row of what is not given, some entries being hidden."""
+        kept = tf.random.stateless_uniform((self.layout.num_columns, self.size, 1), self._seed(step, 13))
+        kept = tf.cast(kept >= self.gan.drop_share, tf.float32)
+        likelihood = self.generator.log_likelihood(states, positions, mask, kept)
+        asked = tf.concat([tf.zeros((self.size - self.num_given, self.layout.num_columns)), mask], axis=0)
+        return -ops.mean(ops.sum(likelihood * (1 - ops.transpose(asked)), axis=0))
+
+    def _likelihood_step(self, step, *real):
         with tf.GradientTape() as tape:
-            fake = self.fake_batch(step, *real, mask)
-            moments = kernel_loss(self.moment_features(*fake), self.moment_features(*real), self.bandwidth)
-            loss = self.gan.moment_weight * moments
-            if self.gan.adversarial_weight:
-                stopped = [tf.stop_gradient(part) for part in fake]
-                logs["critic_loss"] = tf.cond(
-                    adversarial, lambda: self._critic_step(step, real, stopped, mask), lambda: 0.0
-                )
-                judged = tf.cond(
-                    adversarial, lambda: -ops.mean(self.critic(self.pack(*fake, mask))), lambda: 0.0
-                )
-                loss += self.gan.adversarial_weight * judged
+            loss = self.surprise(step, *real)
         variables = self.generator.trainable_variables
         self.generator_optimizer.apply(tape.gradient(loss, variables), variables)
-        tf.cond(step % AVERAGE_EVERY == 0, self._average, lambda: None)
-        return {"generator_loss": loss, "moment_loss": moments, **logs}
+        return loss
+
+    def _adversarial_step(self, step, *real):
+        uniform = tf.random.stateless_uniform((2, self.size), self._seed(step, 14))
+        rows = tf.cast(uniform[0] * POOL_ROWS, tf.int32)
+        fake = tf.gather(self.pool_states, rows), tf.gather(self.pool_positions, rows)
+        rows = tf.minimum(tf.cast(uniform[1] * self.num_rows, tf.int32), self.num_rows - 1)
+        critic_loss = self._critic_step(
+            step, (tf.gather(self.states, rows), tf.gather(self.positions, rows)), fake
+        )
+        reward = self.critic(self.pack(*fake))
+        reward = (reward - ops.mean(reward)) / (ops.std(reward) + 1e-6)
+        reward = ops.reshape(ops.repeat(reward, self.gan.packing, axis=1), (-1,))
+        with tf.GradientTape() as tape:
+            loss = self.surprise(step, *real)
+            likelihood = ops.sum(self.generator.log_likelihood(*fake), axis=0)
+            judged = -ops.mean(tf.stop_gradient(reward) * likelihood)
+            total = loss + self.gan.adversarial_weight * judged
+        variables = self.generator.trainable_variables
+        self.generator_optimizer.apply(tape.gradient(total, variables), variables)
+        return loss, critic_loss
 
     def _average(self) -> None:
         kept = self.gan.ema**AVERAGE_EVERY
@@ -344,8 +350,8 @@ class Adversaries(keras.Model):
         for average, variable in zip(self.averaged.trainable_variables, variables, strict=True):
             average.assign(kept * average + (1 - kept) * variable)
 
-    def _critic_step(self, step, real, fake, mask):
-        real, fake = self.pack(*real, mask), self.pack(*fake, mask)
+    def _critic_step(self, step, real, fake):
+        real, fake = self.pack(*real), self.pack(*fake)
         shares = tf.random.stateless_uniform((real.shape[0], 1), self._seed(step, 12))
         with tf.GradientTape() as tape:
             penalty = gradient_penalty(self.critic, real, fake, shares)
@@ -355,29 +361,20 @@ class Adversaries(keras.Model):
         self.critic_optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
 
-    def pack(self, onehot, positions, mask):
-        """(batch, …) rows with their condition masks to (batch / packing, packing * row size)."""
-        rows = ops.concatenate([self.layout.flatten(onehot, positions), mask], axis=1)
+    def pack(self, states, positions):
+        """Rows (batch, columns) to (batch / packing, packing * row size)."""
+        rows = self.layout.flatten(ops.one_hot(states, self.layout.width), positions)
         return ops.reshape(rows, (-1, self.gan.packing * rows.shape[1]))
 
-    def moment_features(self, onehot, positions):
-        """Rows as the kernel sees them: centred one-hot states, weighted, with ranks and positions."""
-        size = self.layout.num_columns * self.layout.width
-        centred = ops.reshape((onehot - self.layout.shares) * self.moment_weights, (-1, size))
-        positions = positions * ops.sum(onehot * self.layout.has_position, axis=-1)
-        return ops.concatenate([centred, self.layout.ranks(onehot, positions), 0.3 * positions], axis=1)
-
-    def two_sample_statistic(self, states: np.ndarray, positions: np.ndarray):
-        """A function that compares rows of the averaged generator with these by `kernel_discrepancy`."""
-        layout, size = self.layout, 2048
-        real = self.moment_features(tf.one_hot(states[:size], layout.width), tf.constant(positions[:size]))
+    def mean_surprise(self, states: np.ndarray, positions: np.ndarray):
+        """A function that gives the averaged generator's nats per row on these rows."""
+        states, positions = tf.constant(states[:4096]), tf.constant(positions[:4096])
 
         @tf.function
-        def statistic():
-            noise = draw_noise(layout, self.gan.latent_dim, size, self.gan.seed * 64 + 63, 0)
-            return kernel_discrepancy(self.moment_features(*self.averaged(noise)), real, self.bandwidth)
+        def score():
+            return -ops.mean(ops.sum(self.averaged.log_likelihood(states, positions), axis=0))
 
-        return statistic
+        return score
 
     def _seed(self, step, part: int):
         return tf.stack([tf.cast(self.gan.seed, tf.int64) * 64 + part, tf.cast(step, tf.int64)])

@@ -1,4 +1,4 @@
-"""The GAN's networks: a generator that draws columns in groups, and a critic over packed rows."""
+"""The GAN's networks: a generator that draws one column after the other, and a critic over packed rows."""
 
 from __future__ import annotations
 
@@ -7,163 +7,185 @@ import numpy as np
 from synthlib.models.backend import keras, ops, tf
 from synthlib.models.encoding import SpanEncoder
 
+NUM_BLOCKS = 4  # runs of columns that share a matrix product: most of the masked half is never computed
+LEAST_UNIFORM = 0.01  # share of the uniform part in each mixture of positions
+NARROWEST = 1e-3  # scale of a mixture's components, on ranks in [-1, 1]
+
 
 class Layout:
     """Shapes and constants of an encoded table that network, critic and losses share.
 
     Attributes:
         num_columns, width: every column has `width` places for states, unused ones never drawn.
+        num_states: of each column.
         shares, present, has_position, centres, half_widths: float32 of shape (num_columns, width); the
             rank of a row's value is the centre of its state plus its position times the half width.
+        ranked: columns in which some state has a rank that its position moves.
     """
 
     def __init__(self, encoder: SpanEncoder):
         self.num_columns, self.width = encoder.num_columns, encoder.width
+        self.num_states = [span.num_states for span in encoder.spans_]
         self.shares = encoder.shares()
-        self.present = (self.shares > 0).astype(np.float32)
+        self.present = np.zeros_like(self.shares)
+        for column, num_states in enumerate(self.num_states):
+            self.present[column, :num_states] = 1
         self.has_position = encoder.has_position()
         self.centres = encoder.centres()
         ordered = (np.abs(self.centres).sum(axis=1, keepdims=True) > 0).astype(np.float32)
         self.half_widths = self.shares * self.has_position * ordered
-
-    def ranks(self, onehot, positions, columns=slice(None)):
-        """Ranks in [-1, 1] of states (batch, columns, width) at positions (batch, columns)."""
-        return ops.sum(onehot * self.centres[columns], -1) + positions * ops.sum(
-            onehot * self.half_widths[columns], -1
-        )
+        self.ranked = np.flatnonzero(self.half_widths.max(axis=1) > 0)
 
     def flatten(self, onehot, positions):
         """A batch as one matrix, (batch, columns * width + 2 * columns): states, positions, ranks."""
         states = ops.reshape(onehot, (-1, self.num_columns * self.width))
         positions = positions * ops.sum(onehot * self.has_position, axis=-1)
-        return ops.concatenate([states, positions, self.ranks(onehot, positions)], axis=1)
-
-
-def draw_states(logits, uniform):
-    """One state a column, drawn from `logits` (…, width) by the Gumbel-max trick, one-hot."""
-    return ops.one_hot(ops.argmax(logits - ops.log(-ops.log(uniform)), axis=-1), logits.shape[-1])
-
-
-def straight_through(logits, uniform, temperature: float):
-    """One state a column, drawn from `logits` (…, width): one-hot forward, soft backward.
-
-    Reference: Jang, Gu and Poole 2017, "Categorical reparameterization with Gumbel-softmax", section 2.2.
-    """
-    perturbed = logits - ops.log(-ops.log(uniform))
-    hard = ops.one_hot(ops.argmax(perturbed, axis=-1), logits.shape[-1])
-    soft = ops.softmax(perturbed / temperature, axis=-1)
-    return soft + ops.stop_gradient(hard - soft)
-
-
-class ResidualBlock(keras.layers.Layer):
-    """x + W₂ silu(W₁ norm(x))."""
-
-    def __init__(self, hidden_dim: int):
-        super().__init__()
-        self.norm = keras.layers.LayerNormalization()
-        self.grow = keras.layers.Dense(hidden_dim, "silu")
-        self.shrink = keras.layers.Dense(hidden_dim)
-
-    def call(self, x):
-        return x + self.shrink(self.grow(self.norm(x)))
-
-
-class ColumnGroup(keras.layers.Layer):
-    """Draws states and positions of some columns, given the noise's features and the groups drawn before.
-
-    At the start it draws each column from its own frequencies, and positions uniformly, whatever it is given.
-    """
-
-    def __init__(self, layout: Layout, columns: np.ndarray, hidden_dim: int, temperature: float):
-        super().__init__()
-        self.layout, self.columns, self.temperature = layout, columns, temperature
-        frequencies = np.log(np.maximum(layout.shares[columns], 1e-6)).reshape(-1)
-        self.mix = keras.layers.Dense(hidden_dim, "silu")
-        self.to_states = keras.layers.Dense(
-            len(columns) * layout.width,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-            bias_initializer=lambda shape, dtype=None: ops.convert_to_tensor(frequencies, dtype),
-        )
-        self.detail = keras.layers.Dense(hidden_dim // 2, "silu")
-        self.to_positions = keras.layers.Dense(2 * len(columns), kernel_initializer="zeros")
-        self.absent = (layout.present[columns] - 1) * 1e9
-
-    def call(self, context, uniform, normal, given=None, given_positions=None, mask=None, training=False):
-        """onehot (batch, group, width) and positions (batch, group); columns under `mask` as given."""
-        mixed = self.mix(context)
-        logits = ops.reshape(self.to_states(mixed), (-1, len(self.columns), self.layout.width)) + self.absent
-        onehot = (
-            straight_through(logits, uniform, self.temperature) if training else draw_states(logits, uniform)
-        )
-        if mask is not None:
-            onehot = onehot + mask[:, :, None] * (given - onehot)
-        states = ops.reshape(onehot, (-1, len(self.columns) * self.layout.width))
-        mean, log_scale = ops.split(
-            self.to_positions(self.detail(ops.concatenate([mixed, states], axis=1))), 2, axis=1
-        )
-        # erf(normal / √2) is uniform on [-1, 1]
-        positions = ops.erf((mean + ops.exp(log_scale) * normal) / np.float32(np.sqrt(2)))
-        if mask is not None:
-            positions = positions + mask * (given_positions - positions)
-        return onehot, positions
+        ranks = ops.sum(onehot * self.centres, -1) + positions * ops.sum(onehot * self.half_widths, -1)
+        return ops.concatenate([states, positions, ranks], axis=1)
 
 
 class Generator(keras.Model):
-    """Noise and a condition to rows.
+    """Uniform noise to rows: each column is drawn by inversion, given the columns before it.
 
-    Columns are drawn in a few groups, each knowing what the groups before it drew: functional relations
-    between columns (a class that follows from a diagnosis) need not be squeezed through the noise.
+    All columns' distributions on a given row are computed in one pass whose weights are masked, so that a
+    column sees the ones before it and, under a condition, the given ones after it. A column enters as a
+    piecewise linear function of its rank: an entry for its state, and one times its position. Where
+    a state stands for a stretch of ranks, the position is drawn from a mixture of logistic distributions of
+    the rank, truncated to the stretch, so that resolution does not end at the states.
+
+    At the start it draws each column from its own frequencies, whatever it is given.
 
     Args:
         layout: of the encoded table.
-        hidden_dim, num_blocks: width and number of residual blocks.
-        num_groups: of columns.
-        temperature: of the straight-through gradient.
+        entry_dim: numbers by which a column enters.
+        hidden_dim: width of each column's two hidden layers.
+        num_components: of the mixtures of positions.
+
+    Reference: Germain et al. 2015, "MADE: masked autoencoder for distribution estimation" (masks);
+    Salimans et al. 2017, "PixelCNN++", section 2.1 (mixtures); Gorishniy, Rubachev and Babenko 2022, "On
+    embeddings for numerical features in tabular deep learning", section 3.2 (entries).
     """
 
-    def __init__(self, layout: Layout, hidden_dim: int, num_blocks: int, num_groups: int, temperature: float):
+    def __init__(self, layout: Layout, entry_dim: int, hidden_dim: int, num_components: int):
         super().__init__()
-        self.layout = layout
-        self.groups = [
-            np.arange(start, layout.num_columns, num_groups)
-            for start in range(min(num_groups, layout.num_columns))
-        ]
-        self.to_table_order = np.argsort(np.concatenate(self.groups))
-        self.enter = keras.layers.Dense(hidden_dim)
-        self.enter_condition = keras.layers.Dense(hidden_dim, use_bias=False)
-        self.blocks = [ResidualBlock(hidden_dim) for _ in range(num_blocks)]
-        self.norm = keras.layers.LayerNormalization()
-        self.draws = [ColumnGroup(layout, columns, hidden_dim, temperature) for columns in self.groups]
+        self.layout, self.entry_dim, self.hidden_dim = layout, entry_dim, hidden_dim
+        self.num_components = num_components
+        columns, width, ranked = layout.num_columns, layout.width, max(len(layout.ranked), 1)
+        size = columns * entry_dim
+        frequencies = np.log(np.maximum(layout.shares, 1e-6)) + (layout.present - 1) * 1e9
 
-    def call(self, inputs, training=False):
-        """Rows as onehot (batch, columns, width) and positions (batch, columns).
+        def weight(name, shape, scale):
+            return self.add_weight(
+                shape=shape, initializer=keras.initializers.RandomNormal(stddev=scale), name=name
+            )
+
+        def constant(name, values):
+            values = np.asarray(values, np.float32)
+            return self.add_weight(
+                shape=values.shape,
+                initializer=lambda shape, dtype=None: ops.convert_to_tensor(values, dtype),
+                name=name,
+            )
+
+        self.entries = weight("entries", (columns, width, 2 * entry_dim), 0.5)
+        self.given_entries = weight("given_entries", (columns, entry_dim), 0.1)
+        self.mix = weight("mix", (columns, size, hidden_dim), (2 / size) ** 0.5)
+        self.mix_bias = constant("mix_bias", np.zeros((columns, 1, hidden_dim)))
+        self.deepen = weight("deepen", (columns, hidden_dim, hidden_dim), (1 / hidden_dim) ** 0.5)
+        self.deepen_bias = constant("deepen_bias", np.zeros((columns, 1, hidden_dim)))
+        self.to_states = weight("to_states", (columns, hidden_dim, width), 0.01)
+        self.to_states_bias = constant("to_states_bias", frequencies[:, None])
+        self.to_mixtures = weight("to_mixtures", (ranked, hidden_dim, 3 * num_components + 1), 0.01)
+        start = [0.0] * (num_components + 1) + [*np.linspace(-0.7, 0.7, num_components)]
+        start += [-1.0] * num_components
+        self.to_mixtures_bias = constant("to_mixtures_bias", np.tile(start, (ranked, 1, 1)))
+        before = np.arange(size)[None] // entry_dim < np.arange(columns)[:, None]
+        after = np.arange(size)[None] // entry_dim > np.arange(columns)[:, None]
+        self.before = before[:, :, None].astype(np.float32)
+        self.after = after[:, :, None].astype(np.float32)
+        self.built = True
+
+    def distributions(self, states, positions, given=None, kept=None):
+        """Logits of states (columns, batch, width) and parameters of mixtures (ranked, batch, 3K + 1).
 
         Args:
-            inputs: noise (batch, latent_dim); uniform (batch, columns, width) in (0, 1); normal
-                (batch, columns); and, where anything is given, the condition's onehot, positions and
-                mask: 1 where a column is given.
-            training: whether gradients are to pass through the draws.
+            states, positions: of whole rows, (batch, columns).
+            given: 1 where a value is given, (num_given, columns), for the last `num_given` rows; or None.
+            kept: factors of the columns' entries, (columns, batch, 1), or None.
         """
-        noise, *draws = inputs
-        hidden = self.enter(noise)
-        if len(draws) > 2:
-            given, given_positions, mask = draws[2:]
-            condition = ops.concatenate([self.layout.flatten(given, given_positions), mask], axis=1)
-            hidden += self.enter_condition(condition)
-        for block in self.blocks:
-            hidden = block(hidden)
-        context, onehots, positions = [self.norm(hidden)], [], []
-        for columns, draw in zip(self.groups, self.draws, strict=True):
-            drawn = [tf.gather(part, columns, axis=1) for part in draws]
-            onehot, position = draw(ops.concatenate(context, axis=1), *drawn, training=training)
-            states = ops.reshape(onehot, (-1, len(columns) * self.layout.width))
-            context += [states, self.layout.ranks(onehot, position, columns)]
-            onehots.append(onehot)
-            positions.append(position)
-        return tuple(
-            tf.gather(ops.concatenate(parts, axis=1), self.to_table_order, axis=1)
-            for parts in (onehots, positions)
-        )
+        columns, num_given = self.layout.num_columns, 0 if given is None else given.shape[0]
+        onehot = ops.one_hot(ops.transpose(states), self.layout.width)
+        flat, tilt = ops.split(ops.matmul(onehot, self.entries), 2, axis=-1)
+        entries = flat + tilt * ops.transpose(positions)[:, :, None]  # (columns, batch, entry)
+        if kept is not None:
+            entries = entries * kept
+        size = columns * self.entry_dim
+        if num_given:
+            mask = ops.transpose(given)[:, :, None]
+            marked = entries[:, -num_given:] + mask * self.given_entries[:, None]
+            entries = ops.concatenate([entries[:, :-num_given], marked], axis=1)
+            after = ops.reshape(ops.transpose(marked * mask, (1, 0, 2)), (1, num_given, size))
+        entries = ops.reshape(ops.transpose(entries, (1, 0, 2)), (1, -1, size))
+        mix, hidden = self.mix * self.before, []
+        for block in np.array_split(np.arange(columns), min(NUM_BLOCKS, columns)):
+            seen = int(block[-1]) * self.entry_dim
+            weights = mix[block[0] : block[-1] + 1, :seen]
+            shape = (len(block), entries.shape[1], self.hidden_dim)
+            hidden.append(ops.matmul(entries[:, :, :seen], weights) if seen else ops.zeros(shape))
+        hidden = ops.concatenate(hidden, axis=0)
+        if num_given:
+            later = ops.matmul(after, self.mix * self.after)
+            hidden = ops.concatenate([hidden[:, :-num_given], hidden[:, -num_given:] + later], axis=1)
+        hidden = ops.relu(hidden + self.mix_bias)
+        hidden = hidden + ops.relu(ops.matmul(hidden, self.deepen) + self.deepen_bias)
+        logits = ops.matmul(hidden, self.to_states) + self.to_states_bias
+        if not len(self.layout.ranked):
+            return logits, None
+        ranked = tf.gather(hidden, self.layout.ranked)
+        return logits, ops.matmul(ranked, self.to_mixtures) + self.to_mixtures_bias
+
+    def log_likelihood(self, states, positions, given=None, kept=None):
+        """Log-likelihood of each value, (columns, batch): of its state, and of its position in it.
+
+        Positions are measured against the uniform density of their state, which has 0.
+        """
+        logits, mixtures = self.distributions(states, positions, given, kept)
+        states, positions = ops.transpose(states), ops.transpose(positions)
+        likelihood = -tf.nn.sparse_softmax_cross_entropy_with_logits(states, logits)
+        if mixtures is None:
+            return likelihood
+        ranked = self.layout.ranked
+        states, positions = tf.gather(states, ranked), tf.gather(positions, ranked)
+        half = tf.gather(self.layout.half_widths[ranked], states, batch_dims=1)
+        centre = tf.gather(self.layout.centres[ranked], states, batch_dims=1)
+        density = log_truncated_density(mixtures, centre, half, positions, self.num_components)
+        density = tf.where(half > 0, density, 0.0)
+        places = np.zeros((self.layout.num_columns, len(ranked)), np.float32)
+        places[ranked, np.arange(len(ranked))] = 1
+        return likelihood + ops.matmul(places, density)
+
+
+def log_truncated_density(parameters, centre, half, positions, num_components: int):
+    """Log density of positions in [-1, 1], against the uniform one, under truncated mixtures of logistics.
+
+    Args:
+        parameters: logits of the parts (the first is uniform on [-1, 1]), means, log scales;
+            (…, 3 * num_components + 1).
+        centre, half: middle and half width of the stretch of ranks, (…).
+        positions: in the stretch, (…).
+    """
+    half = ops.maximum(half, 1e-6)
+    parts = ops.softmax(parameters[..., : num_components + 1], axis=-1)
+    parts = (1 - LEAST_UNIFORM) * parts
+    uniform, parts = parts[..., 0] + LEAST_UNIFORM, parts[..., 1:]
+    means = parameters[..., num_components + 1 : 2 * num_components + 1]
+    scales = NARROWEST + ops.exp(ops.clip(parameters[..., 2 * num_components + 1 :], -12.0, 3.0))
+    standard = ((centre + half * positions)[..., None] - means) / scales
+    density = uniform / 2 + ops.sum(parts * ops.sigmoid(standard) * ops.sigmoid(-standard) / scales, -1)
+    low = ops.sigmoid(((centre - half)[..., None] - means) / scales)
+    high = ops.sigmoid(((centre + half)[..., None] - means) / scales)
+    mass = uniform * half + ops.sum(parts * (high - low), axis=-1)
+    return ops.log(density) - ops.log(mass) + ops.log(2 * half)
 
 
 def build_critic(layout: Layout, packing: int, hidden_dim: int) -> keras.Model:
@@ -171,7 +193,7 @@ def build_critic(layout: Layout, packing: int, hidden_dim: int) -> keras.Model:
 
     Reference: Lin et al. 2018, "PacGAN: the power of two samples in generative adversarial networks".
     """
-    row_size = layout.num_columns * (layout.width + 3)  # states, positions, ranks, condition mask
+    row_size = layout.num_columns * (layout.width + 2)  # states, positions, ranks
     return keras.Sequential(
         [
             keras.Input((packing * row_size,)),
@@ -200,31 +222,3 @@ def gradient_penalty(critic, real, fake, shares):
         scores = critic(between)
     slopes = tape.gradient(scores, between)
     return ops.mean((ops.sqrt(ops.sum(slopes**2, axis=1) + 1e-12) - 1) ** 2)
-
-
-def kernel_discrepancy(fake, real, bandwidth: float):
-    """Unbiased squared maximum mean discrepancy under the kernel (1 + bandwidth · x·y)³.
-
-    On centred one-hot rows this kernel sees the difference of all one-, two- and three-way marginals.
-
-    Args:
-        fake: (num_fake, size).
-        real: (num_real, size).
-
-    Reference: Gretton et al. 2012, "A kernel two-sample test", equation 3.
-    """
-    return _mean_off_diagonal(_kernel(real, real, bandwidth)) + kernel_loss(fake, real, bandwidth)
-
-
-def kernel_loss(fake, real, bandwidth: float):
-    """`kernel_discrepancy` without the term that `fake` is not in: the same gradient for less work."""
-    return _mean_off_diagonal(_kernel(fake, fake, bandwidth)) - 2 * ops.mean(_kernel(fake, real, bandwidth))
-
-
-def _kernel(x, y, bandwidth: float):
-    return (1 + bandwidth * ops.matmul(x, ops.transpose(y))) ** 3
-
-
-def _mean_off_diagonal(kernel):
-    size = kernel.shape[0]
-    return (ops.sum(kernel) - ops.trace(kernel)) / (size * (size - 1))
