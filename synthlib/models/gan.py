@@ -27,8 +27,8 @@ class TabularGAN(Synthesizer):
 
     The generator maps uniform noise to a row, one column after the other, and starts at the training
     table's frequencies, so that it draws independent marginals before its first step. It first learns the
-    likelihood of real rows; for the last part of the training a packed Wasserstein critic, which compares real
-    with generated rows, rewards what it takes for real (policy gradient: the likelihood of a generated row is
+    likelihood of real rows; for the last part of the training a packed Wasserstein critic, which compares
+    real with generated rows, rewards what it takes for real (policy gradient: the likelihood of a generated row is
     raised or lowered by the critic's judgement). The best generator by likelihood on rows set aside from
     `train` is kept; where likelihood stops improving before the critic joins, training ends there.
 
@@ -39,7 +39,7 @@ class TabularGAN(Synthesizer):
         schema: the table's Schema.
         seed: of initial weights, batches and noise.
         entry_dim: see `Generator`; 0: 16, and 8 from 64 columns on.
-        hidden_dim: see `Generator`; 0: from 128 for few columns down to 4 for 500, so that time and memory
+        hidden_dim: see `Generator`; 0: from 64 for few columns down to 4 for 500, so that time and memory
             grow about linearly with columns.
         num_components: see `Generator`.
         critic_dim: width of the critic's two hidden layers.
@@ -60,8 +60,8 @@ class TabularGAN(Synthesizer):
     Attributes:
         history_: DataFrame with a row for each validation: step, losses, validation score (nats per row).
 
-    Reference: Yu et al. 2017, "SeqGAN: sequence generative adversarial nets with policy gradient", algorithm 1;
-    Gulrajani et al. 2017, algorithm 1 (critic); Xu et al. 2019, section 4.3 (training by sampling); Lin et
+    Reference: Yu et al. 2017, "SeqGAN: sequence generative adversarial nets with policy gradient", algorithm
+    1; Gulrajani et al. 2017, algorithm 1 (critic); Xu et al. 2019, section 4.3 (training by sampling); Lin et
     al. 2018 (packing).
     """
 
@@ -71,14 +71,14 @@ class TabularGAN(Synthesizer):
     num_components: int = 3
     critic_dim: int = 128
     packing: int = 4
-    num_steps: int = 600
+    num_steps: int = 360
     batch_size: int = 512
-    learning_rate: float = 4e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.01
-    drop_share: float = 0.1
+    drop_share: float = 0.2
     gradient_penalty_weight: float = 10.0
     adversarial_weight: float = 0.1
-    adversarial_share: float = 0.2
+    adversarial_share: float = 0.25
     condition_share: float = 0.25
     ema: float = 0.98
     validation_fraction: float = 0.1
@@ -186,7 +186,7 @@ class TabularGAN(Synthesizer):
 
     def _build_generator(self, layout: Layout) -> Generator:
         entry_dim = self.entry_dim or (16 if layout.num_columns < 64 else 8)
-        hidden_dim = self.hidden_dim or 4 * round(float(np.clip(1500 / layout.num_columns, 4, 128)) / 4)
+        hidden_dim = self.hidden_dim or 4 * round(float(np.clip(1500 / layout.num_columns, 4, 64)) / 4)
         return Generator(layout, entry_dim, hidden_dim, self.num_components)
 
 
@@ -219,7 +219,7 @@ class Adversaries(keras.Model):
         self.critic = build_critic(layout, gan.packing, gan.critic_dim)
         schedule = keras.optimizers.schedules.CosineDecay(gan.learning_rate, gan.num_steps, alpha=0.02)
         self.generator_optimizer = keras.optimizers.AdamW(
-            schedule, weight_decay=gan.weight_decay, beta_2=0.99, clipnorm=None
+            schedule, weight_decay=gan.weight_decay, beta_2=0.99
         )
         self.generator_optimizer.exclude_from_weight_decay(var_names=["bias"])
         self.critic_optimizer = keras.optimizers.Adam(1e-3, beta_1=0.5, beta_2=0.9)
@@ -296,18 +296,18 @@ class Adversaries(keras.Model):
 
     def train_step(self, step):
         """One generator update; once the critic has joined, a critic update before it."""
-        real = self.real_batch(step)
-        logs = {"critic_loss": 0.0}
-        if self.critic_joins < self.gan.num_steps:
-            joined = step >= self.critic_joins
-            update = lambda: self._adversarial_step(step, *real)  # noqa: E731
-            loss, logs["critic_loss"] = tf.cond(
-                joined, update, lambda: (self._likelihood_step(step, *real), 0.0)
-            )
-        else:
-            loss = self._likelihood_step(step, *real)
+        states, positions, mask = self.real_batch(step)
+        joined = step >= self.critic_joins
+        critic_loss = 0.0
+        with tf.GradientTape() as tape:
+            loss = total = self.surprise(step, states, positions, mask)
+            if self.critic_joins < self.gan.num_steps:
+                judged, critic_loss = tf.cond(joined, lambda: self._judge(step), lambda: (0.0, 0.0))
+                total = loss + self.gan.adversarial_weight * judged
+        variables = self.generator.trainable_variables
+        self.generator_optimizer.apply(tape.gradient(total, variables), variables)
         tf.cond(step % AVERAGE_EVERY == 0, self._average, lambda: None)
-        return {"generator_loss": loss, **logs}
+        return {"generator_loss": loss, "critic_loss": critic_loss}
 
     def surprise(self, step, states, positions, mask):
         """Nats per row of what is not given, some entries being hidden."""
@@ -317,16 +317,10 @@ class Adversaries(keras.Model):
         asked = tf.concat([tf.zeros((self.size - self.num_given, self.layout.num_columns)), mask], axis=0)
         return -ops.mean(ops.sum(likelihood * (1 - ops.transpose(asked)), axis=0))
 
-    def _likelihood_step(self, step, *real):
-        with tf.GradientTape() as tape:
-            loss = self.surprise(step, *real)
-        variables = self.generator.trainable_variables
-        self.generator_optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
-
-    def _adversarial_step(self, step, *real):
+    def _judge(self, step):
+        """The policy gradient's loss on generated rows, after a critic update; and the critic's loss."""
         uniform = tf.random.stateless_uniform((2, self.size), self._seed(step, 14))
-        rows = tf.cast(uniform[0] * POOL_ROWS, tf.int32)
+        rows = tf.minimum(tf.cast(uniform[0] * POOL_ROWS, tf.int32), POOL_ROWS - 1)
         fake = tf.gather(self.pool_states, rows), tf.gather(self.pool_positions, rows)
         rows = tf.minimum(tf.cast(uniform[1] * self.num_rows, tf.int32), self.num_rows - 1)
         critic_loss = self._critic_step(
@@ -335,14 +329,8 @@ class Adversaries(keras.Model):
         reward = self.critic(self.pack(*fake))
         reward = (reward - ops.mean(reward)) / (ops.std(reward) + 1e-6)
         reward = ops.reshape(ops.repeat(reward, self.gan.packing, axis=1), (-1,))
-        with tf.GradientTape() as tape:
-            loss = self.surprise(step, *real)
-            likelihood = ops.sum(self.generator.log_likelihood(*fake), axis=0)
-            judged = -ops.mean(tf.stop_gradient(reward) * likelihood)
-            total = loss + self.gan.adversarial_weight * judged
-        variables = self.generator.trainable_variables
-        self.generator_optimizer.apply(tape.gradient(total, variables), variables)
-        return loss, critic_loss
+        likelihood = ops.sum(self.generator.log_likelihood(*fake), axis=0)
+        return -ops.mean(tf.stop_gradient(reward) * likelihood), critic_loss
 
     def _average(self) -> None:
         kept = self.gan.ema**AVERAGE_EVERY
