@@ -9,6 +9,7 @@ from synthlib.models.conditions import Condition
 from synthlib.models.networks import LEAST_UNIFORM, NARROWEST, Generator
 
 ROWS_AT_ONCE = 2048  # what the caches hold
+COLUMNS_AT_ONCE = 8  # whose product with all columns before them is taken at once
 
 
 class Sampler:
@@ -39,9 +40,10 @@ class Sampler:
         )
         self.columns = []
         for column, num_states in enumerate(layout.num_states):
+            first = column // COLUMNS_AT_ONCE * COLUMNS_AT_ONCE * self.entry_dim
             end = column * self.entry_dim
             part = {
-                "before": _turned(mix[column, :end]),  # (hidden, entries before)
+                "before": _turned(mix[column, first:end]),  # (hidden, entries before, in the block)
                 "after": _turned(mix[column, end + self.entry_dim :]),
                 "mix_bias": _turned(mix_bias[column]),
                 "deepen": _turned(deepen[column]),
@@ -56,6 +58,14 @@ class Sampler:
                 part["to_mixtures"] = _turned(to_mixtures[place[0]])
                 part["mixtures_bias"] = _turned(mixtures_bias[place[0]])
             self.columns.append(part)
+        self.blocks = [
+            np.concatenate([_turned(weights[: start * self.entry_dim]) for weights in mix[start:stop]])
+            for start, stop in self._blocks()
+        ]
+
+    def _blocks(self) -> list[tuple[int, int]]:
+        starts = range(0, len(self.columns), COLUMNS_AT_ONCE)
+        return [(start, min(start + COLUMNS_AT_ONCE, len(self.columns))) for start in starts]
 
     def draw(
         self, size: int, rng: np.random.Generator, condition: Condition | None = None
@@ -84,7 +94,12 @@ class Sampler:
         positions = np.zeros((num_columns, size), np.float32)
         given = self._enter_given(*fixed) if fixed else None
         for column, part in enumerate(self.columns):
-            hidden = self._hidden(part, entries[: column * step], given, (column + 1) * step, size)
+            block, place = divmod(column, COLUMNS_AT_ONCE)
+            first = block * COLUMNS_AT_ONCE * step
+            if not place:
+                earlier = self.blocks[block] @ entries[:first]
+            hidden = earlier[place * len(part["mix_bias"]) : (place + 1) * len(part["mix_bias"])]
+            hidden = self._hidden(part, hidden, entries[first : column * step], given, (column + 1) * step)
             state = _invert(part["to_states"] @ hidden + part["to_states_bias"], uniform[0, column])
             position = self._position(part, column, hidden, state, uniform[1, column])
             if fixed:
@@ -109,10 +124,9 @@ class Sampler:
         ]
         return np.concatenate(entries).astype(np.float32)
 
-    def _hidden(self, part, entries, given, after: int, size: int) -> np.ndarray:
-        hidden = np.zeros((len(part["mix_bias"]), size), np.float32)
+    def _hidden(self, part, hidden, entries, given, after: int) -> np.ndarray:
         if len(entries):
-            np.matmul(part["before"], entries, out=hidden)
+            hidden += part["before"] @ entries
         if given is not None and after < len(given):
             hidden += part["after"] @ given[after:]
         hidden += part["mix_bias"]

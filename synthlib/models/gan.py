@@ -71,7 +71,7 @@ class TabularGAN(Synthesizer):
     num_components: int = 3
     critic_dim: int = 128
     packing: int = 4
-    num_steps: int = 360
+    num_steps: int = 200
     batch_size: int = 512
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
