@@ -34,10 +34,6 @@ class Sampler:
             )
         )
         entries, self.given_entries = np.asarray(generator.entries), np.asarray(generator.given_entries)
-        to_mixtures, mixtures_bias = (
-            np.asarray(generator.to_mixtures),
-            np.asarray(generator.to_mixtures_bias),
-        )
         self.columns = []
         for column, num_states in enumerate(layout.num_states):
             first = column // COLUMNS_AT_ONCE * COLUMNS_AT_ONCE * self.entry_dim
@@ -55,8 +51,8 @@ class Sampler:
             }
             place = np.flatnonzero(layout.ranked == column)
             if len(place):
-                part["to_mixtures"] = _turned(to_mixtures[place[0]])
-                part["mixtures_bias"] = _turned(mixtures_bias[place[0]])
+                part["to_mixtures"] = _turned(np.asarray(generator.to_mixtures)[place[0]])
+                part["mixtures_bias"] = _turned(np.asarray(generator.to_mixtures_bias)[place[0]])
             self.columns.append(part)
         self.blocks = [
             np.concatenate([_turned(weights[: start * self.entry_dim]) for weights in mix[start:stop]])

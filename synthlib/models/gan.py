@@ -28,9 +28,9 @@ class TabularGAN(Synthesizer):
     The generator maps uniform noise to a row, one column after the other, and starts at the training
     table's frequencies, so that it draws independent marginals before its first step. It first learns the
     likelihood of real rows; for the last part of the training a packed Wasserstein critic, which compares
-    real with generated rows, rewards what it takes for real (policy gradient: the likelihood of a generated row is
-    raised or lowered by the critic's judgement). The best generator by likelihood on rows set aside from
-    `train` is kept; where likelihood stops improving before the critic joins, training ends there.
+    real with generated rows, rewards what it takes for real (policy gradient: the likelihood of a generated
+    row is raised or lowered by the critic's judgement). The best generator by likelihood on rows set aside
+    from `train` is kept; where likelihood stops improving before the critic joins, training ends there.
 
     Training time grows with `num_steps`, not with the number of rows. Any columns can be given when sampling:
     their values are exact, and the others are drawn given them.

@@ -70,7 +70,7 @@ class Generator(keras.Model):
         super().__init__()
         self.layout, self.entry_dim, self.hidden_dim = layout, entry_dim, hidden_dim
         self.num_components = num_components
-        columns, width, ranked = layout.num_columns, layout.width, max(len(layout.ranked), 1)
+        columns, width, ranked = layout.num_columns, layout.width, len(layout.ranked)
         size = columns * entry_dim
         frequencies = np.log(np.maximum(layout.shares, 1e-6)) + (layout.present - 1) * 1e9
 
@@ -95,10 +95,12 @@ class Generator(keras.Model):
         self.deepen_bias = constant("deepen_bias", np.zeros((columns, 1, hidden_dim)))
         self.to_states = weight("to_states", (columns, hidden_dim, width), 0.01)
         self.to_states_bias = constant("to_states_bias", frequencies[:, None])
-        self.to_mixtures = weight("to_mixtures", (ranked, hidden_dim, 3 * num_components + 1), 0.01)
-        start = [0.0] * (num_components + 1) + [*np.linspace(-0.7, 0.7, num_components)]
-        start += [-1.0] * num_components
-        self.to_mixtures_bias = constant("to_mixtures_bias", np.tile(start, (ranked, 1, 1)))
+        self.to_mixtures = self.to_mixtures_bias = None
+        if ranked:
+            self.to_mixtures = weight("to_mixtures", (ranked, hidden_dim, 3 * num_components + 1), 0.01)
+            start = [0.0] * (num_components + 1) + [*np.linspace(-0.7, 0.7, num_components)]
+            start += [-1.0] * num_components
+            self.to_mixtures_bias = constant("to_mixtures_bias", np.tile(start, (ranked, 1, 1)))
         before = np.arange(size)[None] // entry_dim < np.arange(columns)[:, None]
         after = np.arange(size)[None] // entry_dim > np.arange(columns)[:, None]
         self.before = before[:, :, None].astype(np.float32)
