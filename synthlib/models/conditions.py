@@ -66,6 +66,9 @@ class Conditions:
         unknown = sorted(str(name) for name in names if name not in modelled)
         if unknown:
             raise ValueError(f"given: expected columns among {', '.join(modelled)}; got {', '.join(unknown)}")
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"given: expected each column once, got several of: {', '.join(repeated)}")
         self.partial = isinstance(given, pd.DataFrame)
         if self.partial and len(given) != num_rows:
             raise ValueError(f"given: expected a DataFrame of {num_rows} rows, one a row, got {len(given)}")
@@ -85,12 +88,11 @@ class Conditions:
         if not self.columns:
             return None
         condition = Condition.nothing(size, encoder.num_columns)
-        rng = np.random.default_rng((self.seed, start, 1))
         for span in encoder.spans_:
             if span.name not in self.columns:
                 continue
             values = self._batch(span.name, start, size)
-            states, positions = encoder.encode_column(span, values, rng)
+            states, positions = encoder.encode_column(span, values, None)  # a row's own value alone decides
             condition.states[:, span.index], condition.positions[:, span.index] = states, positions
             condition.mask[:, span.index] = values.notna() if self.partial else True
         return condition
@@ -120,32 +122,44 @@ class Conditions:
 def _conform(column: Column, values: pd.Series, optional: bool = False) -> pd.Series:
     """Given values as the column holds them; with `optional`, missing cells are left to be drawn."""
     chosen = values[values.notna()] if optional else values
-    if len(chosen):
-        one = Schema((column,))
-        try:
-            conformed = one.conform(pd.DataFrame({column.name: chosen}))
-            one.check(conformed)
-        except SchemaError as error:
-            raise ValueError(f"given: {column.name!r} cannot have that value ({error})") from None
-        lost = int((conformed[column.name].isna() & chosen.notna()).sum())
-        if lost:
-            raise ValueError(
-                f"given: {column.name!r} cannot have that value: expected {column.low} to {column.high}, "
-                f"got {lost} that lie outside or mean missing"
-            )
-        chosen = conformed[column.name]
-    return chosen if len(chosen) == len(values) else chosen.astype(object).reindex(values.index)
+    if not len(chosen):
+        return chosen if len(chosen) == len(values) else chosen.astype(object).reindex(values.index)
+    try:
+        conformed = column.conform(chosen)
+        fitting = not column.find_problems(conformed) and not (conformed.isna() & chosen.notna()).any()
+        if fitting and column.kind == "integer":  # a cast to int cuts what is behind the point
+            fitting = bool((column.to_numbers(chosen) % 1 == 0)[chosen.notna()].all())
+    except SchemaError:
+        fitting = False
+    if not fitting:
+        raise ValueError(f"given: expected {_describe_values(column)} for {column.name!r}, got others")
+    return conformed if len(chosen) == len(values) else conformed.astype(object).reindex(values.index)
+
+
+def _describe_values(column: Column) -> str:
+    """What may be given for a column, without a word on what was."""
+    if column.is_discrete:
+        values = f"one of its {len(column.categories)} categories"
+    else:
+        values = {"integer": "whole numbers", "datetime": "dates"}.get(column.kind, "numbers")
+        if column.low is not None or column.high is not None:
+            values += f" from {column.low} to {column.high}"
+    return values + (" or None" if column.nullable else "")
 
 
 def _draw_values(
     column: Column, shares: Mapping[Any, float], num_rows: int, rng: np.random.Generator
 ) -> pd.Series:
     """Values by their shares, in random order, each as often as its share says, up to rounding."""
-    chances = np.array([float(share) for share in shares.values()])
+    try:
+        chances = np.array([float(share) for share in shares.values()])
+    except (TypeError, ValueError):
+        chances = np.array([])
     if not len(chances) or not np.isfinite(chances).all() or chances.min() < 0 or chances.sum() <= 0:
         raise ValueError(
             f"given: expected shares of at least 0 and above 0 in sum for {column.name!r}, got others"
         )
     values = _conform(column, pd.Series(list(shares), dtype=object))
-    places = np.searchsorted(np.cumsum(chances) / chances.sum(), rng.random(num_rows), side="right")
+    uniform = (rng.permutation(num_rows) + rng.random(num_rows)) / num_rows  # one in each num_rows-th
+    places = np.searchsorted(np.cumsum(chances) / np.cumsum(chances)[-1], uniform, side="right")
     return values.iloc[np.minimum(places, len(values) - 1)].reset_index(drop=True)

@@ -137,9 +137,9 @@ class SpanEncoder:
         return states, positions
 
     def encode_column(
-        self, span: Span, values: pd.Series, rng: np.random.Generator
+        self, span: Span, values: pd.Series, rng: np.random.Generator | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """One column's states and positions, each of shape (num_rows,)."""
+        """One column's states and positions, each of shape (num_rows,); without `rng`, ties lie midway."""
         column = self.schema[span.name]
         encode = _encode_levels if column.is_discrete else _encode_numbers
         return encode(column, span, values, rng)
@@ -284,7 +284,7 @@ def _nearest(numbers: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return np.where(np.abs(numbers - grid[left]) <= np.abs(grid[right] - numbers), grid[left], grid[right])
 
 
-def _encode_levels(column: Column, span: Span, values: pd.Series, rng: np.random.Generator) -> tuple:
+def _encode_levels(column: Column, span: Span, values: pd.Series, rng: np.random.Generator | None) -> tuple:
     """A level that training did not show often enough becomes the most frequent one."""
     state_of = {level: state for state, levels in enumerate(span.values) for level in levels}
     modal = int(np.argmax(span.shares[: len(span.values)])) if span.values else span.missing
@@ -299,7 +299,7 @@ def _encode_levels(column: Column, span: Span, values: pd.Series, rng: np.random
     return states, positions
 
 
-def _encode_numbers(column: Column, span: Span, values: pd.Series, rng: np.random.Generator) -> tuple:
+def _encode_numbers(column: Column, span: Span, values: pd.Series, rng: np.random.Generator | None) -> tuple:
     numbers = column.to_numbers(values)
     missing = np.isnan(numbers)
     fallback = span.missing if span.missing is not None else 0
@@ -331,10 +331,11 @@ def _closest_states(span: Span, numbers: np.ndarray) -> np.ndarray:
     return np.where(above <= np.maximum(low[after] - numbers, 0), right, after)
 
 
-def _spread(places: np.ndarray, masses: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:
-    """Positions drawn inside the rank interval of each value's place."""
+def _spread(places: np.ndarray, masses: tuple[float, ...], rng: np.random.Generator | None) -> np.ndarray:
+    """Positions drawn inside the rank interval of each value's place, or its middle."""
     ends = np.concatenate([[0.0], masses])
-    ranks = ends[places] + rng.random(len(places)) * (ends[places + 1] - ends[places])
+    inside = 0.5 if rng is None else rng.random(len(places))
+    ranks = ends[places] + inside * (ends[places + 1] - ends[places])
     return (2 * ranks - 1).astype(np.float32)
 
 
