@@ -1,7 +1,7 @@
 """Which settings give the same bytes: `python -m benchmarks.determinism`, which writes DETERMINISM.md.
 
-Each setting fits a small table and draws from the model in a process of its own. The digests of the weights and
-of the drawn table are compared with those of the first process.
+Each setting fits a small table and draws from the model in a process of its own. The digests of the weights
+and of the drawn table are compared with those of the first process.
 """
 
 from __future__ import annotations
@@ -128,10 +128,10 @@ def to_markdown(rows: pd.DataFrame, num_rows: int) -> str:
     lines = [
         "# Which settings give the same bytes",
         "",
-        f"Written by `python -m benchmarks.determinism` on {describe_processor()}: a table of {num_rows} rows and "
-        "10 columns, 3 epochs of TabularGPT, 40 steps of TabularGAN. Compared are SHA-256 digests with those of the "
-        "first line of each model; the difference is the largest between weights. CPU seconds are those of fit and "
-        "draw.",
+        f"Written by `python -m benchmarks.determinism` on {describe_processor()}:",
+        f"a table of {num_rows} rows and 10 columns, 3 epochs of TabularGPT, 40 steps of TabularGAN.",
+        "Compared are SHA-256 digests with those of the first line of each model; the difference is the",
+        "largest between weights. CPU seconds are those of fit and draw.",
         "",
         "| " + " | ".join(rows.columns) + " |",
         "|" + " --- |" * len(rows.columns),

@@ -1,8 +1,8 @@
 """What fitting and drawing cost as tables grow: `python -m benchmarks.growth`.
 
-Every point is a generated table; its fit and its draw run in a process each, on one thread, and report CPU
-seconds and peak memory. Writes growth.csv and figures/benchmark_growth.{pdf,png}. A point that has a row is not
-run again.
+Every point is a generated table; its fit and its draw run in a process each, on one thread, and report
+CPU seconds and peak memory. Writes growth.csv and figures/benchmark_growth.{pdf,png}. A point that has a row
+is not run again.
 """
 
 from __future__ import annotations
