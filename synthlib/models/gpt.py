@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -261,15 +262,14 @@ class TabularGPT(Synthesizer):
         if key not in cache:
             columns = self.encoder_.num_columns
             table = [tf.TensorSpec((None, columns), dtype) for dtype in (tf.int32, tf.float32, tf.bool)]
-            order, uniforms = (
-                tf.TensorSpec((columns,), tf.int32),
-                tf.TensorSpec((columns, 3, None), tf.float32),
-            )
-            if name == "nats":
-                cache[key] = tf.function(network.negative_log_likelihood, input_signature=[*table[:2], order])
-            else:
-                draw = lambda *parts: network.draw(*parts, self.temperature, self.top_p)  # noqa: E731
-                cache[key] = tf.function(draw, input_signature=[*table, order, uniforms])
+            order = tf.TensorSpec((columns,), tf.int32)
+            uniforms = tf.TensorSpec((columns, 3, None), tf.float32)
+            function, signature = network.negative_log_likelihood, [*table[:2], order]
+            if name == "draw":
+                function = partial(network.draw, temperature=self.temperature, top_p=self.top_p)
+                signature = [*table, order, uniforms]
+            # without autograph, which takes one of these functions for the other
+            cache[key] = tf.function(function, input_signature=signature, autograph=False)
         return cache[key]
 
     def _save_weights(self, folder: Path) -> None:
