@@ -232,8 +232,8 @@ def test_batches_are_refused_before_the_first_is_asked_for(marginals):
         marginals.sample_batches(5, given={"disease": "plague"})
 
 
-RULE = sl.Combinations(("disease", "group"), (("cancer", "chronic"), ("sepsis", "acute"), ("failure", "acute"),
-                                              ("rare", "acute")), determines=1)  # fmt: skip
+GROUPS = (("cancer", "chronic"), ("sepsis", "acute"), ("failure", "acute"), ("rare", "acute"))
+RULE = sl.Combinations(("disease", "group"), GROUPS, determines=1)
 
 
 def test_rules_hold_in_every_row_and_leave_given_cells_alone(cohort, cohort_schema):
