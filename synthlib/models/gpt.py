@@ -130,24 +130,38 @@ class TabularGPT(Synthesizer):
         """
         self._check_parameters()
         self.schema.check(train)
+        self.__dict__.pop("_graphs", None)
+        try:
+            self._fit(train, checkpoint, callbacks, progress)
+        except BaseException:
+            self.encoder_ = None  # neither the old model nor a new one
+            raise
+        return self
+
+    def _fit(self, train, checkpoint, callbacks, progress) -> None:
         keras.utils.set_random_seed(self.seed)
         rng = np.random.default_rng(self.seed)
         self.encoder_ = SpanEncoder(self.schema, self.max_states, self.min_count).fit(train)
         states, positions = self.encoder_.encode(train, rng)
         held_out = choose_rows(len(train), self.validation_fraction, rng)
         self.settings_ = self.settings(len(train), self.encoder_.num_columns)
+        if self.settings_["hidden_dim"] % self.num_heads:
+            raise ValueError(
+                f"expected hidden_dim to be a multiple of num_heads, "
+                f"got {self.settings_['hidden_dim']} and {self.num_heads}"
+            )
         learner = Learner(self, states[~held_out], positions[~held_out])
         validate = learner.validation(states[held_out], positions[held_out]) if held_out.any() else None
         self._train(train, learner, validate, checkpoint, callbacks, progress)
         self.network_ = learner.averaged
-        return self
 
     def _check_parameters(self) -> None:
         ranges = {
             "hidden_dim": (2, None), "num_layers": (1, None), "num_heads": (1, None), "num_places": (1, None),
             "num_epochs": (1, None), "batch_size": (1, None), "patience": (1, None), "dropout": (0, 0.9),
             "subset_share": (0, 1), "validation_fraction": (0, 0.5), "warm_up": (0, 1), "ema": (0, 1),
-            "temperature": (1e-3, None), "top_p": (1e-3, 1),
+            "temperature": (1e-3, 1e3), "top_p": (1e-3, 1), "learning_rate": (0, None),
+            "weight_decay": (0, None), "max_states": (1, None), "min_count": (1, None),
         }  # fmt: skip
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
