@@ -1,4 +1,4 @@
-"""The language model of records: its training, its likelihood, its draws, and its training's interruptions."""
+"""The language model of records: its training, likelihood and draws, and what interrupts them."""
 
 import os
 import shutil
@@ -344,8 +344,8 @@ def test_training_stops_when_validation_stops_improving(cohort, cohort_schema):
     [
         {"num_epochs": 0}, {"hidden_dim": 0}, {"num_layers": 0}, {"num_heads": 0}, {"num_places": 0},
         {"batch_size": 0}, {"patience": 0}, {"dropout": 1.0}, {"subset_share": 1.5}, {"warm_up": -0.1},
-        {"validation_fraction": 0.9}, {"ema": 2.0}, {"temperature": 0.0}, {"temperature": 1e9}, {"top_p": 0.0},
-        {"learning_rate": -1.0}, {"weight_decay": -1.0}, {"min_count": 0}, {"max_states": 0},
+        {"validation_fraction": 0.9}, {"ema": 2.0}, {"temperature": 0.0}, {"temperature": 1e9},
+        {"top_p": 0.0}, {"learning_rate": -1.0}, {"weight_decay": -1.0}, {"min_count": 0}, {"max_states": 0},
         {"temperature": float("nan")}, {"num_heads": 7}, {"hidden_dim": 15, "num_heads": 2},
     ],
 )  # fmt: skip
@@ -369,7 +369,8 @@ def test_the_number_of_threads_does_not_change_a_byte(tmp_path, cohort, cohort_s
         "import sys, pathlib, synthlib as sl; folder = pathlib.Path(sys.argv[1]); "
         "schema = sl.Schema.from_json((folder / 'schema.json').read_text()); "
         "train = schema.conform(sl.read_table(folder / 'train.csv')); "
-        "gpt = sl.TabularGPT(schema, num_epochs=2, hidden_dim=32, batch_size=256).fit(train, progress=False); "
+        "gpt = sl.TabularGPT(schema, num_epochs=2, hidden_dim=32, batch_size=256); "
+        "gpt.fit(train, progress=False); "
         "print(gpt.sample(500, given={'died': {0: 0.5, 1: 0.5}}, seed=1).to_csv(index=False)); "
         "print(gpt.log_likelihood(train).tolist())"
     )
