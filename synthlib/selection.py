@@ -5,9 +5,12 @@ The holdout has no part in this and no argument: a score that chose the generato
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import inspect
 import json
 import math
+import secrets
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from synthlib.models.synthesizer import Synthesizer
 
 ATTEMPTS = "attempts.json"
+KEY = "attempts.key"
 DCR_LIMIT = 0.52
 COLUMNS = (
     "candidate",
@@ -100,8 +104,9 @@ def select(
         validation_fraction: share of train's patients to score on.
         score: `score(fitted_on, validation, synthetic, schema, rng)`, in the form of a metric; its first
             Score is the criterion, lower is better. By default `two_sample_score`.
-        checkpoint_folder: where `attempts.json` is written after each candidate, and trainings keep their
-            checkpoints; as confidential as train.
+        checkpoint_folder: where `attempts.json` is written after each candidate, beside the key
+            (`attempts.key`) of the HMAC that it knows train by, and trainings keep their checkpoints; as
+            confidential as train.
         progress: show a bar over the candidates.
 
     Returns:
@@ -240,10 +245,28 @@ def _describe(function: Callable) -> str:
     )
 
 
-def _identify(train: pd.DataFrame) -> str:
-    """Tells tables apart, 32 bits: enough for a mix-up, and for a folder that is as confidential as train."""
+def _identify(train: pd.DataFrame, key: bytes) -> str:
+    """Tells tables apart by an HMAC: without the key, rows cannot be guessed and compared with it."""
     rows = pd.util.hash_pandas_object(train, index=False).to_numpy()
-    return f"{zlib.crc32(rows.tobytes()):08x}"
+    return hmac.new(key, rows.tobytes(), hashlib.sha256).hexdigest()
+
+
+def _read_key(folder: Path) -> bytes:
+    """The folder's own key, made at the first call; only its owner may read it.
+
+    Raises:
+        ValueError: if the file holds none.
+    """
+    path = folder / KEY
+    if not path.exists():
+        write_atomically(path, f"{secrets.token_hex(32)}\n".encode(), mode=0o600)
+    try:
+        key = bytes.fromhex(path.read_text(encoding="ascii"))
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ValueError(f"{path} cannot be read; remove it and {ATTEMPTS} to start anew")
+    return key
 
 
 def _read_attempts(folder: Path | None, setting: Mapping[str, Any], train: pd.DataFrame) -> dict[str, dict]:
@@ -260,7 +283,10 @@ def _read_attempts(folder: Path | None, setting: Mapping[str, Any], train: pd.Da
         found = {attempt["candidate"]: attempt for attempt in attempts}
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{folder / ATTEMPTS} cannot be read; remove it to start anew") from None
-    if earlier != json.loads(canonical_json(dict(setting))) or table != _identify(train):
+    same = isinstance(table, str) and hmac.compare_digest(
+        table.encode(), _identify(train, _read_key(folder)).encode()
+    )
+    if earlier != json.loads(canonical_json(dict(setting))) or not same:
         raise ValueError(
             f"expected {folder} to hold attempts of this selection, it has those of another (rows, seed, "
             "fraction, schema or score); use another folder"
@@ -282,5 +308,5 @@ def _write_attempts(
         }
         for attempt in attempts
     ]
-    document = {"setting": dict(setting), "table": _identify(train), "attempts": plain}
+    document = {"setting": dict(setting), "table": _identify(train, _read_key(folder)), "attempts": plain}
     write_atomically(folder / ATTEMPTS, canonical_json(document), mode=0o600)

@@ -10,7 +10,7 @@ import pytest
 
 import synthlib as sl
 from synthlib.scores import Score
-from synthlib.selection import ATTEMPTS, select
+from synthlib.selection import ATTEMPTS, KEY, select
 
 
 @dataclass
@@ -142,6 +142,22 @@ def test_attempts_of_another_selection_are_not_taken(candidates, cohort, tmp_pat
     (tmp_path / ATTEMPTS).write_text("{")
     with pytest.raises(ValueError, match="remove it"):
         select(few, cohort, score=quick, checkpoint_folder=tmp_path, progress=False)
+
+
+def test_attempts_know_the_table_under_a_key_of_their_folder(candidates, cohort, tmp_path):
+    few = {"marginals": candidates["marginals"]}
+    known = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        select(few, cohort, score=quick, checkpoint_folder=folder, progress=False)
+        assert (folder / KEY).stat().st_mode & 0o077 == 0
+        known.append(json.loads((folder / ATTEMPTS).read_text())["table"])
+    assert known[0] != known[1] and all(len(bytes.fromhex(one)) == 32 for one in known)
+    (tmp_path / "one" / KEY).unlink()
+    with pytest.raises(ValueError, match="those of another"):
+        select(few, cohort, score=quick, checkpoint_folder=tmp_path / "one", progress=False)
+    (tmp_path / "two" / KEY).write_text("no key")
+    with pytest.raises(ValueError, match=KEY):
+        select(few, cohort, score=quick, checkpoint_folder=tmp_path / "two", progress=False)
 
 
 def test_nobody_wins_where_all_fail(candidates, cohort, tmp_path):
