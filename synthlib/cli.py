@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import synthlib as sl
     from synthlib.models.synthesizer import Synthesizer
 
-MODELS = ("gan", "independent")
+MODELS = ("gpt", "gan", "independent")
 
 app = typer.Typer(
     name="synthlib",
@@ -78,7 +78,7 @@ def synthesize(
     table: Annotated[Path, typer.Argument(help="CSV or Parquet file of real patients.")],
     out: Annotated[Path, typer.Option(help="Folder of the release Bundle to write.")],
     target: Target = None,
-    model: Annotated[str, typer.Option(help=f"Generator: {' or '.join(MODELS)}.")] = "gan",
+    model: Annotated[str, typer.Option(help=f"Generator: {' or '.join(MODELS)}.")] = "gpt",
     rows: Annotated[
         int | None, typer.Option(min=1, help="Synthetic rows; by default as many as were learnt from.")
     ] = None,
@@ -93,8 +93,12 @@ def synthesize(
         str | None, typer.Option(help="Date column, such as the admission: other dates become days since.")
     ] = None,
     holdout_fraction: Annotated[float, typer.Option(help="Share of patients that no model sees.")] = 0.2,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most passes of the GPT over the rows; by default their number decides."),
+    ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Training steps of the GAN, if not its default.")
+        int | None, typer.Option(min=1, help="Most training steps of the GAN, if not its default.")
     ] = None,
     key: Annotated[
         Path | None, typer.Option(help="The steward's key file; made if absent. Default: OUT.key")
@@ -124,6 +128,9 @@ def synthesize(
 
     if model not in MODELS:
         refuse("--model", f"expected one of {', '.join(MODELS)}, got {model!r}")
+    for option, length, trained in (("--epochs", epochs, "gpt"), ("--steps", steps, "gan")):
+        if length and model != trained:
+            refuse(option, f"it is for --model {trained}, which is not what {model} trains by")
     out = check_release_folder(out)
     key = check_confidential("--key", key or out.with_name(f"{out.name}.key"), [out])
     checkpoint = checkpoint or out.with_name(f".{out.name}.checkpoint.npz")
@@ -154,7 +161,7 @@ def synthesize(
     train, holdout = sl.split(safe, described, holdout_fraction=holdout_fraction, seed=seed)
     check_levels(train, described, reasons)
     say_stage("split", f"{len(train)} rows to learn from, {len(holdout)} held out")
-    synthesizer = _train(model, train, described, seed, steps, checkpoint)
+    synthesizer = _train(model, train, described, seed, epochs or steps, checkpoint)
     rows = rows or len(train)
     say_stage("sample", f"{rows} rows")
     synthetic = synthesizer.sample(rows, seed=seed + 1)
@@ -181,19 +188,26 @@ def synthesize(
 
 
 def _train(
-    model: str, train: pd.DataFrame, schema: sl.Schema, seed: int, steps: int | None, checkpoint: Path
+    model: str, train: pd.DataFrame, schema: sl.Schema, seed: int, length: int | None, checkpoint: Path
 ) -> Synthesizer:
+    """The generator, fitted; `length` is of its training, in epochs of the GPT or steps of the GAN."""
     import synthlib as sl
 
+    columns = len(schema.modelled)
     if model == "independent":
-        say_stage("train", f"independent marginals of {len(schema.modelled)} columns")
+        say_stage("train", f"independent marginals of {columns} columns")
         return sl.IndependentMarginals(schema).fit(train)
-    gan = sl.TabularGAN(schema, seed=seed, **({"num_steps": steps} if steps else {}))
+    if model == "gpt":
+        generator = sl.TabularGPT(schema, seed=seed, num_epochs=length)
+        most = f"{generator.settings(len(train), columns)['num_epochs']} epochs"
+    else:
+        generator = sl.TabularGAN(schema, seed=seed, **({"num_steps": length} if length else {}))
+        most = f"{generator.num_steps} steps"
     resumed = f", going on from {checkpoint}" if checkpoint.exists() else ""
-    say_stage("train", f"GAN of {len(schema.modelled)} columns, {gan.num_steps} steps{resumed}")
+    say_stage("train", f"{model.upper()} of {columns} columns, at most {most}{resumed}")
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return gan.fit(train, checkpoint=checkpoint, progress=sys.stderr.isatty())
+        return generator.fit(train, checkpoint=checkpoint, progress=sys.stderr.isatty())
     except KeyboardInterrupt:
         if checkpoint.exists():
             say(f"the same command goes on from {checkpoint}")

@@ -242,33 +242,22 @@ def test_the_same_seed_gives_the_same_bytes(study, tmp_path, run, seed):
     assert same == (seed == 0)
 
 
-def test_a_gan_all_the_way(tmp_path):
+def test_a_training_all_the_way(tmp_path):
     """In processes of their own: TensorFlow's lines must not reach the terminal either."""
     patients(400).to_csv("patients.csv", index=False)
-    options = [
-        "--target",
-        "died",
-        "--model",
-        "gan",
-        "--steps",
-        "20",
-        "--rows",
-        "50",
-        "--out",
-        "releases/first",
-    ]
+    options = ["--target", "died", "--epochs", "2", "--rows", "50", "--out", "releases/first"]
     made = run_process(tmp_path, "synthesize", "patients.csv", *options, "--save-model", "model")
     assert made.returncode == 0, made.stderr
     allowed = r"\[\d/7\] |taken for direct|new key|  |next: synthlib record |note: "
     assert [line for line in made.stderr.splitlines() if not re.match(allowed, line)] == []
+    assert "train: GPT of 6 columns, at most 2 epochs\n" in made.stderr
     assert not list(tmp_path.rglob("*checkpoint*"))
     bundle = sl.Bundle.open("releases/first")
-    assert bundle.parameters["model"]["num_steps"] == 20
-    assert bundle.parameters["model_type"] == "TabularGAN"
-    again = sl.load_synthesizer("model").sample(50, seed=1)
-    pd.testing.assert_frame_equal(
-        again, sl.load_synthesizer("model").schema.conform(sl.read_table(bundle.file("synthetic.csv")))
-    )
+    assert bundle.parameters["model"]["num_epochs"] == 2
+    assert bundle.parameters["model_type"] == "TabularGPT"
+    kept = sl.load_synthesizer("model")
+    released = kept.schema.conform(sl.read_table(bundle.file("synthetic.csv")))
+    pd.testing.assert_frame_equal(kept.sample(50, seed=1), released)
     assert (tmp_path / "model").stat().st_mode & 0o077 == 0
     for words, code in ((["record"], 0), (["record"], 0), (["verify"], 0)):
         done = run_process(tmp_path, *words, "releases/first")
@@ -278,7 +267,7 @@ def test_a_gan_all_the_way(tmp_path):
 def test_a_killed_training_goes_on(tmp_path, run):
     """Killed at its first checkpoint, and run again: the release of a training that was never interrupted."""
     patients(400).to_csv("patients.csv", index=False)
-    options = ["--target", "died", "--steps", "100", "--rows", "40", "--key", "one.key"]
+    options = ["--target", "died", "--epochs", "6", "--rows", "40", "--key", "one.key"]
     command = [sys.executable, "-m", "synthlib", "synthesize", "patients.csv", *options, "--out", "first"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
@@ -291,10 +280,36 @@ def test_a_killed_training_goes_on(tmp_path, run):
     process.wait()
     assert checkpoint.exists() and not (tmp_path / "first").exists()
     assert checkpoint.stat().st_mode & 0o077 == 0
-    assert "going on from" in run("synthesize", "patients.csv", *options, "--out", "first")[2]
+    assert f"going on from {checkpoint}\n" in run("synthesize", "patients.csv", *options, "--out", "first")[2]
     assert "going on from" not in run("synthesize", "patients.csv", *options, "--out", "second")[2]
     assert not checkpoint.exists()
     assert sl.Bundle.open("first").digest == sl.Bundle.open("second").digest
+
+
+def test_an_interrupted_gan_goes_on_as_a_gan_alone(tmp_path, run, monkeypatch):
+    from synthlib.models.training import Checkpoint
+
+    write = Checkpoint.on_epoch_end
+
+    def write_and_interrupt(*given):
+        write(*given)
+        raise KeyboardInterrupt
+
+    patients(300).to_csv("patients.csv", index=False)
+    words = ["synthesize", "patients.csv", "--target", "died", "--out", "new"]
+    gan, checkpoint = [*words, "--model", "gan", "--steps", "40"], tmp_path / ".new.checkpoint.npz"
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "on_epoch_end", write_and_interrupt)
+        code, _, err = run(*gan)
+    assert code == terminal.INTERRUPTED and f"the same command goes on from {checkpoint}\n" in err
+    assert "train: GAN of 6 columns, at most 40 steps\n" in err
+    kept = checkpoint.read_bytes()
+    code, _, err = run(*words)
+    assert code == 2 and "belongs to the training of another generator" in err
+    assert checkpoint.read_bytes() == kept and not Path("new").exists()
+    code, _, err = run(*gan)
+    assert code == 0 and f"going on from {checkpoint}\n" in err and not checkpoint.exists()
+    assert sl.Bundle.open("new").parameters["model_type"] == "TabularGAN"
 
 
 # Evaluate
@@ -348,7 +363,7 @@ def test_evaluate_overwrites_none_of_its_tables(study, run):
     [
         (["synthesize", "none.csv", "--out", "new"], "none.csv, found none"),
         (["synthesize", "patients.csv"], "--out"),
-        (["synthesize", "patients.csv", "--out", "new", "--model", "vae"], "gan, independent"),
+        (["synthesize", "patients.csv", "--out", "new", "--model", "vae"], "gpt, gan, independent"),
         (["synthesize", "patients.csv", "--out", "new", "--target", "dead"], "got dead"),
         (["synthesize", "patients.csv", "--out", "new", "--target", "name"], "name"),
         (
@@ -363,6 +378,9 @@ def test_evaluate_overwrites_none_of_its_tables(study, run):
         (["synthesize", "patients.csv", "--out", "new", "--leak", "later"], "got later"),
         (["synthesize", "patients.csv", "--out", "new", "--rows", "0"], "--rows"),
         (["synthesize", "patients.csv", "--out", "new", "--steps", "0"], "--steps"),
+        (["synthesize", "patients.csv", "--out", "new", "--steps", "9", "--model", "gpt"], "--steps"),
+        (["synthesize", "patients.csv", "--out", "new", "--epochs", "0"], "--epochs"),
+        (["synthesize", "patients.csv", "--out", "new", "--epochs", "9"], "it is for --model gpt"),
         (["synthesize", "patients.csv", "--out", "new", "--seed", "-1"], "--seed"),
         (["synthesize", "patients.csv", "--out", "new", "--holdout-fraction", "1"], "holdout_fraction"),
         (["synthesize", "patients.csv", "--out", "new", "--keep", "age"], "COLUMN=REASON"),

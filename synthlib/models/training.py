@@ -103,7 +103,8 @@ class Checkpoint(keras.callbacks.Callback):
         """Set all variables as they were and return the number of finished epochs; 0 without a file.
 
         Raises:
-            CheckpointError: if the file cannot be read or was written under other settings.
+            CheckpointError: if the file cannot be read, or was written under other settings or by another
+                generator.
         """
         if not self.path.exists():
             return 0
@@ -115,6 +116,11 @@ class Checkpoint(keras.callbacks.Callback):
             raise CheckpointError(
                 f"{self.path.name} cannot be read ({error}); remove it to start anew"
             ) from None
+        if state["settings"].keys() != self.settings.keys():
+            raise CheckpointError(
+                f"{self.path.name} belongs to the training of another generator, or of another version of "
+                "this one; remove it to start anew, or go on with that one"
+            )
         if state["settings"] != self.settings:
             changed = [name for name in self.settings if self.settings[name] != state["settings"].get(name)]
             raise CheckpointError(
