@@ -35,17 +35,9 @@ class StewardKey:
         Raises:
             FileExistsError: if the file exists; a key is never overwritten.
         """
-        path = Path(path)
         secret = secrets.token_bytes(32)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            raise FileExistsError(
-                f"expected no file at {path}, found one: open that key, or destroy it first"
-            ) from None
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secret.hex() + "\n")
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_secret(path, secret.hex(), "open that key, or destroy it first")
         return cls(secret)
 
     @classmethod
@@ -57,13 +49,9 @@ class StewardKey:
             PermissionError: if other users could read it.
             ValueError: if it does not hold 64 hexadecimal digits.
         """
-        path = Path(path)
-        if not path.exists():
-            raise FileNotFoundError(f"expected a key file at {path}, found none; StewardKey.create makes one")
-        if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise PermissionError(f"expected {path} to be readable by its owner alone; run: chmod 600 {path}")
+        check_secret(path, "StewardKey.create")
         try:
-            return cls(bytes.fromhex(path.read_text().strip()))
+            return cls(bytes.fromhex(Path(path).read_text().strip()))
         except ValueError:
             raise ValueError(f"expected 64 hexadecimal digits in {path}, found something else") from None
 
@@ -97,3 +85,31 @@ class StewardKey:
             file.flush()
             os.fsync(file.fileno())
         path.unlink()
+
+
+def write_secret(path: Path | str, text: str, advice: str) -> None:
+    """Write a line to a new file that its owner alone can read.
+
+    Raises:
+        FileExistsError: if the file exists, with the advice what to do instead; a key is never overwritten.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise FileExistsError(f"expected no file at {path}, found one: {advice}") from None
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{text}\n")
+
+
+def check_secret(path: Path | str, maker: str) -> None:
+    """That a file of a key is there, for its owner alone.
+
+    Raises:
+        FileNotFoundError: if there is none, with the name of the function that makes one.
+        PermissionError: if other users could read it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"expected a key file at {path}, found none; {maker} makes one")
+    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise PermissionError(f"expected {path} to be readable by its owner alone; run: chmod 600 {path}")

@@ -6,11 +6,12 @@ import getpass
 import hashlib
 import json
 import os
-import stat
 from pathlib import Path
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+
+from synthlib.keys import check_secret, write_secret
 
 PRIVATE_KEY = "SYNTHLIB_PRIVATE_KEY"
 KEYFILE = "SYNTHLIB_KEYFILE"
@@ -55,24 +56,12 @@ def create_keyfile(path: Path | str, password: str) -> LocalAccount:
     """
     account = Account.create()
     text = json.dumps(account.encrypt(password))
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise FileExistsError(
-            f"expected no file at {path}, found one: use that key, or choose another name"
-        ) from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text + "\n")
+    write_secret(path, text, "use that key, or choose another name")
     return account
 
 
 def _open_keyfile(path: Path) -> LocalAccount:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"expected a keyfile at {path}, found none; chain.accounts.create_keyfile makes one"
-        )
-    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise PermissionError(f"expected {path} to be readable by its owner alone; run: chmod 600 {path}")
+    check_secret(path, "chain.accounts.create_keyfile")
     password = os.environ.get(PASSWORD)
     if password is None:
         password = getpass.getpass(f"Password of {path}: ")
