@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from synthlib.paper.style import (
-    DIVERGING,
     HOLDOUT,
     OTHERS,
     REAL,
     SYNTHETIC,
     WIDTH,
+    draw_matrix,
     new_figure,
     shorten,
     styled,
@@ -251,20 +251,11 @@ def _draw_disagreements(axes: Axes, worst: pd.DataFrame, label: str) -> None:
 
 
 def _draw_matrices(figure, drawn: pd.DataFrame, facts: list[str], most: float) -> None:
-    panels = {"train": ("real", REAL), "synthetic": ("synthetic", SYNTHETIC)}
     size = min(6.0, 140 / len(facts))
     all_axes = figure.subplots(1, 2)
-    for axes, (title, (column, colour)) in zip(all_axes, panels.items(), strict=True):
-        values = _matrix(drawn, column).loc[facts, facts]
-        image = axes.imshow(values, cmap=DIVERGING, vmin=-most, vmax=most, interpolation="nearest")
-        axes.set_title(title, color=colour, fontweight="bold")
-        labels = [shorten(name, 20) for name in facts]
-        axes.set_xticks(range(len(facts)), labels, rotation=90, fontsize=size)
-        axes.set_yticks(range(len(facts)), labels, fontsize=size)
-        axes.tick_params(length=0, pad=1, labelleft=title == "train")
-        axes.set_facecolor("0.88")
-        for side in axes.spines.values():
-            side.set_visible(False)
+    for axes, title, column in zip(all_axes, ("train", "synthetic"), ("real", "synthetic"), strict=True):
+        matrix = _matrix(drawn, column).loc[facts, facts]
+        image = draw_matrix(axes, matrix, title, most, size, 20, "0.88")
     bar = figure.colorbar(image, ax=all_axes, shrink=0.8, aspect=30, pad=0.01, extend="both")
     ratios = [ratio for ratio in (0.02, 0.1, 0.3, 1, 3, 10, 50) if abs(np.log(ratio)) <= most]
     bar.set_ticks(np.log(ratios), labels=[f"{ratio:g}" for ratio in ratios])

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 from synthlib.bundle import workspace, write_atomically
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; these three mean the same in every figure.
 REAL, SYNTHETIC, HOLDOUT = "#0072B2", "#D55E00", "#8C8C8C"
@@ -96,3 +99,28 @@ def shorten(text: str, most: int = 16) -> str:
     text = str(text)
     text = text if len(text) <= most else text[: most - 1].rstrip() + "…"
     return text.replace("$", r"\$")
+
+
+def draw_matrix(
+    axes: Axes, matrix: pd.DataFrame, title: str, most: float, size: float, length: int, undefined: str
+) -> AxesImage:
+    """A square matrix as a heat map around zero; the panel of train, at the left, names the rows too.
+
+    Args:
+        matrix: row and column names, and values; NaN shows the background.
+        title: `"train"` and `"synthetic"` are written in their colours.
+        most: value of the darkest colour.
+        size, length: of the names, in points and in characters.
+        undefined: colour of the background.
+    """
+    image = axes.imshow(matrix, cmap=DIVERGING, vmin=-most, vmax=most, interpolation="nearest")
+    colour = {"train": REAL, "synthetic": SYNTHETIC}.get(title, "black")
+    axes.set_title(title, color=colour, fontweight="bold")
+    labels = [shorten(name, length) for name in matrix.index]
+    axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=size)
+    axes.set_yticks(range(len(labels)), labels, fontsize=size)
+    axes.tick_params(length=0, pad=1, labelleft=title == "train")
+    axes.set_facecolor(undefined)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    return image

@@ -11,7 +11,7 @@ import pandas as pd
 from synthlib.evaluation.association import association_matrix
 from synthlib.evaluation.columns import kolmogorov_smirnov, total_variation
 from synthlib.evaluation.features import codes, missing, numbers, present
-from synthlib.paper.style import DIVERGING, HOLDOUT, REAL, SYNTHETIC, WIDTH, new_figure, shorten, styled
+from synthlib.paper.style import HOLDOUT, REAL, SYNTHETIC, WIDTH, draw_matrix, new_figure, shorten, styled
 from synthlib.schema import Column, Schema
 
 if TYPE_CHECKING:
@@ -142,18 +142,8 @@ def association_heatmaps(
         figure = new_figure(WIDTH + 1, height)
         all_axes = figure.subplots(1, 3)
         for axes, (title, matrix) in zip(all_axes, panels.items(), strict=True):
-            values = matrix.loc[names, names]
-            image = axes.imshow(values, cmap=DIVERGING, vmin=-1, vmax=1, interpolation="nearest")
-            colour = {"train": REAL, "synthetic": SYNTHETIC}.get(title, "black")
-            axes.set_title(title, color=colour, fontweight="bold")
             size = min(6.5, 150 / max(len(names), 1))
-            labels = [shorten(name, 12) for name in names]
-            axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=size)
-            axes.set_yticks(range(len(names)), labels, fontsize=size)
-            axes.tick_params(length=0, pad=1, labelleft=title == "train")
-            axes.set_facecolor("0.85")
-            for side in axes.spines.values():
-                side.set_visible(False)
+            image = draw_matrix(axes, matrix.loc[names, names], title, 1, size, 12, "0.85")
         label = "association" + (" (grey: undefined)" if made.isna().any(axis=None) else "")
         figure.colorbar(image, ax=all_axes, shrink=0.75, aspect=30, pad=0.01, label=label)
         if len(names) < len(schema.modelled):
