@@ -8,6 +8,10 @@ import os
 import secrets
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class StewardKey:
@@ -113,3 +117,14 @@ def check_secret(path: Path | str, maker: str) -> None:
         raise FileNotFoundError(f"expected a key file at {path}, found none; {maker} makes one")
     if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise PermissionError(f"expected {path} to be readable by its owner alone; run: chmod 600 {path}")
+
+
+def fingerprint(table: pd.DataFrame, key: bytes) -> str:
+    """An HMAC of a table's rows, which tells tables apart; without the key, it confirms no guess.
+
+    For files of one's own: the hashes are pandas' and 64 bits a row. What is published is a commitment.
+    """
+    from pandas.util import hash_pandas_object
+
+    rows = hash_pandas_object(table, index=False).to_numpy()
+    return hmac.new(key, rows.tobytes(), hashlib.sha256).hexdigest()

@@ -5,7 +5,6 @@ The holdout has no part in this and no argument: a score that chose the generato
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import inspect
 import json
@@ -23,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from synthlib.bundle import canonical_json, write_atomically
+from synthlib.keys import fingerprint
 from synthlib.scores import Score, wilson_interval
 
 if TYPE_CHECKING:
@@ -245,12 +245,6 @@ def _describe(function: Callable) -> str:
     )
 
 
-def _identify(train: pd.DataFrame, key: bytes) -> str:
-    """Tells tables apart by an HMAC: without the key, rows cannot be guessed and compared with it."""
-    rows = pd.util.hash_pandas_object(train, index=False).to_numpy()
-    return hmac.new(key, rows.tobytes(), hashlib.sha256).hexdigest()
-
-
 def _read_key(folder: Path) -> bytes:
     """The folder's own key, made at the first call; only its owner may read it.
 
@@ -284,7 +278,7 @@ def _read_attempts(folder: Path | None, setting: Mapping[str, Any], train: pd.Da
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{folder / ATTEMPTS} cannot be read; remove it to start anew") from None
     same = isinstance(table, str) and hmac.compare_digest(
-        table.encode(), _identify(train, _read_key(folder)).encode()
+        table.encode(), fingerprint(train, _read_key(folder)).encode()
     )
     if earlier != json.loads(canonical_json(dict(setting))) or not same:
         raise ValueError(
@@ -308,5 +302,5 @@ def _write_attempts(
         }
         for attempt in attempts
     ]
-    document = {"setting": dict(setting), "table": _identify(train, _read_key(folder)), "attempts": plain}
+    document = {"setting": dict(setting), "table": fingerprint(train, _read_key(folder)), "attempts": plain}
     write_atomically(folder / ATTEMPTS, canonical_json(document), mode=0o600)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import io
 import json
@@ -17,6 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from synthlib.bundle import canonical_json, write_atomically
+from synthlib.keys import fingerprint
 from synthlib.models.backend import keras
 
 
@@ -128,7 +128,7 @@ class Checkpoint(keras.callbacks.Callback):
                 "remove it to start anew, or restore the settings"
             )
         self.key = bytes.fromhex(state["key"])
-        if not hmac.compare_digest(state["table"], self._identify_table()):
+        if not hmac.compare_digest(state["table"], fingerprint(self.table, self.key)):
             raise CheckpointError(
                 f"{self.path.name} belongs to a training on another table; remove it to start anew"
             )
@@ -138,10 +138,6 @@ class Checkpoint(keras.callbacks.Callback):
         self.validation.best = [arrays[f"best_{place}"] for place in range(state["num_best"])] or None
         return len(state["history"])
 
-    def _identify_table(self) -> str:
-        rows = pd.util.hash_pandas_object(self.table, index=False).to_numpy()
-        return hmac.new(self.key, rows.tobytes(), hashlib.sha256).hexdigest()
-
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         best = self.validation.best or []
         state = {
@@ -149,7 +145,7 @@ class Checkpoint(keras.callbacks.Callback):
             "history": _jsonable(self.validation.history),
             "num_best": len(best),
             "key": self.key.hex(),
-            "table": self._identify_table(),
+            "table": fingerprint(self.table, self.key),
         }
         arrays = {
             f"variable_{place}": keras.ops.convert_to_numpy(variable)
