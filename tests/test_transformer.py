@@ -58,6 +58,15 @@ def test_a_value_moves_what_comes_after_it_and_nothing_else(built, encoded, orde
         np.testing.assert_array_equal(other_nats.numpy()[order[:place]], nats[order[:place]])
 
 
+def test_parts_of_a_batch_in_orders_of_their_own_are_as_each_alone(built, encoded):
+    _, network = built
+    together = hidden_vectors(network, *encoded, np.int32(ORDERS))
+    for part, order in enumerate(ORDERS):
+        rows = slice(40 * part, 40 * (part + 1))
+        alone = hidden_vectors(network, encoded[0][rows], encoded[1][rows], np.int32(order))
+        np.testing.assert_allclose(together[:, rows], alone, atol=1e-5)
+
+
 def test_a_position_alone_moves_the_columns_after_it(built, encoded):
     encoder, network = built
     states, positions = encoded

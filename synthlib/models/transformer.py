@@ -249,12 +249,14 @@ class RecordTransformer(keras.Model):
             seed: int (2,) of the dropout, or None for none.
         """
         onehot = tf.one_hot(tf.transpose(states), self.tokens.width)
-        values = tf.gather(self.embedding(onehot, tf.transpose(positions)), order)
+        orders = order[None] if order.shape.rank == 1 else order
+        values = arrange(self.embedding(onehot, tf.transpose(positions)), orders)
         start = tf.broadcast_to(self.start, tf.shape(values[:1]))
-        x = tf.concat([start, values[:-1]], axis=0) + tf.gather(self.targets, order)
+        targets = arrange(tf.broadcast_to(self.targets, tf.shape(values)), orders)
+        x = tf.concat([start, values[:-1]], axis=0) + targets
         for number, block in enumerate(self.blocks):
             x = block(x, seed=None if seed is None else seed + number)
-        return tf.gather(normalise(x, self.gain), tf.argsort(order)), onehot
+        return arrange(normalise(x, self.gain), tf.argsort(orders)), onehot
 
     def negative_log_likelihood(self, states, positions, order, seed=None):
         """Nats of each value given those before it, (columns, batch).
@@ -316,6 +318,12 @@ class RecordTransformer(keras.Model):
         loop = [tf.constant(0), start, cache, states, positions]
         *_, states, positions = tf.while_loop(lambda place, *_: place < length, step, loop)
         return states, positions
+
+
+def arrange(x, orders):
+    """x (columns, batch, …) with its columns in order: orders (groups, columns), of as many rows each."""
+    parts = zip(tf.split(x, orders.shape[0], axis=1), tf.unstack(orders), strict=True)
+    return tf.concat([tf.gather(part, order) for part, order in parts], axis=1)
 
 
 def normalise(x, gain):
