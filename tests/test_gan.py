@@ -204,6 +204,14 @@ def test_a_killed_training_resumes_to_the_same_bytes(cohort, cohort_schema, tmp_
     assert not file.exists()
 
 
+def test_an_interrupted_fit_leaves_no_model_behind(cohort, cohort_schema):
+    gan = sl.TabularGAN(cohort_schema, **SMALL | {"num_steps": 20}).fit(cohort, progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        gan.fit(cohort, callbacks=[Kill(0)], progress=False)
+    with pytest.raises(RuntimeError, match="call fit"):
+        gan.sample(10)
+
+
 def test_a_checkpoint_of_another_training_is_refused(cohort, cohort_schema, tmp_path):
     file = tmp_path / "training.npz"
     with pytest.raises(KeyboardInterrupt):

@@ -15,7 +15,7 @@ from synthlib.models.drawing import Sampler
 from synthlib.models.encoding import SpanEncoder
 from synthlib.models.networks import Generator, Layout, build_critic, gradient_penalty
 from synthlib.models.synthesizer import Synthesizer
-from synthlib.models.training import Checkpoint, Progress, Validation, to_history
+from synthlib.models.training import Checkpoint, Progress, Validation, choose_rows, to_history
 
 POOL_ROWS = 8192  # generated rows that the critic sees between two validations
 AVERAGE_EVERY = 5  # steps between updates of the averaged generator
@@ -110,18 +110,25 @@ class TabularGAN(Synthesizer):
         """
         self._check_parameters()
         self.schema.check(train)
+        try:
+            self._fit(train, checkpoint, callbacks, progress)
+        except BaseException:
+            self.encoder_ = None  # neither the old model nor a new one
+            raise
+        return self
+
+    def _fit(self, train, checkpoint, callbacks, progress) -> None:
         keras.utils.set_random_seed(self.seed)
         rng = np.random.default_rng(self.seed)
         self.encoder_ = SpanEncoder(self.schema, self.max_states, self.min_count).fit(train)
         states, positions = self.encoder_.encode(train, rng)
-        held_out = self._choose_validation_rows(len(train), rng)
+        held_out = choose_rows(len(train), self.validation_fraction, rng)
         adversaries = Adversaries(self, Layout(self.encoder_), states[~held_out], positions[~held_out])
         validate = None
         if held_out.any():
             validate = adversaries.mean_surprise(states[held_out], positions[held_out])
         self._train(train, adversaries, validate, checkpoint, callbacks, progress)
         self.generator_, self.sampler_ = adversaries.averaged, Sampler(adversaries.averaged)
-        return self
 
     def _check_parameters(self) -> None:
         if self.batch_size % self.packing:
@@ -134,14 +141,6 @@ class TabularGAN(Synthesizer):
         for name in ("num_steps", "batch_size", "packing", "num_components"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
-
-    def _choose_validation_rows(self, num_rows: int, rng: np.random.Generator) -> np.ndarray:
-        """Which rows are set aside; none where fewer than 20 would be."""
-        held_out = np.zeros(num_rows, dtype=bool)
-        num_held_out = int(self.validation_fraction * num_rows)
-        if num_held_out >= 20:
-            held_out[rng.choice(num_rows, num_held_out, replace=False)] = True
-        return held_out
 
     def _train(self, train, adversaries, validate, checkpoint, callbacks, progress) -> None:
         steps_per_epoch = min(self.num_steps, max(20, self.num_steps // 12))
