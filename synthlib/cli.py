@@ -190,7 +190,9 @@ def _train(
         return sl.IndependentMarginals(schema).fit(train)
     gan = sl.TabularGAN(schema, seed=seed, **({"num_steps": steps} if steps else {}))
     resumed = f", going on from {checkpoint}" if checkpoint.exists() else ""
-    say_stage("train", f"GAN of {len(schema.modelled)} columns, {gan.num_steps} steps{resumed}")
+    columns = len(schema.modelled)
+    most = gan.settings(len(train), columns)["num_steps"]
+    say_stage("train", f"GAN of {columns} columns, at most {most} steps{resumed}")
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     try:
         return gan.fit(train, checkpoint=checkpoint, progress=sys.stderr.isatty())
