@@ -198,11 +198,10 @@ def _train(
         say_stage("train", f"independent marginals of {columns} columns")
         return sl.IndependentMarginals(schema).fit(train)
     if model == "gpt":
-        generator = sl.TabularGPT(schema, seed=seed, num_epochs=length)
-        most = f"{generator.settings(len(train), columns)['num_epochs']} epochs"
+        generator, unit = sl.TabularGPT(schema, seed=seed, num_epochs=length), "epochs"
     else:
-        generator = sl.TabularGAN(schema, seed=seed, **({"num_steps": length} if length else {}))
-        most = f"{generator.num_steps} steps"
+        generator, unit = sl.TabularGAN(schema, seed=seed, num_steps=length), "steps"
+    most = f"{generator.settings(len(train), columns)[f'num_{unit}']} {unit}"
     resumed = f", going on from {checkpoint}" if checkpoint.exists() else ""
     say_stage("train", f"{model.upper()} of {columns} columns, at most {most}{resumed}")
     checkpoint.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def adversaries(cohort, cohort_schema):
     gan = sl.TabularGAN(cohort_schema, **SMALL)
     gan.encoder_ = SpanEncoder(cohort_schema).fit(cohort)
     states, positions = gan.encoder_.encode(cohort, np.random.default_rng(0))
-    return Adversaries(gan, Layout(gan.encoder_), states, positions)
+    return Adversaries(gan, Layout(gan.encoder_), states, positions, gan.num_steps)
 
 
 def test_penalty_of_a_linear_critic_is_its_slope_less_one_squared():
@@ -150,6 +151,28 @@ def test_training_by_sampling_shows_rare_levels_more_often(cohort, cohort_schema
     assert (states[alone, 0] == rare).mean() > 3 * disease.shares[rare]
 
 
+def test_larger_tables_get_more_steps_and_wider_ones_narrower_networks(cohort_schema):
+    gan = sl.TabularGAN(cohort_schema)
+    assert gan.settings(8000, 20)["num_steps"] > gan.settings(1000, 20)["num_steps"]
+    assert gan.settings(1000, 20)["hidden_dim"] > gan.settings(1000, 100)["hidden_dim"]
+    assert sl.TabularGAN(cohort_schema, num_steps=7).settings(8000, 20)["num_steps"] == 7
+
+
+def test_values_next_to_each_other_enter_alike(adversaries):
+    """A step on the ladder is shared by all states above it, and the positions of a state lead up to it."""
+    layout = adversaries.layout
+    generator = adversaries.gan._build_generator(layout)
+    generator.entries.assign(np.zeros(generator.entries.shape))
+    flat, tilt = np.split(generator.entry_table().numpy(), 2, axis=-1)
+    for column in layout.ranked:
+        moved = np.flatnonzero(layout.half_widths[column] > 0)
+        for low, high in pairwise(moved):
+            if high == low + 1:  # the highest position of a state is where the next one begins
+                np.testing.assert_allclose(
+                    flat[column, low] + tilt[column, low], flat[column, high] - tilt[column, high], atol=1e-5
+                )
+
+
 def test_a_batch_depends_on_its_step_alone(adversaries):
     for one, two in zip(
         adversaries.real_batch(tf.constant(5)), adversaries.real_batch(tf.constant(5)), strict=True
@@ -202,6 +225,14 @@ def test_a_killed_training_resumes_to_the_same_bytes(cohort, cohort_schema, tmp_
     assert resumed.sample(100, seed=1).equals(whole.sample(100, seed=1))
     assert resumed.history_.equals(whole.history_)
     assert not file.exists()
+
+
+def test_an_interrupted_fit_leaves_no_model_behind(cohort, cohort_schema):
+    gan = sl.TabularGAN(cohort_schema, **SMALL | {"num_steps": 20}).fit(cohort, progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        gan.fit(cohort, callbacks=[Kill(0)], progress=False)
+    with pytest.raises(RuntimeError, match="call fit"):
+        gan.sample(10)
 
 
 def test_a_checkpoint_of_another_training_is_refused(cohort, cohort_schema, tmp_path):

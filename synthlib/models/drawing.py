@@ -29,18 +29,18 @@ class Sampler:
                 generator.mix_bias,
                 generator.deepen,
                 generator.deepen_bias,
-                generator.to_states,
+                generator.state_table(),
                 generator.to_states_bias,
             )
         )
-        entries, self.given_entries = np.asarray(generator.entries), np.asarray(generator.given_entries)
+        entries, self.given_entries = np.asarray(generator.entry_table()), np.asarray(generator.given_entries)
         self.columns = []
         for column, num_states in enumerate(layout.num_states):
             first = column // COLUMNS_AT_ONCE * COLUMNS_AT_ONCE * self.entry_dim
             end = column * self.entry_dim
             part = {
-                "before": _turned(mix[column, first:end]),  # (hidden, entries before, in the block)
-                "after": _turned(mix[column, end + self.entry_dim :]),
+                "before": np.ascontiguousarray(mix[column, :, first:end]),  # (hidden, entries before)
+                "after": np.ascontiguousarray(mix[column, :, end + self.entry_dim :]),
                 "mix_bias": _turned(mix_bias[column]),
                 "deepen": _turned(deepen[column]),
                 "deepen_bias": _turned(deepen_bias[column]),
@@ -55,7 +55,7 @@ class Sampler:
                 part["mixtures_bias"] = _turned(np.asarray(generator.to_mixtures_bias)[place[0]])
             self.columns.append(part)
         self.blocks = [
-            np.concatenate([_turned(weights[: start * self.entry_dim]) for weights in mix[start:stop]])
+            np.concatenate([weights[:, : start * self.entry_dim] for weights in mix[start:stop]])
             for start, stop in self._blocks()
         ]
 

@@ -7,7 +7,7 @@ import numpy as np
 from synthlib.models.backend import keras, ops, tf
 from synthlib.models.encoding import SpanEncoder
 
-NUM_BLOCKS = 4  # runs of columns that share a matrix product: most of the masked half is never computed
+BLOCK_COLUMNS = 8  # that share matrix products: most of what the masks hide is never computed
 LEAST_UNIFORM = 0.01  # share of the uniform part in each mixture of positions
 NARROWEST = 1e-3  # scale of a mixture's components, on ranks in [-1, 1]
 
@@ -21,6 +21,9 @@ class Layout:
         shares, present, has_position, centres, half_widths: float32 of shape (num_columns, width); the
             rank of a row's value is the centre of its state plus its position times the half width.
         ranked: columns in which some state has a rank that its position moves.
+        ladder: float32 (num_columns, width, width); for an ordered column the steps up to the middle of each
+            state, so that a sum over steps is shared by all states above. Zero for other columns.
+        rungs: likewise, what a position adds to that sum.
     """
 
     def __init__(self, encoder: SpanEncoder):
@@ -35,6 +38,14 @@ class Layout:
         ordered = (np.abs(self.centres).sum(axis=1, keepdims=True) > 0).astype(np.float32)
         self.half_widths = self.shares * self.has_position * ordered
         self.ranked = np.flatnonzero(self.half_widths.max(axis=1) > 0)
+        self.ladder, self.rungs = np.zeros((2, self.num_columns, self.width, self.width), np.float32)
+        for span in encoder.spans_:
+            size = len(span.values)
+            if ordered[span.index, 0]:
+                moved = np.diag(self.has_position[span.index, :size])
+                below = np.tril(np.ones((size, size)), -1) + np.eye(size) / 2
+                self.ladder[span.index, :size, :size] = below * 2 / np.sqrt(size)
+                self.rungs[span.index, :size, :size] = moved / np.sqrt(size)
 
     def flatten(self, onehot, positions):
         """A batch as one matrix, (batch, columns * width + 2 * columns): states, positions, ranks."""
@@ -48,10 +59,12 @@ class Generator(keras.Model):
     """Uniform noise to rows: each column is drawn by inversion, given the columns before it.
 
     All columns' distributions on a given row are computed in one pass whose weights are masked, so that a
-    column sees the ones before it and, under a condition, the given ones after it. A column enters as a
-    piecewise linear function of its rank: an entry for its state, and one times its position. Where
-    a state stands for a stretch of ranks, the position is drawn from a mixture of logistic distributions of
-    the rank, truncated to the stretch, so that resolution does not end at the states.
+    column sees the ones before it and, under a condition, the given ones after it. An ordered column enters
+    as a piecewise linear function of its rank, the sum of all steps up to a value, so that what is learnt of
+    one value tells of its neighbours; each state has a small entry of its own beside it. The logits of its
+    states are likewise sums over steps. Where a state stands for a stretch of ranks, the position is drawn
+    from a mixture of logistic distributions of the rank, truncated to the stretch, so that resolution does
+    not end at the states.
 
     At the start it draws each column from its own frequencies, whatever it is given.
 
@@ -76,7 +89,11 @@ class Generator(keras.Model):
 
         def weight(name, shape, scale):
             return self.add_weight(
-                shape=shape, initializer=keras.initializers.RandomNormal(stddev=scale), name=name
+                shape=shape,
+                initializer=lambda shape, dtype=None: (
+                    scale * keras.initializers.RandomNormal(stddev=1.0)(shape, dtype)
+                ),
+                name=name,
             )
 
         def constant(name, values):
@@ -87,13 +104,16 @@ class Generator(keras.Model):
                 name=name,
             )
 
-        self.entries = weight("entries", (columns, width, 2 * entry_dim), 0.5)
+        alone = np.where(layout.ladder.any(axis=(1, 2)), 0.1, 0.5).astype(np.float32)[:, None, None]
+        self.entries = weight("entries", (columns, width, 2 * entry_dim), alone)
+        self.entry_steps = weight("entry_steps", (columns, width, entry_dim), 0.5)
         self.given_entries = weight("given_entries", (columns, entry_dim), 0.1)
-        self.mix = weight("mix", (columns, size, hidden_dim), (2 / size) ** 0.5)
+        self.mix = weight("mix", (columns, hidden_dim, size), (2 / size) ** 0.5)
         self.mix_bias = constant("mix_bias", np.zeros((columns, 1, hidden_dim)))
         self.deepen = weight("deepen", (columns, hidden_dim, hidden_dim), (1 / hidden_dim) ** 0.5)
         self.deepen_bias = constant("deepen_bias", np.zeros((columns, 1, hidden_dim)))
         self.to_states = weight("to_states", (columns, hidden_dim, width), 0.01)
+        self.to_steps = weight("to_steps", (columns, hidden_dim, width), 0.01)
         self.to_states_bias = constant("to_states_bias", frequencies[:, None])
         self.to_mixtures = self.to_mixtures_bias = None
         if ranked:
@@ -101,10 +121,6 @@ class Generator(keras.Model):
             start = [0.0] * (num_components + 1) + [*np.linspace(-0.7, 0.7, num_components)]
             start += [-1.0] * num_components
             self.to_mixtures_bias = constant("to_mixtures_bias", np.tile(start, (ranked, 1, 1)))
-        before = np.arange(size)[None] // entry_dim < np.arange(columns)[:, None]
-        after = np.arange(size)[None] // entry_dim > np.arange(columns)[:, None]
-        self.before = before[:, :, None].astype(np.float32)
-        self.after = after[:, :, None].astype(np.float32)
         self.built = True
 
     def distributions(self, states, positions, given=None, kept=None):
@@ -113,38 +129,62 @@ class Generator(keras.Model):
         Args:
             states, positions: of whole rows, (batch, columns).
             given: 1 where a value is given, (num_given, columns), for the last `num_given` rows; or None.
-            kept: factors of the columns' entries, (columns, batch, 1), or None.
+            kept: factors of the columns' entries, (columns, 1, batch), or None.
         """
-        columns, num_given = self.layout.num_columns, 0 if given is None else given.shape[0]
+        num_given = 0 if given is None else given.shape[0]
         onehot = ops.one_hot(ops.transpose(states), self.layout.width)
-        flat, tilt = ops.split(ops.matmul(onehot, self.entries), 2, axis=-1)
-        entries = flat + tilt * ops.transpose(positions)[:, :, None]  # (columns, batch, entry)
+        looked_up = tf.matmul(self.entry_table(), onehot, transpose_a=True, transpose_b=True)
+        flat, tilt = tf.split(looked_up, 2, axis=1)
+        entries = flat + tilt * ops.transpose(positions)[:, None]  # (columns, entry, batch)
         if kept is not None:
             entries = entries * kept
-        size = columns * self.entry_dim
+        later = None
         if num_given:
-            mask = ops.transpose(given)[:, :, None]
-            marked = entries[:, -num_given:] + mask * self.given_entries[:, None]
-            entries = ops.concatenate([entries[:, :-num_given], marked], axis=1)
-            after = ops.reshape(ops.transpose(marked * mask, (1, 0, 2)), (1, num_given, size))
-        entries = ops.reshape(ops.transpose(entries, (1, 0, 2)), (1, -1, size))
-        mix, hidden = self.mix * self.before, []
-        for block in np.array_split(np.arange(columns), min(NUM_BLOCKS, columns)):
-            seen = int(block[-1]) * self.entry_dim
-            weights = mix[block[0] : block[-1] + 1, :seen]
-            shape = (len(block), entries.shape[1], self.hidden_dim)
-            hidden.append(ops.matmul(entries[:, :, :seen], weights) if seen else ops.zeros(shape))
-        hidden = ops.concatenate(hidden, axis=0)
-        if num_given:
-            later = ops.matmul(after, self.mix * self.after)
-            hidden = ops.concatenate([hidden[:, :-num_given], hidden[:, -num_given:] + later], axis=1)
+            mask = ops.transpose(given)[:, None]
+            free, marked = tf.split(entries, [entries.shape[2] - num_given, num_given], axis=2)
+            marked = marked + mask * self.given_entries[:, :, None]
+            entries, later = tf.concat([free, marked], axis=2), marked * mask
+        hidden = self._mix(entries, later)
         hidden = ops.relu(hidden + self.mix_bias)
         hidden = hidden + ops.relu(ops.matmul(hidden, self.deepen) + self.deepen_bias)
-        logits = ops.matmul(hidden, self.to_states) + self.to_states_bias
+        logits = ops.matmul(hidden, self.state_table()) + self.to_states_bias
         if not len(self.layout.ranked):
             return logits, None
         ranked = tf.gather(hidden, self.layout.ranked)
         return logits, ops.matmul(ranked, self.to_mixtures) + self.to_mixtures_bias
+
+    def entry_table(self):
+        """What a state enters by, and what its position adds: (columns, width, 2 * entry)."""
+        ladders = np.concatenate([self.layout.ladder, self.layout.rungs], axis=1)
+        flat, tilt = tf.split(ops.matmul(ladders, self.entry_steps), 2, axis=1)
+        return self.entries + tf.concat([flat, tilt], axis=2)
+
+    def state_table(self):
+        """Weights of the states' logits, (columns, hidden, width)."""
+        return self.to_states + ops.matmul(self.to_steps, np.swapaxes(self.layout.ladder, 1, 2))
+
+    def _mix(self, entries, later):
+        """First hidden layer without its bias, (columns, batch, hidden): what is before a column enters, and
+        of what is after it the given entries `later` (columns, entry, num_given), or None.
+        """
+        columns, batch, step = self.layout.num_columns, entries.shape[2], self.entry_dim
+        sizes = [len(block) for block in np.array_split(np.arange(columns), -(-columns // BLOCK_COLUMNS))]
+        starts, hidden = np.cumsum(sizes) - sizes, []
+        for start, size, weights in zip(starts, sizes, tf.split(self.mix, sizes, axis=0), strict=True):
+            parts = [start * step, size * step, (columns - start - size) * step]
+            weights = ops.reshape(weights, (size * self.hidden_dim, columns * step))
+            before, beside, after = tf.split(weights, parts, axis=1)
+            column = np.repeat(np.arange(size), self.hidden_dim)[:, None]
+            of_entry = np.repeat(np.arange(size), step)[None]
+            known, near, _ = tf.split(ops.reshape(entries, (columns * step, batch)), parts, axis=0)
+            mixed = tf.matmul(before, known) + tf.matmul(beside * np.float32(of_entry < column), near)
+            if later is not None:
+                _, near, far = tf.split(ops.reshape(later, (columns * step, -1)), parts, axis=0)
+                more = tf.matmul(after, far) + tf.matmul(beside * np.float32(of_entry > column), near)
+                free, given = tf.split(mixed, [batch - more.shape[1], more.shape[1]], axis=1)
+                mixed = tf.concat([free, given + more], axis=1)
+            hidden.append(ops.reshape(mixed, (size, self.hidden_dim, batch)))
+        return ops.transpose(tf.concat(hidden, axis=0), (0, 2, 1))
 
     def log_likelihood(self, states, positions, given=None, kept=None):
         """Log-likelihood of each value, (columns, batch): of its state, and of its position in it.
