@@ -18,7 +18,7 @@ from synthlib.models.synthesizer import Synthesizer
 from synthlib.models.training import Checkpoint, Progress, Validation, choose_rows, to_history
 
 POOL_ROWS = 8192  # generated rows that the critic sees between two validations
-STEPS_PER_ROOT, STEP_RANGE = 2.5, (60, 300)  # by default, steps grow with the root of the number of rows
+STEPS_PER_ROOT, STEPS_PER_COLUMN, STEP_RANGE = 2.5, 3, (100, 300)
 MIN_EPOCH = 10  # steps between two validations at least
 AVERAGE_EVERY = 5  # steps between updates of the averaged generator
 
@@ -53,7 +53,7 @@ class TabularGAN(Synthesizer):
         critic_steps: critic updates before each generator update, once the critic has joined.
         packing: rows that the critic judges at once; divides `batch_size`.
         num_steps: generator updates at most; early stopping may end before. By default they grow with the
-            root of the number of rows.
+            root of the number of rows, or with the number of columns where that is more.
         batch_size: rows in an update; at most an eighth of the table.
         learning_rate: at the start; it falls along a cosine.
         weight_decay: of the generator's weights, per step and unit of learning rate.
@@ -90,7 +90,7 @@ class TabularGAN(Synthesizer):
     gradient_penalty_weight: float = 10.0
     adversarial_weight: float = 0.1
     adversarial_share: float = 0.1
-    condition_share: float = 0.25
+    condition_share: float = 0.5
     ema: float = 0.98
     validation_fraction: float = 0.1
     patience: int = 2
@@ -103,7 +103,9 @@ class TabularGAN(Synthesizer):
         chosen = {
             "entry_dim": 16 if num_columns < 64 else 8,
             "hidden_dim": 4 * round(float(np.clip(1500 / num_columns, 4, 48)) / 4),
-            "num_steps": int(np.clip(STEPS_PER_ROOT * num_rows**0.5, *STEP_RANGE)),
+            "num_steps": int(
+                np.clip(max(STEPS_PER_ROOT * num_rows**0.5, STEPS_PER_COLUMN * num_columns), *STEP_RANGE)
+            ),
         }
         return {
             name: value if getattr(self, name) is None else getattr(self, name)
