@@ -25,6 +25,19 @@ MODELS = ("IndependentMarginals", "TabularGPT", "TabularGAN")
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ONE, TWO = dict.fromkeys(THREADS, "1"), dict.fromkeys(THREADS, "2")
 PLAIN = {"TF_ENABLE_ONEDNN_OPTS": "0"}
+# What chooses instructions by the processor, held to what every x86-64 with AVX2 has: Eigen's own products
+# and not oneDNN's, one kernel of OpenBLAS, numpy's functions for AVX2.
+PORTABLE = PLAIN | {
+    "TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL": "0",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
+# The same with AVX2 and FMA hidden from whatever would ask the processor for them.
+OLDER = PORTABLE | {
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F",
+}
 SETTINGS = {
     "reference: one thread": ONE,
     "another process": ONE,
@@ -36,6 +49,9 @@ SETTINGS = {
     "oneDNN off": ONE | PLAIN,
     "oneDNN off, two threads": TWO | PLAIN,
     "oneDNN off, capped at SSE4.1": ONE | PLAIN | {"ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "portable": ONE | PORTABLE,
+    "portable, two threads": TWO | PORTABLE,
+    "portable, AVX2 and FMA hidden": ONE | OLDER,
 }
 
 
