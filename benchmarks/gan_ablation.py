@@ -16,11 +16,11 @@ INTRODUCTION = """# The GAN's trials
 Each cohort's training table was cut into four fifths to learn from and a fifth to score on, once, with a
 fixed seed; no trial has seen a holdout. Numbered trials are one series, in the order in which they were made,
 scored by `scoring.py`; a number in the settings names the trial that the change was made to. Trials without a
-number are of an earlier series, with other code, another cut and other boosted trees; c1 to c11 are a later one,
-with another cut, after which steps and the share under conditions got their defaults: at least 100 steps and
-three a column, and half of the batch. Compare within a series and a cohort only. One seed each: differences below 0.02 (0.05 on whas500) are noise. Validation nats are
-those of the kept weights on a tenth of the rows to learn from. CPU seconds were taken beside other work on
-the machine, which inflates them.
+number are of an earlier series, with other code, another cut and other boosted trees; c1 to c11 are a later
+one, with another cut, after which steps and the share under conditions got their defaults: at least 100 steps
+and three a column, and half of the batch. Compare within a series and a cohort only. One seed each:
+differences below 0.02 (0.05 on whas500) are noise. Validation nats are those of the kept weights on a tenth
+of the rows to learn from. CPU seconds were taken beside other work on the machine, which inflates them.
 """
 HEADINGS = {
     "cohort": "cohort",
