@@ -1,6 +1,7 @@
 """The report: one call, every metric, and no table that stops it."""
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -199,7 +200,7 @@ def test_the_number_of_threads_changes_nothing(report, tmp_path):
         "report = sl.evaluate(cohort[:450], cohort[450:], make_cohort(450, seed=1), schema)\n"
         "print(report.to_csv(index=False), end='')"
     )
-    environment = {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "PATH": "", "PYTHONPATH": ""}
+    environment = os.environ | {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "PYTHONPATH": ""}
     printed = subprocess.run(
         [sys.executable, "-c", program],
         cwd=Path(__file__).parents[1],

@@ -34,9 +34,9 @@ class TabularGAN(Synthesizer):
     row is raised or lowered by the critic's judgement). The best generator by likelihood on rows set aside
     from `train` is kept; where likelihood stops improving before the critic joins, training ends there.
 
-    What it is worth comes from likelihood. In the trials in benchmarks/gan_ablation.md the critic moved no
-    score beyond noise up to ten times the default weight; at thirty times, with five critic updates a step,
-    it made rows worse. It also doubles what a step costs: hence its short share by default.
+    What it is worth comes from likelihood. In the repository's ablation the critic moved no score beyond
+    noise up to ten times the default weight; at thirty times, with five critic updates a step, it made rows
+    worse. It also doubles what a step costs: hence its short share by default.
 
     Training time grows with the number of steps and, by default, with the root of the number of rows. Any
     columns can be given when sampling: their values are exact, and the others are drawn given them.
