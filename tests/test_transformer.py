@@ -1,4 +1,4 @@
-"""The transformer against its theory: what sees what, that all sums to one, that a cache changes nothing."""
+"""The transformer against its theory: what sees what, and that all sums to one."""
 
 from itertools import product
 
@@ -9,7 +9,7 @@ import pytest
 import synthlib as sl
 from synthlib.models.backend import keras, tf
 from synthlib.models.encoding import SpanEncoder
-from synthlib.models.transformer import RecordTransformer, Tokens, cut_tail, draw_index
+from synthlib.models.transformer import RecordTransformer, Tokens
 
 ORDERS = [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]]
 
@@ -83,45 +83,6 @@ def test_a_position_alone_moves_the_columns_after_it(built, encoded):
     assert not moved[:, ~inside].any() and (~inside).any()  # without a position there is nothing to see
 
 
-def draw(network, states, positions, mask, order, uniforms, temperature=1.0, top_p=1.0):
-    parts = [tf.constant(part) for part in (states, positions, mask, np.int32(order), uniforms)]
-    drawn = tf.function(lambda *parts: network.draw(*parts, temperature, top_p))(*parts)
-    return [part.numpy().T for part in drawn]
-
-
-@pytest.mark.parametrize("num_given", [0, 2])
-@pytest.mark.parametrize("order", ORDERS)
-def test_drawing_with_the_cache_is_inverting_the_full_pass(built, encoded, order, num_given):
-    _, network = built
-    states, positions = encoded
-    uniforms = np.random.default_rng(1).random((5, 3, len(states)), dtype=np.float32)
-    mask = np.zeros(states.shape, bool)
-    mask[:, order[:num_given]] = True
-    drawn_states, drawn_positions = draw(network, states, positions, mask, order, uniforms)
-    np.testing.assert_array_equal(drawn_states[mask], states[mask])
-    np.testing.assert_array_equal(drawn_positions[mask], positions[mask])
-
-    hidden, onehot = network(drawn_states, drawn_positions, tf.constant(order))
-    state_logits = network.heads.state_logits(hidden)
-    place_logits = network.heads.place_logits(hidden, onehot)
-    for column in order[num_given:]:
-        again = draw_index(state_logits[column], tf.constant(uniforms[column, 0]))
-        np.testing.assert_array_equal(drawn_states[:, column], again)
-        places = draw_index(place_logits[column], tf.constant(uniforms[column, 1])).numpy()
-        expected = (places + uniforms[column, 2]) * (2 / network.num_places) - 1
-        np.testing.assert_allclose(drawn_positions[:, column], expected, atol=1e-6)
-
-
-def test_a_row_is_drawn_alike_alone_and_among_others(built, encoded):
-    _, network = built
-    uniforms = np.random.default_rng(2).random((5, 3, 120), dtype=np.float32)
-    nothing = np.zeros(encoded[0].shape, bool)
-    together = draw(network, *encoded, nothing, ORDERS[2], uniforms)
-    alone = draw(network, *(part[7:8] for part in (*encoded, nothing)), ORDERS[2], uniforms[:, :, 7:8])
-    np.testing.assert_array_equal(together[0][7:8], alone[0])
-    np.testing.assert_allclose(together[1][7:8], alone[1], atol=1e-6)
-
-
 def enumerate_cells(encoder, num_places):
     """Every state of every column up to the width; where one has a position, the middle of every place."""
     middles = (np.arange(num_places) + 0.5) * 2 / num_places - 1
@@ -191,47 +152,3 @@ def test_dropout_is_of_its_seed_and_off_without_one(cohort, cohort_schema):
     np.testing.assert_array_equal(plain, again)
     np.testing.assert_array_equal(first, same)
     assert np.abs(first - plain).max() > 0.1 and np.abs(first - second).max() > 0.1
-
-
-def test_draw_index_inverts_the_distribution_on_a_grid():
-    chances = np.array([0.125, 0.0, 0.5, 0.0, 0.25, 0.125, 0.0])
-    with np.errstate(divide="ignore"):
-        logits = np.where(chances > 0, np.log(chances), -1e9).astype(np.float32)
-    grid = (np.arange(800, dtype=np.float32) + 0.5) / 800
-    drawn = draw_index(tf.constant(np.tile(logits, (800, 1))), tf.constant(grid)).numpy()
-    np.testing.assert_array_equal(np.bincount(drawn, minlength=7), 800 * chances)
-    assert (np.diff(drawn) >= 0).all()
-
-
-@pytest.mark.parametrize("size", [1, 5, 33])
-def test_draw_index_never_draws_a_state_that_does_not_exist(size):
-    rng = np.random.default_rng(size)
-    logits = rng.normal(0, 3, (4000, size)).astype(np.float32)
-    absent = rng.random((4000, size)) < 0.5
-    absent[np.arange(4000), rng.integers(size, size=4000)] = False
-    logits[absent] = -1e9
-    ends = np.exp(logits - logits.max(axis=1, keepdims=True)).cumsum(axis=1)
-    on_an_end = (ends / ends[:, -1:])[np.arange(4000), rng.integers(size, size=4000)]
-    highest = np.nextafter(np.float32(1), np.float32(0))
-    for uniform in (np.zeros(4000), np.full(4000, highest), np.minimum(on_an_end, highest)):
-        drawn = draw_index(tf.constant(logits), tf.constant(uniform.astype(np.float32))).numpy()
-        assert not absent[np.arange(4000), drawn].any()
-
-
-def test_the_tail_is_cut_where_the_likeliest_make_up_top_p():
-    chances = np.array([[0.5, 0.1, 0.3, 0.1], [0.97, 0.01, 0.01, 0.01]], dtype=np.float32)
-    kept = cut_tail(tf.constant(np.log(chances)), 0.75).numpy() > -1e8
-    np.testing.assert_array_equal(kept, [[True, False, True, False], [True, False, False, False]])
-    assert (cut_tail(tf.constant(np.log(chances)), 0.9999).numpy() > -1e8).all()
-
-
-def test_near_temperature_zero_the_mode_is_drawn(built, encoded):
-    _, network = built
-    uniforms = np.random.default_rng(3).random((5, 3, 120), dtype=np.float32)
-    nothing, order = np.zeros(encoded[0].shape, bool), ORDERS[1]
-    for options in ({"temperature": 1e-3}, {"top_p": 1e-3}):
-        drawn_states, drawn_positions = draw(network, *encoded, nothing, order, uniforms, **options)
-        hidden, _ = network(drawn_states, drawn_positions, tf.constant(order))
-        logits = np.transpose(network.heads.state_logits(hidden), (1, 0, 2))
-        drawn = np.take_along_axis(logits, drawn_states[..., None], axis=2)[..., 0]
-        assert (drawn > logits.max(axis=2) - 0.02).all()  # but for ties at this temperature

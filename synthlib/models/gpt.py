@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +14,13 @@ from synthlib.bundle import canonical_json, write_atomically
 from synthlib.models.backend import keras, tf
 from synthlib.models.conditions import Condition
 from synthlib.models.encoding import SpanEncoder
+from synthlib.models.gpt_drawing import Sampler
 from synthlib.models.synthesizer import Synthesizer
 from synthlib.models.training import Checkpoint, Progress, Validation, choose_rows, to_history
 from synthlib.models.transformer import RecordTransformer, Tokens
 
 ADAM_RATIO = 0.3  # Adam's learning rate, for embeddings and heads, over Muon's, for the blocks
-CACHE_TOKENS = 2**16  # tokens whose keys and values are held at once while drawing
+CACHE_TOKENS = 2**16  # tokens whose likelihood is computed at once
 NUM_ORDERS = 4  # of the columns in a training step, each for a part of its rows
 VALIDATION_ORDERS = 10
 STEP_TOKENS = 2**13  # most tokens in a training step: wide tables get fewer rows
@@ -255,39 +255,34 @@ class TabularGPT(Synthesizer):
         nats = np.empty(states.shape)
         for rows in split_rows(len(states), states.shape[1]):
             parts = tf.constant(states[rows]), tf.constant(positions[rows]), tf.constant(order, tf.int32)
-            nats[rows] = self._compiled("nats")(*parts).numpy().T
+            nats[rows] = self._compiled()(*parts).numpy().T
         return pd.DataFrame(nats, columns=[span.name for span in self.encoder_.spans_], index=table.index)
 
     def _draw(
         self, size: int, condition: Condition | None, seed: int, batch: int
     ) -> tuple[np.ndarray, np.ndarray]:
         num_columns = self.encoder_.num_columns
-        condition = condition or Condition.nothing(size, num_columns)
-        uniforms = tf.random.stateless_uniform((num_columns, 3, size), [seed, batch])
-        states, positions = np.empty((size, num_columns), np.int32), np.empty((size, num_columns), np.float32)
-        for order, alike in group_by_order(condition.mask):
-            for rows in (alike[part] for part in split_rows(len(alike), num_columns)):
-                given = condition.take(rows)
-                parts = given.states, given.positions, given.mask, order, tf.gather(uniforms, rows, axis=2)
-                drawn = self._compiled("draw")(*(tf.convert_to_tensor(part) for part in parts))
-                states[rows], positions[rows] = (part.numpy().T for part in drawn)
-        return states, positions
+        given = condition or Condition.nothing(size, num_columns)
+        rng = np.random.default_rng((seed, batch))
+        uniforms = rng.random((num_columns, 3, size), dtype=np.float32)
+        return self._sampler().draw(given.states, given.positions, given.mask, uniforms)
 
-    def _compiled(self, name: str):
-        """The network's likelihood or its draw as a graph for any number of rows, traced once."""
+    def _sampler(self) -> Sampler:
+        """Draws from the network as it is, in numpy; its weights are taken over at the first draw."""
+        cache, key = self.__dict__.setdefault("_graphs", {}), ("draw", self.temperature, self.top_p)
+        if key not in cache or cache[key].network is not self.network_:
+            cache[key] = Sampler(self.network_, self.temperature, self.top_p)
+        return cache[key]
+
+    def _compiled(self):
+        """The network's likelihood as a graph for any number of rows, traced once."""
         network, cache = self.network_, self.__dict__.setdefault("_graphs", {})
-        key = (name, id(network), self.temperature, self.top_p)
+        key = ("nats", id(network))
         if key not in cache:
             columns = self.encoder_.num_columns
-            table = [tf.TensorSpec((None, columns), dtype) for dtype in (tf.int32, tf.float32, tf.bool)]
-            order = tf.TensorSpec((columns,), tf.int32)
-            uniforms = tf.TensorSpec((columns, 3, None), tf.float32)
-            function, signature = network.negative_log_likelihood, [*table[:2], order]
-            if name == "draw":
-                function = partial(network.draw, temperature=self.temperature, top_p=self.top_p)
-                signature = [*table, order, uniforms]
-            # without autograph, which takes one of these functions for the other
-            cache[key] = tf.function(function, input_signature=signature, autograph=False)
+            table = [tf.TensorSpec((None, columns), dtype) for dtype in (tf.int32, tf.float32)]
+            signature = [*table, tf.TensorSpec((columns,), tf.int32)]
+            cache[key] = tf.function(network.negative_log_likelihood, signature, autograph=False)
         return cache[key]
 
     def _save_weights(self, folder: Path) -> None:
@@ -305,14 +300,6 @@ class TabularGPT(Synthesizer):
         return RecordTransformer(
             Tokens(self.encoder_), width, self.num_layers, self.num_heads, self.num_places, dropout
         )
-
-
-def group_by_order(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """From mask (rows, columns): orders that begin with the given columns, and the rows that share each."""
-    patterns, group = np.unique(mask, axis=0, return_inverse=True)
-    for number, pattern in enumerate(patterns):
-        order = np.argsort(~pattern, kind="stable").astype(np.int32)
-        yield order, np.flatnonzero(group.reshape(-1) == number)
 
 
 def split_rows(num_rows: int, num_columns: int) -> Iterator[slice]:

@@ -1,4 +1,4 @@
-"""A decoder-only transformer over records: one token a column, in any order, with a cache for drawing."""
+"""A decoder-only transformer over records: one token a column, in any order."""
 
 from __future__ import annotations
 
@@ -87,14 +87,6 @@ class ColumnEmbedding(keras.layers.Layer):
         flat, climb = (ops.matmul(onehot, table) for table in self.tables())
         return flat + positions[:, :, None] * climb + ops.matmul(features, self.places)
 
-    def embed_one(self, tables, column, states, positions):
-        """(batch, hidden) from one column's states and positions (batch,), by the `tables`."""
-        known = tf.gather(tf.gather(self.lookup, column), states)
-        positions = positions * known[:, 0]
-        features = place_features(known[:, 1] + positions * known[:, 2], positions)
-        flat, climb = (tf.gather(tf.gather(table, column), states) for table in tables)
-        return flat + positions[:, None] * climb + ops.matmul(features, tf.gather(self.places, column))
-
 
 class Block(keras.layers.Layer):
     """Attention and a feed-forward layer side by side, from one normalised input.
@@ -146,22 +138,6 @@ class Block(keras.layers.Layer):
             change = tf.nn.experimental.stateless_dropout(change, self.dropout, seed)
         return x + ops.reshape(change, (length, batch, self.hidden_dim))
 
-    def step(self, x, place, cache, rows, length):
-        """One place further: x (batch, hidden) and the cache (2, batch * length, head_dim), both renewed."""
-        queries, keys, values, grown = self.project(x)
-        batch = tf.shape(x)[0]
-        places = (rows * length + place)[:, None]
-        cache = [
-            tf.tensor_scatter_nd_update(old, places, new)
-            for old, new in zip(cache, (keys, values), strict=True)
-        ]
-        keys, values = (tf.reshape(part, (batch, length, self.head_dim)) for part in cache)
-        queries = tf.reshape(queries, (batch, self.num_heads, self.head_dim))
-        later = tf.cast(tf.range(length) > place, tf.float32) * -1e9
-        scores = tf.matmul(queries, keys, transpose_b=True) + later
-        attended = tf.reshape(tf.matmul(tf.nn.softmax(scores), values), (batch, self.hidden_dim))
-        return x + self.combine(attended, grown), cache
-
 
 class ColumnHeads(keras.layers.Layer):
     """Hidden vectors to the logits of each column's states, and of the place inside a drawn state.
@@ -197,12 +173,6 @@ class ColumnHeads(keras.layers.Layer):
         """(columns, batch, num_places), inside the state that `onehot` (columns, batch, width) shows."""
         scale, shift = ops.split(ops.matmul(onehot, self.steer), 2, axis=-1)
         return ops.matmul(ops.silu(ops.matmul(hidden, self.enter) * (1 + scale) + shift), self.leave)
-
-    def one_place_logits(self, column, hidden, states):
-        """(batch, num_places) for one column in `states` (batch,)."""
-        scale, shift = tf.split(tf.gather(tf.gather(self.steer, column), states), 2, axis=-1)
-        entered = tf.matmul(hidden, tf.gather(self.enter, column))
-        return tf.matmul(ops.silu(entered * (1 + scale) + shift), tf.gather(self.leave, column))
 
 
 class RecordTransformer(keras.Model):
@@ -274,51 +244,6 @@ class RecordTransformer(keras.Model):
         has_place = tf.reduce_sum(onehot * self.tokens.has_position[:, None, :], axis=-1)
         return nats + has_place * (place_nats - np.float32(np.log(self.num_places)))
 
-    def draw(self, states, positions, mask, order, uniforms, temperature: float, top_p: float):
-        """Rows drawn column by column in an order, in one compiled loop over a cache of keys and values.
-
-        Args:
-            states, positions, mask: (batch, columns); where mask is True the value is given.
-            order: int32 (columns,); for exact conditioning, the given columns come first.
-            uniforms: float32 (columns, 3, batch) in [0, 1).
-            temperature: the logits of states are divided by it.
-            top_p: only the likeliest states that make up this share are drawn; 1 for all.
-
-        Returns:
-            states int32 and positions float32, (columns, batch).
-        """
-        length, batch = self.tokens.num_columns, tf.shape(states)[0]
-        rows = tf.range(batch)
-        states, positions, mask = (tf.transpose(part) for part in (states, positions, mask))
-        cache = [[tf.zeros((batch * length, block.head_dim)) for _ in range(2)] for block in self.blocks]
-
-        embeddings, (weights, bias) = self.embedding.tables(), self.heads.tables()
-
-        def step(place, value, cache, drawn_states, drawn_positions):
-            column = order[place]
-            x, renewed = value + tf.gather(self.targets, column), []
-            for block, old in zip(self.blocks, cache, strict=True):
-                x, new = block.step(x, place, old, rows, length)
-                renewed.append(new)
-            hidden = normalise(x, self.gain)
-            uniform = uniforms[column]
-            logits = tf.matmul(hidden, tf.gather(weights, column)) + tf.gather(bias, column)
-            logits = logits / temperature
-            state = draw_index(logits if top_p >= 1 else cut_tail(logits, top_p), uniform[0])
-            state = tf.where(mask[column], states[column], state)
-            place_in_state = draw_index(self.heads.one_place_logits(column, hidden, state), uniform[1])
-            position = (tf.cast(place_in_state, tf.float32) + uniform[2]) * (2 / self.num_places) - 1
-            position = tf.where(mask[column], positions[column], position)
-            value = self.embedding.embed_one(embeddings, column, state, position)
-            drawn_states = tf.tensor_scatter_nd_update(drawn_states, [[column]], [state])
-            drawn_positions = tf.tensor_scatter_nd_update(drawn_positions, [[column]], [position])
-            return place + 1, value, renewed, drawn_states, drawn_positions
-
-        start = tf.broadcast_to(self.start, (batch, self.hidden_dim))
-        loop = [tf.constant(0), start, cache, states, positions]
-        *_, states, positions = tf.while_loop(lambda place, *_: place < length, step, loop)
-        return states, positions
-
 
 def arrange(x, orders):
     """x (columns, batch, …) with its columns in order: orders (groups, columns), of as many rows each."""
@@ -329,28 +254,3 @@ def arrange(x, orders):
 def normalise(x, gain):
     """x over its root mean square, times gain (Zhang and Sennrich 2019, equation 4)."""
     return x * (tf.math.rsqrt(tf.reduce_mean(x * x, axis=-1, keepdims=True) + 1e-6) * gain)
-
-
-def draw_index(logits, uniform):
-    """One index a row, drawn from softmax(logits) (batch, size) by inversion of uniform (batch,).
-
-    Sums are matrix products: they come out the same whatever the number of threads.
-    """
-    size = logits.shape[-1]
-    weights = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
-    sums = tf.matmul(weights, np.triu(np.ones((size, size), np.float32)))
-    below = tf.cast(sums <= uniform[:, None] * sums[:, -1:], tf.int32)
-    last = tf.reduce_max(tf.where(weights > 0, tf.range(size), 0), axis=-1)
-    return tf.minimum(tf.reduce_sum(below, axis=-1), last)
-
-
-def cut_tail(logits, top_p: float):
-    """Logits with all but the likeliest states that make up `top_p` at -10⁹.
-
-    Reference: Holtzman et al. 2020, "The curious case of neural text degeneration", section 3.1.
-    """
-    chances = tf.nn.softmax(logits)
-    ranked = tf.sort(chances, axis=-1, direction="DESCENDING")
-    before = tf.cumsum(ranked, axis=-1, exclusive=True)
-    least = tf.reduce_min(tf.where(before < top_p, ranked, 1.0), axis=-1, keepdims=True)
-    return tf.where(chances >= least, logits, -1e9)
