@@ -17,7 +17,11 @@ REGRESSORS = ("boosting", "ridge")
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let numpy and scikit-learn use one thread: the same bits on any number of cores, no busy waiting."""
+    """Let numpy and scikit-learn use one thread: the same bits on any number of cores, no busy waiting.
+
+    For small tables more threads only wait for each other, and where other processes want the cores too,
+    for most of the time.
+    """
     import sklearn.ensemble  # noqa: F401  (the limit reaches only libraries that are loaded)
     from threadpoolctl import threadpool_limits
 
@@ -46,7 +50,7 @@ def fit_classifier(
     _refuse_unknown(learner, CLASSIFIERS)
     boosted, linear = HistGradientBoostingClassifier, LogisticRegression(max_iter=500)
     fitted, features = _fit(learner, boosted, linear, table, labels, columns, rng)
-    return lambda rows: fitted.predict_proba(features(rows))
+    return one_thread()(lambda rows: fitted.predict_proba(features(rows)))
 
 
 def fit_regressor(
@@ -58,7 +62,7 @@ def fit_regressor(
 
     _refuse_unknown(learner, REGRESSORS)
     fitted, features = _fit(learner, HistGradientBoostingRegressor, Ridge(), table, target, columns, rng)
-    return lambda rows: fitted.predict(features(rows))
+    return one_thread()(lambda rows: fitted.predict(features(rows)))
 
 
 def _refuse_unknown(learner: str, known: tuple[str, ...]) -> None:
@@ -66,6 +70,7 @@ def _refuse_unknown(learner: str, known: tuple[str, ...]) -> None:
         raise ValueError(f"expected one of {', '.join(known)}, got {learner!r}")
 
 
+@one_thread()
 def _fit(learner, boosted, linear, table, truth, columns, rng):
     if learner != "boosting":
         encoder = DenseEncoder(columns).fit(table)
