@@ -32,7 +32,7 @@ reproduce: venv ## run notebooks 01-06, draw figures/, record and verify on a ch
 	@$(BIN)/python -m synthlib reproduce
 
 test: venv npm ## run every test, then the notebooks against their stored outputs
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile tests
 	@if ls notebooks/0*.ipynb >/dev/null 2>&1; then \
 	    mkdir -p build && work=$$(mktemp -d "$(CURDIR)/build/nbval.XXXXXX") && trap 'rm -rf "$$work"' EXIT INT TERM && \
 	    SYNTHLIB_WORKSPACE="$$work" $(BIN)/python -m pytest --nbval --nbval-current-env -p no:cacheprovider notebooks/0*.ipynb; \
