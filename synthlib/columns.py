@@ -29,6 +29,7 @@ class Column:
         low, high: smallest and largest possible value of a numeric column; what lies outside is an
             impossible value and becomes missing. For datetimes, ISO 8601 text.
         decimals: digits after the point that a continuous column is written with.
+        single_precision: whether its numbers went through float32, so that 28.4 is 28.399999618530273.
         nullable: whether a value may be missing.
         missing_codes: values that stand for "missing", such as `-1` or `"?"`.
         format: strftime format of a datetime kept as text.
@@ -48,6 +49,7 @@ class Column:
     format: str | None = None
     unit: str = ""
     description: str = ""
+    single_precision: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -87,9 +89,10 @@ class Column:
             if self.format is None:
                 return dates.dt.round("s").astype(self.dtype)
             return dates.dt.strftime(self.format).where(~missing, np.nan).astype(self.dtype)
-        numbers = np.round(
-            numbers, 0 if self.kind == "integer" else (self.decimals if self.decimals is not None else 12)
-        )
+        digits = 12 if self.decimals is None else self.decimals
+        numbers = np.round(numbers, 0 if self.kind == "integer" else digits)
+        if self.single_precision:
+            numbers = numbers.astype(np.float32).astype(float)
         numbers = np.clip(numbers, low, high) + 0.0  # + 0.0 turns -0.0 into 0.0
         series = pd.Series(numbers, index=index, name=self.name)
         return (

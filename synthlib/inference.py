@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ DATE_FORMATS = (
     "%m/%d/%Y",
 )
 MAX_DECIMALS = 9
+MAX_SINGLE_DECIMALS = 5  # more may come from float32, which knows 7 digits
 MIN_ROWS_OF_NUMBERS = 20  # from here on whole numbers that all differ are taken for a row's number
 
 
@@ -84,9 +86,16 @@ def _describe_numbers(present: pd.Series, kind: str | None) -> dict[str, Any]:
             )
         low, high = _widened(levels[0], levels[-1], 0)
         return {"kind": "integer", "low": int(low), "high": int(high), "decimals": 0}
-    decimals = count_decimals(numbers)
+    decimals, single = count_decimals(numbers), {}
+    if decimals > MAX_SINGLE_DECIMALS and (numbers == _to_single(numbers)).all():
+        decimals, single = count_decimals(numbers, _to_single), {"single_precision": True}
     low, high = _widened(levels[0], levels[-1], decimals)
-    return {"kind": "continuous", "low": low, "high": high, "decimals": decimals}
+    return {"kind": "continuous", "low": low, "high": high, "decimals": decimals} | single
+
+
+def _to_single(numbers: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return numbers.astype(np.float32).astype(float)
 
 
 def _describe_texts(present: pd.Series, kind: str | None) -> dict[str, Any]:
@@ -152,13 +161,18 @@ def _describe_dates(dates: pd.Series, date_format: str | None) -> dict[str, Any]
     }
 
 
-def count_decimals(numbers: np.ndarray) -> int:
-    """Fewest digits after the point that write every number exactly (at most `MAX_DECIMALS`)."""
+def count_decimals(numbers: np.ndarray, stored: Callable[[np.ndarray], np.ndarray] = np.asarray) -> int:
+    """Fewest digits after the point that write every number exactly (at most `MAX_DECIMALS`).
+
+    Args:
+        numbers: float64 (num_values,).
+        stored: what became of a rounded number when it was kept.
+    """
     with np.errstate(over="ignore", invalid="ignore"):  # numbers near the end of float64
-        return next(
-            (digits for digits in range(MAX_DECIMALS) if (np.round(numbers, digits) == numbers).all()),
-            MAX_DECIMALS,
+        exact = (
+            digits for digits in range(MAX_DECIMALS) if (stored(np.round(numbers, digits)) == numbers).all()
         )
+        return next(exact, MAX_DECIMALS)
 
 
 def _widened(low: float, high: float, decimals: int) -> tuple[float, float]:

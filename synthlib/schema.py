@@ -178,6 +178,7 @@ class Schema:
                 )
             elif column.is_numeric:
                 precision = f", {column.decimals} decimals" if column.kind == "continuous" else ""
+                precision += " in single precision" if column.single_precision else ""
                 values = f"{column.low} to {column.high}{precision}"
             else:
                 values = "not modelled"
@@ -285,10 +286,14 @@ class Schema:
     def to_json(self) -> str:
         """The Schema as canonical JSON text; `from_json` is the inverse.
 
-        Without rules the text is the one that earlier versions wrote, which knew none.
+        What is not said, rules for one, is left out: the text is then the one that earlier versions wrote.
         """
         columns = [
-            {key: value for key, value in asdict(column).items() if value not in (None, "", ())}
+            {
+                key: value
+                for key, value in asdict(column).items()
+                if value not in (None, "", ()) and value is not False
+            }
             for column in self.columns
         ]
         document = {

@@ -68,6 +68,22 @@ def test_numbers_get_their_decimals_and_a_range_that_tells_no_single_value():
     ]
 
 
+def test_numbers_that_went_through_float32_stay_such_numbers():
+    given = np.round(np.random.default_rng(0).normal(28, 4, NUM_ROWS), 1)
+    column = infer(list(given.astype(np.float32).astype(float)))
+    assert column.decimals == 1 and column.single_precision
+    drawn = column.from_numbers(np.array([28.4123, 30.0, np.nan]))
+    assert drawn.tolist()[:2] == [float(np.float32(28.4)), 30] and np.isnan(drawn[2])
+    schema = Schema((column,))
+    assert Schema.from_json(schema.to_json()) == schema
+    assert schema.describe()["values"][0].endswith("1 decimals in single precision")
+    assert not infer(list(given)).single_precision and "single" not in Schema((infer(list(given)),)).to_json()
+    assert not infer([0.5, 0.25] * 30).single_precision  # as exact in float32 as they are
+    assert not infer([1 / 3, 0.1] * 30).single_precision
+    wide = infer(list(np.random.default_rng(0).normal(0, 1, NUM_ROWS).astype(np.float32)))
+    assert wide.single_precision and wide.decimals == 9
+
+
 def test_missing_codes_are_read_off_texts():
     column = infer(["a", "?", "b", " NA"] * 15)
     assert column.missing_codes == ("?", "NA") and column.categories == ("a", "b") and column.nullable
