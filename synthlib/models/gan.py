@@ -15,7 +15,7 @@ from synthlib.models.drawing import Sampler
 from synthlib.models.encoding import SpanEncoder
 from synthlib.models.networks import Generator, Layout, build_critic, gradient_penalty
 from synthlib.models.synthesizer import Synthesizer
-from synthlib.models.training import Checkpoint, Progress, Validation, choose_rows, to_history
+from synthlib.models.training import Validation, choose_rows, run_training
 
 POOL_ROWS = 8192  # generated rows that the critic sees between two validations
 STEPS_PER_ROOT, STEPS_PER_COLUMN, STEP_RANGE = 2.5, 3, (100, 300)
@@ -169,34 +169,20 @@ class TabularGAN(Synthesizer):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
 
-    def _train(self, train, adversaries, validate, checkpoint, callbacks, progress) -> None:
+    def _train(self, table, adversaries, validate, checkpoint, callbacks, progress) -> None:
         num_steps = adversaries.num_steps
-        steps_per_epoch = min(num_steps, max(MIN_EPOCH, num_steps // 12))
-        num_epochs = -(-num_steps // steps_per_epoch)
-        validation = Validation(validate, adversaries.averaged.variables, self.patience)
-        chain = [FreshRows(adversaries, steps_per_epoch), validation, *callbacks]
-        done = 0
-        if checkpoint is not None:
-            settings = {**self.parameters, "schema": self.schema.to_json(), "num_rows": adversaries.num_rows}
-            keeper = Checkpoint(checkpoint, adversaries.all_variables(), validation, settings, train)
-            done = keeper.restore()
-            chain.append(keeper)
-        if progress:
-            chain.append(Progress(num_steps, steps_per_epoch, "TabularGAN", validation))
-        steps = tf.data.Dataset.range(done * steps_per_epoch, num_epochs * steps_per_epoch)
-        adversaries.compile(steps_per_execution=steps_per_epoch)
-        adversaries.fit(
-            steps,
-            initial_epoch=done,
-            epochs=num_epochs,
-            steps_per_epoch=steps_per_epoch,
-            verbose=0,
-            shuffle=False,
-            callbacks=chain,
+        per_epoch = min(num_steps, max(MIN_EPOCH, num_steps // 12))
+        self.history_ = run_training(
+            adversaries,
+            table,
+            {**self.parameters, "schema": self.schema.to_json(), "num_rows": adversaries.num_rows},
+            Validation(validate, adversaries.averaged.variables, self.patience),
+            num_steps,
+            per_epoch,
+            [FreshRows(adversaries, per_epoch), *callbacks],
+            checkpoint,
+            "TabularGAN" if progress else None,
         )
-        self.history_ = to_history(validation.history, steps_per_epoch)
-        if checkpoint is not None:
-            Path(checkpoint).unlink(missing_ok=True)
 
     def _draw(
         self, size: int, condition: Condition | None, seed: int, batch: int

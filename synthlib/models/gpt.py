@@ -16,7 +16,7 @@ from synthlib.models.conditions import Condition
 from synthlib.models.encoding import SpanEncoder
 from synthlib.models.gpt_drawing import Sampler
 from synthlib.models.synthesizer import Synthesizer
-from synthlib.models.training import Checkpoint, Progress, Validation, choose_rows, to_history
+from synthlib.models.training import Validation, choose_rows, run_training
 from synthlib.models.transformer import RecordTransformer, Tokens
 
 ADAM_RATIO = 0.3  # Adam's learning rate, for embeddings and heads, over Muon's, for the blocks
@@ -179,32 +179,20 @@ class TabularGPT(Synthesizer):
                 f"got {self.hidden_dim} and {self.num_heads}"
             )
 
-    def _train(self, train, learner, validate, checkpoint, callbacks, progress) -> None:
-        validation = Validation(validate, learner.averaged.variables, self.patience)
-        chain = [validation, *callbacks]
-        done, num_epochs, per_epoch = 0, self.settings_["num_epochs"], learner.steps_per_epoch
-        if checkpoint is not None:
-            settings = {**self.parameters, "schema": self.schema.to_json(), "num_rows": learner.num_rows}
-            keeper = Checkpoint(checkpoint, learner.all_variables(), validation, settings, train)
-            done = keeper.restore()
-            chain.append(keeper)
-        if progress:
-            label = f"TabularGPT (nats a record; independent columns {learner.independent_nats:.2f})"
-            chain.append(Progress(num_epochs * per_epoch, per_epoch, label, validation))
-        learner.compile(steps_per_execution=per_epoch)
-        learner.fit(
-            tf.data.Dataset.range(done * per_epoch, num_epochs * per_epoch),
-            initial_epoch=done,
-            epochs=num_epochs,
-            steps_per_epoch=per_epoch,
-            verbose=0,
-            shuffle=False,
-            callbacks=chain,
+    def _train(self, table, learner, validate, checkpoint, callbacks, progress) -> None:
+        label = f"TabularGPT (nats a record; independent columns {learner.independent_nats:.2f})"
+        history = run_training(
+            learner,
+            table,
+            {**self.parameters, "schema": self.schema.to_json(), "num_rows": learner.num_rows},
+            Validation(validate, learner.averaged.variables, self.patience),
+            self.settings_["num_epochs"] * learner.steps_per_epoch,
+            learner.steps_per_epoch,
+            callbacks,
+            checkpoint,
+            label if progress else None,
         )
-        history = to_history(validation.history, per_epoch)
         self.history_ = history.assign(independent=learner.independent_nats)
-        if checkpoint is not None:
-            Path(checkpoint).unlink(missing_ok=True)
 
     def log_likelihood(self, table: pd.DataFrame) -> np.ndarray:
         """Log-likelihood of each record in nats, float64 (num_rows,).

@@ -6,7 +6,7 @@ import hmac
 import io
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from synthlib.bundle import canonical_json, write_atomically
 from synthlib.keys import fingerprint
-from synthlib.models.backend import keras
+from synthlib.models.backend import keras, tf
 
 
 class CheckpointError(ValueError):
@@ -162,12 +162,8 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, num_steps: int, steps_per_epoch: int, label: str, validation: Validation):
         super().__init__()
-        self.num_steps, self.steps_per_epoch, self.label, self.validation = (
-            num_steps,
-            steps_per_epoch,
-            label,
-            validation,
-        )
+        self.num_steps, self.steps_per_epoch = num_steps, steps_per_epoch
+        self.label, self.validation = label, validation
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         done = len(self.validation.history) * self.steps_per_epoch
@@ -180,6 +176,57 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         self.bar.close()
+
+
+def run_training(
+    learner,
+    table: pd.DataFrame,
+    settings: Mapping[str, Any],
+    validation: Validation,
+    num_steps: int,
+    steps_per_epoch: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint: Path | str | None = None,
+    label: str | None = None,
+) -> pd.DataFrame:
+    """Take a learner through its numbered steps, from a checkpoint on if there is one, and remove that.
+
+    Args:
+        learner: a keras.Model whose `train_step` takes a step's number, and whose `all_variables()` are all
+            that training changes.
+        table, settings: what a checkpoint belongs to.
+        validation: after each epoch, of `steps_per_epoch` steps.
+        num_steps: at least; the last epoch is a whole one.
+        callbacks: further ones, after the validation.
+        checkpoint: file for the state after each epoch; None for none.
+        label: of the progress bar; None shows none.
+
+    Returns:
+        A row an epoch: its last step, its losses and the validation's score.
+
+    Raises:
+        CheckpointError: if the checkpoint belongs to another training.
+    """
+    chain, done, num_epochs = [validation, *callbacks], 0, -(-num_steps // steps_per_epoch)
+    if checkpoint is not None:
+        keeper = Checkpoint(checkpoint, learner.all_variables(), validation, settings, table)
+        done = keeper.restore()
+        chain.append(keeper)
+    if label:
+        chain.append(Progress(num_steps, steps_per_epoch, label, validation))
+    learner.compile(steps_per_execution=steps_per_epoch)
+    learner.fit(
+        tf.data.Dataset.range(done * steps_per_epoch, num_epochs * steps_per_epoch),
+        initial_epoch=done,
+        epochs=num_epochs,
+        steps_per_epoch=steps_per_epoch,
+        verbose=0,
+        shuffle=False,
+        callbacks=chain,
+    )
+    if checkpoint is not None:
+        Path(checkpoint).unlink(missing_ok=True)
+    return to_history(validation.history, steps_per_epoch)
 
 
 def to_history(entries: list[dict[str, float]], steps_per_epoch: int) -> pd.DataFrame:
