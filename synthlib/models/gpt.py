@@ -96,14 +96,15 @@ class TabularGPT(Synthesizer):
         """The sizes that a training on such a table uses: those given, else by the number of rows.
 
         Up to 3,000 rows a narrower network with more dropout passes over them more often, in smaller steps.
-        All passes together have the same number of rows up to 8,000, and beyond as many more as the root.
+        All passes together see 130,000 rows; of more than 8,000 rows or 36 columns as many more as the root.
         """
-        small, growth = num_rows <= 3000, max(1.0, num_rows / 8000) ** 0.5
+        small = num_rows <= 3000
+        more = (max(1, num_rows / 8000) * max(1, num_columns / 36)) ** 0.5
         fitting = max(8, STEP_TOKENS // num_columns)
         chosen = {
             "hidden_dim": 48 if small else 64,
             "dropout": 0.1 if small else 0.0,
-            "num_epochs": int(np.clip(120_000 * growth * (num_columns / 36) ** 0.5 / num_rows, 1, 40)),
+            "num_epochs": int(np.clip(130_000 * more / num_rows, 1, 40)),
             "batch_size": min(32 if num_rows < 1000 else 64 if small else 128, fitting),
             "learning_rate": 1e-2,
         }
