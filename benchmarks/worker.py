@@ -50,8 +50,9 @@ def main() -> None:
 
 def read(path: Path, meta: dict) -> pd.DataFrame:
     """Levels as text or None, numbers as int64 where all are whole and present, otherwise float64."""
+    levels = dict.fromkeys(meta["categorical"], str)
     table = pd.read_csv(
-        path, dtype=dict.fromkeys(meta["categorical"], str), keep_default_na=False, na_values=[""]
+        path, dtype=levels, keep_default_na=False, na_values=[""], float_precision="round_trip"
     )
     for name in meta["categorical"]:
         table[name] = table[name].astype(object).where(table[name].notna(), None)

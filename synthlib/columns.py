@@ -28,7 +28,7 @@ class Column:
         categories: the levels of a categorical, ordinal (in order) or boolean column.
         low, high: smallest and largest possible value of a numeric column; what lies outside is an
             impossible value and becomes missing. For datetimes, ISO 8601 text.
-        decimals: digits after the point that a continuous column is written with.
+        decimals: digits after the point that a continuous column is written with; None for all there are.
         single_precision: whether its numbers went through float32, so that 28.4 is 28.399999618530273.
         nullable: whether a value may be missing.
         missing_codes: values that stand for "missing", such as `-1` or `"?"`.
@@ -89,8 +89,8 @@ class Column:
             if self.format is None:
                 return dates.dt.round("s").astype(self.dtype)
             return dates.dt.strftime(self.format).where(~missing, np.nan).astype(self.dtype)
-        digits = 12 if self.decimals is None else self.decimals
-        numbers = np.round(numbers, 0 if self.kind == "integer" else digits)
+        digits = 0 if self.kind == "integer" else self.decimals
+        numbers = numbers if digits is None else np.round(numbers, digits)
         if self.single_precision:
             numbers = numbers.astype(np.float32).astype(float)
         numbers = np.clip(numbers, low, high) + 0.0  # + 0.0 turns -0.0 into 0.0

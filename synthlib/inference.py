@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ DATE_FORMATS = (
     "%m/%d/%Y",
 )
 MAX_DECIMALS = 9
-MAX_SINGLE_DECIMALS = 5  # more may come from float32, which knows 7 digits
 MIN_ROWS_OF_NUMBERS = 20  # from here on whole numbers that all differ are taken for a row's number
 
 
@@ -86,16 +84,17 @@ def _describe_numbers(present: pd.Series, kind: str | None) -> dict[str, Any]:
             )
         low, high = _widened(levels[0], levels[-1], 0)
         return {"kind": "integer", "low": int(low), "high": int(high), "decimals": 0}
-    decimals, single = count_decimals(numbers), {}
-    if decimals > MAX_SINGLE_DECIMALS and (numbers == _to_single(numbers)).all():
-        decimals, single = count_decimals(numbers, _to_single), {"single_precision": True}
-    low, high = _widened(levels[0], levels[-1], decimals)
-    return {"kind": "continuous", "low": low, "high": high, "decimals": decimals} | single
+    decimals, found = count_decimals(numbers), {"kind": "continuous"}
+    if decimals is None and _is_single(numbers):
+        decimals, found["single_precision"] = count_decimals(numbers, np.float32), True
+    low, high = _widened(levels[0], levels[-1], MAX_DECIMALS if decimals is None else decimals)
+    return found | {"low": low, "high": high, "decimals": decimals}
 
 
-def _to_single(numbers: np.ndarray) -> np.ndarray:
+def _is_single(numbers: np.ndarray) -> bool:
+    """Whether all were kept as float32 once; reading them as text may have moved them by a last digit."""
     with np.errstate(over="ignore"):
-        return numbers.astype(np.float32).astype(float)
+        return bool((np.abs(numbers - numbers.astype(np.float32)) <= 2 * np.spacing(np.abs(numbers))).all())
 
 
 def _describe_texts(present: pd.Series, kind: str | None) -> dict[str, Any]:
@@ -161,18 +160,21 @@ def _describe_dates(dates: pd.Series, date_format: str | None) -> dict[str, Any]
     }
 
 
-def count_decimals(numbers: np.ndarray, stored: Callable[[np.ndarray], np.ndarray] = np.asarray) -> int:
-    """Fewest digits after the point that write every number exactly (at most `MAX_DECIMALS`).
+def count_decimals(numbers: np.ndarray, dtype: type = float) -> int | None:
+    """Fewest digits after the point that write every number exactly, None if `MAX_DECIMALS` do not.
 
     Args:
         numbers: float64 (num_values,).
-        stored: what became of a rounded number when it was kept.
+        dtype: the floating type that they are compared in.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # numbers near the end of float64
+        kept = numbers.astype(dtype)
         exact = (
-            digits for digits in range(MAX_DECIMALS) if (stored(np.round(numbers, digits)) == numbers).all()
+            digits
+            for digits in range(MAX_DECIMALS + 1)
+            if (np.round(numbers, digits).astype(dtype) == kept).all()
         )
-        return next(exact, MAX_DECIMALS)
+        return next(exact, None)
 
 
 def _widened(low: float, high: float, decimals: int) -> tuple[float, float]:

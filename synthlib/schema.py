@@ -177,7 +177,8 @@ class Schema:
                     f", … ({len(column.categories)} levels)" if len(column.categories) > 6 else ""
                 )
             elif column.is_numeric:
-                precision = f", {column.decimals} decimals" if column.kind == "continuous" else ""
+                digits = "all" if column.decimals is None else column.decimals
+                precision = f", {digits} decimals" if column.kind == "continuous" else ""
                 precision += " in single precision" if column.single_precision else ""
                 values = f"{column.low} to {column.high}{precision}"
             else:
