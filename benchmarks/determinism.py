@@ -59,8 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.determinism", description=__doc__.splitlines()[0]
     )
-    split = lambda text: [name for name in text.split(",") if name]  # noqa: E731
-    parser.add_argument("--models", type=split, default=list(MODELS))
+    parser.add_argument("--models", type=lambda text: text.split(","), default=list(MODELS))
     parser.add_argument("--settings", type=lambda text: text.split(";"), default=list(SETTINGS))
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--markdown", type=Path, default=MARKDOWN)
@@ -99,17 +98,14 @@ def run(model: str, environment: dict[str, str], num_rows: int) -> dict:
 def compare(first: dict, other: dict) -> dict:
     """Whether weights and rows are equal to the byte, and how far the weights are apart."""
     if "error" in first or "error" in other:
-        return {
-            "weights": other.get("error", "no reference"),
-            "rows": "",
-            "largest difference": "",
-            "CPU s": "",
-        }
+        empty = dict.fromkeys(("rows", "largest difference", "digest", "CPU s"), "")
+        return {"weights": other.get("error", "no reference")} | empty
     pairs = zip(first["weights"], other["weights"], strict=True)
     return {
         "weights": "equal" if first["fit"] == other["fit"] else "different",
         "rows": "equal" if first["sample"] == other["sample"] else "different",
         "largest difference": f"{max((np.abs(a - b).max() for a, b in pairs), default=0.0):.1e}",
+        "digest": digest(other["fit"] + other["sample"])[:12],
         "CPU s": f"{other['cpu_s']:.1f}",
     }
 
@@ -123,10 +119,9 @@ def work(name: str, file: str, num_rows: int) -> None:
     table = make_table(Point("rows", num_rows, 10))
     kind = getattr(__import__(SYNTHESIZERS[name], fromlist=["_"]), name)
     options = {"TabularGPT": {"num_epochs": 3}, "TabularGAN": {"num_steps": 40}}.get(name, {})
-    model, quiet = (
-        kind(Schema.infer(table), **options),
-        {} if name == "IndependentMarginals" else {"progress": False},
-    )
+    model, quiet = kind(Schema.infer(table), **options), {"progress": False}
+    if name == "IndependentMarginals":
+        quiet = {}
     start = cpu_seconds()
     model.fit(table, **quiet)
     rows = model.sample(num_rows, seed=1)
@@ -134,9 +129,13 @@ def work(name: str, file: str, num_rows: int) -> None:
     network = getattr(model, "network_", None) or getattr(model, "generator_", None)
     weights = [np.asarray(weight) for weight in network.get_weights()] if network else []
     np.savez(file, *weights)
-    fit = hashlib.sha256(b"".join(weight.tobytes() for weight in weights)).hexdigest()
-    sample = hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()
+    fit = digest(b"".join(weight.tobytes() for weight in weights))
+    sample = digest(rows.to_csv(index=False))
     print(json.dumps({"fit": fit, "sample": sample, "cpu_s": seconds}))
+
+
+def digest(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
 def to_markdown(rows: pd.DataFrame, num_rows: int) -> str:
@@ -147,7 +146,8 @@ def to_markdown(rows: pd.DataFrame, num_rows: int) -> str:
         f"Written by `python -m benchmarks.determinism` on {describe_processor()}:",
         f"a table of {num_rows} rows and 10 columns, 3 epochs of TabularGPT, 40 steps of TabularGAN.",
         "Compared are SHA-256 digests with those of the first line of each model; the difference is the",
-        "largest between weights. CPU seconds are those of fit and draw.",
+        "largest between weights. The digest shown is of weights and rows, for comparison with another",
+        "processor's. CPU seconds are those of fit and draw.",
         "",
         "| " + " | ".join(rows.columns) + " |",
         "|" + " --- |" * len(rows.columns),

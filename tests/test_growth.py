@@ -42,5 +42,6 @@ def test_a_setting_is_compared_with_the_first(tmp_path):
 def test_a_difference_is_measured():
     first = {"fit": "a", "sample": "b", "cpu_s": 1.0, "weights": [np.zeros(2)]}
     other = {"fit": "c", "sample": "b", "cpu_s": 1.0, "weights": [np.array([0.0, 0.25])]}
+    assert determinism.compare(first, first)["digest"] != determinism.compare(first, other)["digest"]
     assert determinism.compare(first, other)["largest difference"] == "2.5e-01"
     assert determinism.compare(first, other)["weights"] == "different"
