@@ -110,9 +110,11 @@ class Column:
             ]
         else:
             ends = [self.low, self.high]
-        return (-np.inf if ends[0] is None else float(ends[0])), (
-            np.inf if ends[1] is None else float(ends[1])
-        )
+        low = -np.inf if ends[0] is None else float(ends[0])
+        high = np.inf if ends[1] is None else float(ends[1])
+        if self.single_precision:  # 40.9 is 40.900001525878906 there, and no further
+            low, high = min(low, float(np.float32(low))), max(high, float(np.float32(high)))
+        return low, high
 
     def _whole_days(self) -> bool:
         return self.decimals == 0 or (self.format is not None and "%H" not in self.format)

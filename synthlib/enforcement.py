@@ -120,9 +120,9 @@ def enforce_rules(
         repaired = _repair_in_turn(schema, part, here, order, rng)
         done = ~_broken(schema, repaired, order)
         result.put(open_rows[done], repaired.iloc[np.flatnonzero(done)])
-        open_rows = open_rows[~done]
+        open_rows, left = open_rows[~done], repaired.iloc[np.flatnonzero(~done)]
     if len(open_rows):
-        _refuse(schema, table.iloc[open_rows], kept.iloc[open_rows])
+        _refuse(schema, left, kept.iloc[open_rows])
     return whole.assign(**{name: result.table[name] for name in names})
 
 

@@ -83,6 +83,9 @@ def _describe_numbers(present: pd.Series, kind: str | None) -> dict[str, Any]:
                 "or give kinds={name: 'integer'}"
             )
         low, high = _widened(levels[0], levels[-1], 0)
+        if pd.api.types.is_integer_dtype(present.dtype):  # what the dtype cannot hold is no value of it
+            ends = np.iinfo(str(present.dtype).lower())
+            low, high = max(int(low), ends.min), min(int(high), ends.max)
         return {"kind": "integer", "low": int(low), "high": int(high), "decimals": 0}
     decimals, found = count_decimals(numbers), {"kind": "continuous"}
     if decimals is None and _is_single(numbers):

@@ -118,3 +118,30 @@ def test_a_constant_column_survives(spread):
     table = pd.DataFrame({"flat": [3.5] * (8 * spread), "x": [0, 1] * (4 * spread)})
     _, _, decoded = there_and_back(table)
     assert (decoded["flat"] == 3.5).all()
+
+
+def protected(values):
+    """Many draws of a column that was learnt from these values."""
+    table = pd.DataFrame({"x": values, "y": np.arange(len(values)) % 2})
+    schema = sl.Schema.infer(table, kinds={"x": "continuous"})
+    return sl.IndependentMarginals(schema).fit(table).sample(20_000)["x"]
+
+
+@pytest.mark.parametrize("rare", [[15.37], [15.0] * 3 + [33.0] * 2 + [47.0]])
+def test_rare_values_between_atoms_are_nobodys_state(rare):
+    values = np.r_[np.repeat(np.arange(10.0, 60, 10), 100), rare]
+    assert not protected(values).isin(rare).any()
+
+
+def test_a_run_of_rare_values_is_no_grid_of_them():
+    values = np.r_[np.repeat([10.0, 60.0], 200), np.repeat(np.linspace(20, 50, 9), 2).round(2)]
+    drawn = protected(values)
+    inside = drawn[(drawn > 10) & (drawn < 60)]
+    assert inside.nunique() > 100 and inside.value_counts(normalize=True).max() < 0.1
+
+
+def test_the_ends_of_a_column_are_no_patients_values():
+    values = np.random.default_rng(0).lognormal(2, 1, 1000)
+    drawn, ordered = protected(values), np.sort(values)
+    assert not drawn.isin(values).any()
+    assert ordered[4] <= drawn.min() <= ordered[8] and ordered[-9] <= drawn.max() <= ordered[-5]

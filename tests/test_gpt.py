@@ -390,13 +390,27 @@ def test_training_stops_when_validation_stops_improving(cohort, cohort_schema):
         {"batch_size": 0}, {"patience": 0}, {"dropout": 1.0}, {"subset_share": 1.5}, {"warm_up": -0.1},
         {"validation_fraction": 0.9}, {"ema": 2.0}, {"temperature": 0.0}, {"temperature": 1e9},
         {"top_p": 0.0}, {"learning_rate": -1.0}, {"weight_decay": -1.0}, {"min_count": 0}, {"max_states": 0},
-        {"temperature": float("nan")}, {"num_heads": 7}, {"hidden_dim": 15, "num_heads": 2},
+        {"temperature": float("nan")}, {"num_epochs": 2.0}, {"hidden_dim": "64"}, {"seed": -1},
+        {"num_layers": True}, {"num_heads": 7}, {"hidden_dim": 15, "num_heads": 2},
     ],
 )  # fmt: skip
 def test_hyperparameters_out_of_range_are_refused_by_name(cohort, cohort_schema, options):
     model = sl.TabularGPT(cohort_schema, **options)
     with pytest.raises(ValueError, match=next(iter(options))):
         model.fit(cohort, progress=False)
+
+
+@pytest.mark.parametrize("options", [{"num_epochs": 1}, {"warm_up": 1.0, "ema": 1}])
+def test_a_training_of_one_step_is_one(cohort, cohort_schema, options):
+    model = sl.TabularGPT(cohort_schema, **(SMALL | options)).fit(cohort.head(32), progress=False)
+    assert len(model.sample(3)) == 3
+
+
+def test_a_table_without_rows_leaves_the_model_as_it_was(cohort, cohort_schema):
+    model = sl.TabularGPT(cohort_schema, **SMALL).fit(cohort.head(40), progress=False)
+    with pytest.raises(ValueError, match="at least one row"):
+        model.fit(cohort.head(0), progress=False)
+    assert len(model.sample(3)) == 3
 
 
 def test_likelihood_before_fit_is_refused_and_of_another_table(cohort_schema, small, cohort):

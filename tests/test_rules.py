@@ -601,3 +601,26 @@ def test_support2_obeys_its_rules_and_discovery_finds_the_classes():
     mended = schema.enforce(mixed)
     schema.check(mended)
     assert schema.find_violations(mended)["violations"].sum() == 0
+
+
+def test_a_fixed_result_is_given_by_two_inputs_where_one_cannot():
+    rng = np.random.default_rng(0)
+    height, weight = rng.normal(170, 10, 300).round(0), rng.normal(75, 12, 300).round(1)
+    table = pd.DataFrame({"h": height, "w": weight, "bmi": (weight / (height / 100) ** 2).round(1)})
+    schema = sl.Schema.infer(table).with_rules(sl.Formula("bmi", "w / (h / 100) ** 2"))
+    for bmi in (table["bmi"].min(), table["bmi"].max()):
+        drawn = table.assign(bmi=bmi)
+        repaired = schema.enforce(drawn, pd.DataFrame({"bmi": [True] * len(table)}))
+        assert not schema.find_violations(repaired)["violations"].any() and (repaired["bmi"] == bmi).all()
+
+
+def test_a_refusal_names_the_rules_that_stay_broken():
+    numbers = np.arange(100)
+    table = pd.DataFrame({"sex": ["m", "f"] * 50, "pregnant": [0, 1] * 50, "low": numbers, "high": numbers})
+    schema = sl.Schema.infer(table, kinds={"low": "integer", "high": "integer"}).with_rules(
+        sl.OnlyIf("pregnant", (1,), "sex", ("f",), otherwise=0), sl.Inequality("low", "high")
+    )
+    broken = table.assign(sex="m", pregnant=1, low=90, high=10)
+    with pytest.raises(ValueError, match="pregnant is 1 only where sex is f") as caught:
+        schema.enforce(broken, pd.DataFrame({"sex": [True] * 100, "pregnant": [True] * 100}))
+    assert "low is at most high" not in str(caught.value)

@@ -86,6 +86,21 @@ def test_numbers_that_went_through_float32_stay_such_numbers():
     assert wide.single_precision
 
 
+def test_a_range_in_single_precision_holds_its_own_ends():
+    schema = Schema.infer(table_of(c=np.float32(np.arange(NUM_ROWS) / 10 + 35).astype(float)))
+    for ends in ({"high": 36.9}, {"low": 35.3}, {"low": 35.1}):
+        column = schema.replace("c", **ends)["c"]
+        (end,) = ends.values()
+        kept = column.conform(pd.Series([float(np.float32(end))], name="c"))
+        assert kept.notna().all() and column.from_numbers(np.array([end]))[0] == np.float32(end)
+
+
+def test_an_integer_column_holds_what_its_dtype_can():
+    values = np.arange(NUM_ROWS, dtype="uint8") * 4 + 15
+    column = Schema.infer(table_of(c=values), kinds={"c": "integer"})["c"]
+    assert (column.low, column.high) == (10, 255)
+
+
 def test_missing_codes_are_read_off_texts():
     column = infer(["a", "?", "b", " NA"] * 15)
     assert column.missing_codes == ("?", "NA") and column.categories == ("a", "b") and column.nullable

@@ -160,3 +160,28 @@ def test_an_unfitted_copy_has_the_parameters_only(cohort_schema):
     assert "schema" not in model.parameters
     assert all(not name.endswith("_") for name in model.parameters)
     assert np.isscalar(model.parameters["seed"])
+
+
+def test_repair_does_not_bring_rare_levels_back():
+    a = ["a1"] * 300 + ["a2"] * 200 + ["a3"] * 98 + ["rare"] * 2
+    table = pd.DataFrame({"a": a, "b": ["b1"] * 300 + ["b2"] * 200 + ["b3"] * 100, "died": [0, 1] * 300})
+    rule = sl.Combinations(("a", "b"), tuple(table[["a", "b"]].value_counts().index))
+    model = sl.IndependentMarginals(sl.Schema.infer(table).with_rules(rule)).fit(table)
+    drawn = pd.concat([model.sample(2, seed=seed) for seed in range(200)] + [model.sample(5000)])
+    assert not (drawn["a"] == "rare").any()
+    with pytest.warns(UserWarning, match="'a' gets a level that fewer than 5"):
+        assert (model.sample(10, given={"a": "rare"})["b"] == "b3").all()
+
+
+def test_a_missing_value_that_training_never_had_is_given_with_a_warning(cohort, cohort_schema):
+    present = cohort.dropna()
+    model = sl.IndependentMarginals(cohort_schema).fit(present)
+    with pytest.warns(UserWarning, match="'lab' gets a missing value"):
+        assert model.sample(5, given={"lab": None})["lab"].isna().all()
+
+
+def test_given_values_have_the_precision_of_their_column(cohort, cohort_schema):
+    model = sl.IndependentMarginals(cohort_schema).fit(cohort)
+    with pytest.raises(ValueError, match="of 2 decimals or None for 'lab'"):
+        model.sample(5, given={"lab": 2.123456})
+    assert (model.sample(5, given={"lab": 2.12})["lab"] == 2.12).all()

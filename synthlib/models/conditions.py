@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -97,6 +98,23 @@ class Conditions:
             condition.mask[:, span.index] = values.notna() if self.partial else True
         return condition
 
+    def warn_of_unlearnt(self, encoder: SpanEncoder) -> None:
+        """Warn if values are given that no state stands for: others cannot follow what was not learnt."""
+        withheld = encoder.withheld()
+        for span in encoder.spans_:
+            values = self.columns.get(span.name)
+            if values is None:
+                continue
+            rare = int(values.isin(list(withheld.get(span.name, ()))).sum())
+            absent = 0 if self.partial or span.missing is not None else int(values.isna().sum())
+            if rare or absent:
+                warnings.warn(
+                    f"given: {span.name!r} gets a {'level' if rare else 'missing value'} that fewer than "
+                    f"{encoder.min_count} training rows had; other columns are drawn as for its "
+                    f"{'most frequent level' if self.schema[span.name].is_discrete else 'lowest number'}",
+                    stacklevel=4,
+                )
+
     def mark(self, start: int, size: int) -> pd.DataFrame:
         """Which cells of these rows are given, bool (size, number of columns of the table)."""
         given = pd.DataFrame(False, index=range(size), columns=self.schema.names)
@@ -127,9 +145,12 @@ def _conform(column: Column, values: pd.Series, optional: bool = False) -> pd.Se
     try:
         conformed = column.conform(chosen)
         fitting = not column.find_problems(conformed) and not (conformed.isna() & chosen.notna()).any()
-        if fitting and column.kind == "integer":  # a cast to int cuts what is behind the point
-            fitting = bool((column.to_numbers(chosen) % 1 == 0)[chosen.notna()].all())
-    except SchemaError:
+        if fitting and column.is_numeric:  # nothing behind the point that the column does not have
+            numbers = column.to_numbers(chosen)
+            held = column.from_numbers(numbers, index=chosen.index)
+            fitting = np.allclose(numbers, column.to_numbers(held), rtol=1e-7, atol=1e-9, equal_nan=True)
+            conformed = held if column.single_precision else conformed
+    except (SchemaError, ValueError):
         fitting = False
     if not fitting:
         raise ValueError(f"given: expected {_describe_values(column)} for {column.name!r}, got others")
@@ -144,6 +165,8 @@ def _describe_values(column: Column) -> str:
         values = {"integer": "whole numbers", "datetime": "dates"}.get(column.kind, "numbers")
         if column.low is not None or column.high is not None:
             values += f" from {column.low} to {column.high}"
+        if column.kind == "continuous" and column.decimals is not None:
+            values += f" of {column.decimals} decimals"
     return values + (" or None" if column.nullable else "")
 
 

@@ -72,9 +72,10 @@ class SpanEncoder:
     Args:
         schema: the table's Schema; identifiers are not encoded.
         max_states: most states a column gets beside missing; also the number of bins of equal mass.
-        min_count: values seen in fewer rows are neither atoms nor reproduced as such, and the extremes of
-            a numeric column are cut to the `min_count`-th smallest and largest value. A column in which no
-            value is seen so often keeps its most frequent ones: so few rows cannot be protected, and
+        min_count: a level seen in fewer rows is never decoded. A number seen in fewer rows is no state of
+            its own: it is decoded as often as its neighbourhood makes likely, were it anybody's or nobody's.
+            The ends of a numeric column are cut to a mean of `min_count` values near them. Levels of which
+            none is seen so often keep the most frequent ones: so few rows cannot be protected, and
             `write_release` refuses them.
     """
 
@@ -105,6 +106,12 @@ class SpanEncoder:
     def width(self) -> int:
         """The largest number of states of any column."""
         return max(span.num_states for span in self.spans_)
+
+    def withheld(self) -> dict[str, set]:
+        """Levels of the schema that are never decoded, by column."""
+        known = {span.name: {level for state in span.values for level in state} for span in self.spans_}
+        columns = [column for column in self.schema.modelled if column.is_discrete]
+        return {column.name: set(column.categories) - known[column.name] for column in columns}
 
     def shares(self) -> np.ndarray:
         """Share of each state, zero where a column has fewer; shape (num_columns, width)."""
@@ -218,30 +225,48 @@ def _number_states(
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):
         return [], [], []
-    cut = min(min_count, len(numbers)) - 1
-    numbers = (
-        np.clip(numbers, numbers[cut], numbers[-1 - cut]) if numbers[cut] <= numbers[-1 - cut] else numbers
-    )
+    numbers = _cut_ends(column, numbers, min_count)
     levels, counts = np.unique(numbers, return_counts=True)
-    if len(levels) <= max_states and counts.min() >= min(min_count, counts.max()):
+    if len(levels) <= max_states and (len(levels) == 1 or counts.min() >= min_count):
         return [(level,) for level in levels], [None] * len(levels), counts.tolist()
-    atom_count = max(len(numbers) / max_states, min_count)
-    atoms = levels[counts >= atom_count]
     frequent = counts >= min_count
-    on_grid = counts[frequent].sum() >= GRID_SHARE * len(numbers)
+    is_atom = counts >= max(len(numbers) / max_states, min_count)
+    atoms, masses = levels[is_atom], counts[is_atom]
     rest = numbers[~np.isin(numbers, atoms)]
+    if len(atoms):  # few values alone between two atoms would be a state that tells of few patients
+        between = np.searchsorted(atoms, rest)
+        few = np.bincount(between, minlength=len(atoms) + 1)[between] < min_count
+        masses = masses + np.bincount(
+            np.searchsorted(atoms, _nearest(rest[few], atoms)), minlength=len(atoms)
+        )
+        rest = rest[~few]
+    on_grid = counts[frequent].sum() >= GRID_SHARE * len(numbers)
     num_bins = max(1, round((max_states - len(atoms)) * len(rest) / len(numbers)) if len(rest) else 0)
     grid = levels[frequent] if on_grid else levels[:0]
     states = [
-        (float(atom), (float(atom),), None, int(count))
-        for atom, count in zip(atoms, counts[counts >= atom_count], strict=True)
+        (float(atom), (float(atom),), None, int(mass)) for atom, mass in zip(atoms, masses, strict=True)
     ]
-    states += _bins(rest, atoms, num_bins, grid)
+    states += _bins(rest, atoms, num_bins, grid, min_count)
     states.sort(key=lambda state: state[0])
     return [state[1] for state in states], [state[2] for state in states], [state[3] for state in states]
 
 
-def _bins(rest: np.ndarray, atoms: np.ndarray, num_bins: int, grid: np.ndarray) -> list[tuple]:
+def _cut_ends(column: Column, numbers: np.ndarray, min_count: int) -> np.ndarray:
+    """Sorted numbers with both ends cut to a mean of several, since an end is somebody's value.
+
+    The mean is that of the `min_count`-th to the 2 `min_count` - 1-th from the end; of few numbers, fewer.
+    """
+    count = min(min_count, len(numbers) // 4)
+    if not count:
+        return numbers
+    ends = [numbers[count - 1 : 2 * count - 1].mean(), numbers[len(numbers) - 2 * count + 1 :][:count].mean()]
+    low, high = column.to_numbers(column.from_numbers(np.array(ends)))
+    return np.clip(numbers, low, high) if low <= high else numbers
+
+
+def _bins(
+    rest: np.ndarray, atoms: np.ndarray, num_bins: int, grid: np.ndarray, min_count: int
+) -> list[tuple]:
     """Cut the values between atoms into about `num_bins` runs; no run reaches across an atom.
 
     A run that lies on the grid of frequent values keeps to it; any other is described by knots.
@@ -250,15 +275,9 @@ def _bins(rest: np.ndarray, atoms: np.ndarray, num_bins: int, grid: np.ndarray) 
     for run in np.split(rest, np.searchsorted(rest, atoms)):
         if not len(run):
             continue
-        share = max(1, round(num_bins * len(run) / len(rest)))
-        edges = (
-            np.unique(np.quantile(run, np.linspace(0, 1, share + 1)[1:-1], method="lower"))
-            if share > 1
-            else []
-        )
-        for part in np.split(run, np.searchsorted(run, edges, side="left")):
-            if not len(part):
-                continue
+        share = max(1, min(round(num_bins * len(run) / len(rest)), len(run) // min_count))
+        edges = np.quantile(run, np.linspace(0, 1, share + 1)[1:-1], method="lower") if share > 1 else []
+        for part in _split(run, np.searchsorted(run, np.unique(edges)), min_count):
             inside = grid[(grid >= part[0]) & (grid <= part[-1])]
             if len(inside) and np.isin(part, inside).mean() >= GRID_SHARE:
                 levels, counts = np.unique(_nearest(part, inside), return_counts=True)
@@ -267,10 +286,29 @@ def _bins(rest: np.ndarray, atoms: np.ndarray, num_bins: int, grid: np.ndarray) 
                     (float(part[0]), tuple(levels.tolist()), masses if len(levels) > 1 else None, len(part))
                 )
             else:
-                knots = np.quantile(part, np.linspace(0, 1, KNOTS_PER_BIN))
+                knots = np.quantile(_spread_ties(part, min_count), np.linspace(0, 1, KNOTS_PER_BIN))
                 knots = knots if knots[0] < knots[-1] else knots[:1]
                 bins.append((float(part[0]), tuple(knots.tolist()), None, len(part)))
     return bins
+
+
+def _split(run: np.ndarray, places: np.ndarray, min_count: int) -> list[np.ndarray]:
+    """Parts of a sorted run, cut at these places but where a part would have fewer than `min_count` rows."""
+    kept = [0]
+    for place in places:
+        if place - kept[-1] >= min_count and len(run) - place >= min_count:
+            kept.append(int(place))
+    return np.split(run, kept[1:])
+
+
+def _spread_ties(part: np.ndarray, min_count: int) -> np.ndarray:
+    """Sorted values of which those that 2 to `min_count` - 1 rows share lie between their neighbours."""
+    levels, first, counts = np.unique(part, return_index=True, return_counts=True)
+    ends = np.concatenate([levels[:1], (levels[:-1] + levels[1:]) / 2, levels[-1:]])
+    shared = np.repeat((counts > 1) & (counts < min_count), counts)
+    place = (np.arange(len(part)) - np.repeat(first, counts) + 0.5) / np.repeat(counts, counts)
+    low, high = np.repeat(ends[:-1], counts), np.repeat(ends[1:], counts)
+    return np.where(shared, low + place * (high - low), part)
 
 
 def _nearest(numbers: np.ndarray, grid: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from synthlib.models.drawing import Sampler
 from synthlib.models.encoding import SpanEncoder
 from synthlib.models.networks import Generator, Layout, build_critic, gradient_penalty
 from synthlib.models.synthesizer import Synthesizer
-from synthlib.models.training import Validation, choose_rows, run_training
+from synthlib.models.training import Validation, check_parameters, check_rows, choose_rows, run_training
 
 POOL_ROWS = 8192  # generated rows that the critic sees between two validations
 STEPS_PER_ROOT, STEPS_PER_COLUMN, STEP_RANGE = 2.5, 3, (100, 300)
@@ -63,7 +63,8 @@ class TabularGAN(Synthesizer):
         adversarial_share: last share of the steps, in which the critic judges.
         condition_share: share of the batch that is learnt under a condition.
         ema: how much the averaged generator keeps at each step.
-        validation_fraction: share of `train` set aside for validation; 0 trains to the end.
+        validation_fraction: share of `train` set aside for validation; 0 trains to the end, and so does a
+            share of fewer than 20 rows.
         patience: validations without improvement before stopping.
         max_states, min_count: see `SpanEncoder`.
 
@@ -135,6 +136,7 @@ class TabularGAN(Synthesizer):
         """
         self._check_parameters()
         self.schema.check(train)
+        check_rows(train)
         try:
             self._fit(train, checkpoint, callbacks, progress)
         except BaseException:
@@ -158,16 +160,20 @@ class TabularGAN(Synthesizer):
         self.generator_, self.sampler_ = adversaries.averaged, Sampler(adversaries.averaged)
 
     def _check_parameters(self) -> None:
+        ranges = {
+            "seed": (0, 2**32 - 1), "entry_dim": (1, None), "hidden_dim": (1, None),
+            "num_components": (1, None), "critic_dim": (1, None), "critic_steps": (1, None),
+            "packing": (1, None), "num_steps": (1, None), "batch_size": (1, None), "patience": (1, None),
+            "learning_rate": (0, None),
+            "weight_decay": (0, None), "drop_share": (0, 0.9), "condition_share": (0, 0.9), "ema": (0, 1),
+            "adversarial_share": (0, 1), "validation_fraction": (0, 0.5), "max_states": (1, None),
+            "min_count": (1, None),
+        }  # fmt: skip
+        check_parameters(self, ranges)
         if self.batch_size % self.packing:
             raise ValueError(
                 f"expected batch_size to be a multiple of packing, got {self.batch_size} and {self.packing}"
             )
-        for name, limit in {"validation_fraction": 0.5, "condition_share": 0.9, "drop_share": 0.9}.items():
-            if not 0 <= getattr(self, name) <= limit:
-                raise ValueError(f"expected {name} in [0, {limit}], got {getattr(self, name)}")
-        for name in ("num_steps", "batch_size", "critic_steps", "packing", "num_components"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"expected {name} above 0, got {getattr(self, name)}")
 
     def _train(self, table, adversaries, validate, checkpoint, callbacks, progress) -> None:
         num_steps = adversaries.num_steps

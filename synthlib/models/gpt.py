@@ -16,7 +16,7 @@ from synthlib.models.conditions import Condition
 from synthlib.models.encoding import SpanEncoder
 from synthlib.models.gpt_drawing import Sampler
 from synthlib.models.synthesizer import Synthesizer
-from synthlib.models.training import Validation, choose_rows, run_training
+from synthlib.models.training import Validation, check_parameters, check_rows, choose_rows, run_training
 from synthlib.models.transformer import RecordTransformer, Tokens
 
 ADAM_RATIO = 0.3  # Adam's learning rate, for embeddings and heads, over Muon's, for the blocks
@@ -38,8 +38,9 @@ class TabularGPT(Synthesizer):
     of columns first and the rest in the table's order, which is what drawing under a condition needs. What
     is learnt of few rows also holds better for it: other orders ask other questions of the same rows.
 
-    Values seen in fewer than `min_count` rows are never drawn as such, and the ends of a numeric column are
-    cut to its `min_count`-th smallest and largest value; a category that rare is not drawn at all.
+    A category seen in fewer than `min_count` rows is never drawn. A number seen in fewer is drawn as often as
+    its neighbourhood makes likely, whether anybody has it or nobody, and the ends of a numeric column are cut
+    to a mean of `min_count` values near them.
 
     Where a size is None, the table's number of rows decides: see `settings`.
 
@@ -58,7 +59,8 @@ class TabularGPT(Synthesizer):
             fourths of a batch) and in validation. 0 trains the table's order alone: conditions are then
             exact still, but the other columns follow them only as far as the order goes.
         ema: how much the averaged weights keep at each step.
-        validation_fraction: share of `train` set aside for early stopping; 0 trains to the end.
+        validation_fraction: share of `train` set aside for early stopping; 0 trains to the end, and so does a
+            share of fewer than 20 rows.
         patience: epochs without a better validation likelihood before stopping.
         temperature, top_p: of the draws; 1 and 1 draw from the model as it is.
         max_states, min_count: see `SpanEncoder`.
@@ -96,7 +98,8 @@ class TabularGPT(Synthesizer):
         """The sizes that a training on such a table uses: those given, else by the number of rows.
 
         Up to 3,000 rows a narrower network with more dropout passes over them more often, in smaller steps.
-        All passes together see 130,000 rows; of more than 8,000 rows or 36 columns as many more as the root.
+        All passes, 40 at most, see 130,000 rows; of more than 8,000 rows or 36 columns as many more as the
+        root.
         """
         small = num_rows <= 3000
         more = (max(1, num_rows / 8000) * max(1, num_columns / 36)) ** 0.5
@@ -136,6 +139,7 @@ class TabularGPT(Synthesizer):
         """
         self._check_parameters()
         self.schema.check(train)
+        check_rows(train)
         self.__dict__.pop("_graphs", None)
         try:
             self._fit(train, checkpoint, callbacks, progress)
@@ -163,17 +167,13 @@ class TabularGPT(Synthesizer):
 
     def _check_parameters(self) -> None:
         ranges = {
-            "hidden_dim": (2, None), "num_layers": (1, None), "num_heads": (1, None), "num_places": (1, None),
-            "num_epochs": (1, None), "batch_size": (1, None), "patience": (1, None), "dropout": (0, 0.9),
-            "subset_share": (0, 1), "validation_fraction": (0, 0.5), "warm_up": (0, 1), "ema": (0, 1),
-            "temperature": (1e-3, 1e3), "top_p": (1e-3, 1), "learning_rate": (0, None),
+            "seed": (0, 2**32 - 1), "hidden_dim": (2, None), "num_layers": (1, None), "num_heads": (1, None),
+            "num_places": (1, None), "num_epochs": (1, None), "batch_size": (1, None), "patience": (1, None),
+            "dropout": (0, 0.9), "subset_share": (0, 1), "validation_fraction": (0, 0.5), "warm_up": (0, 1),
+            "ema": (0, 1), "temperature": (1e-3, 1e3), "top_p": (1e-3, 1), "learning_rate": (0, None),
             "weight_decay": (0, None), "max_states": (1, None), "min_count": (1, None),
         }  # fmt: skip
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            if value is not None and not (low <= value and (high is None or value <= high)):
-                limit = f"of at least {low}" if high is None else f"in [{low}, {high}]"
-                raise ValueError(f"expected {name} {limit}, got {value}")
+        check_parameters(self, ranges)
         if self.hidden_dim is not None and self.hidden_dim % self.num_heads:
             raise ValueError(
                 f"expected hidden_dim to be a multiple of num_heads, "
@@ -200,7 +200,9 @@ class TabularGPT(Synthesizer):
 
         A category counts with its probability; a number with the probability of its state and its density
         there on the scale of the training table's ranks, so that records can be compared, and tables of one
-        schema, but not tables of different ones. Values that are never drawn count as the nearest that are.
+        schema, but not tables of different ones. What is never drawn counts as something that is: a number as
+        the nearest one, a rare category as the most frequent one, a missing value where training had none as
+        the lowest number.
 
         Raises:
             RuntimeError: before `fit`.
@@ -312,8 +314,9 @@ class Learner(keras.Model):
         self.averaged.set_weights(self.network.get_weights())
         num_steps = gpt.settings_["num_epochs"] * self.steps_per_epoch
         warm_up = max(1, int(gpt.warm_up * num_steps))
+        fall = max(1, num_steps - warm_up)
         schedule = keras.optimizers.schedules.CosineDecay(
-            0.0, num_steps - warm_up, 0.02, warmup_target=gpt.settings_["learning_rate"], warmup_steps=warm_up
+            0.0, fall, 0.02, warmup_target=gpt.settings_["learning_rate"], warmup_steps=warm_up
         )
         self.updater = keras.optimizers.Muon(
             schedule,
@@ -372,7 +375,7 @@ class Learner(keras.Model):
         gradients = [tf.convert_to_tensor(part) for part in tape.gradient(loss, variables)]
         self.updater.apply(gradients, variables)
         count = tf.cast(self.updater.iterations, tf.float32)
-        kept = tf.minimum(self.gpt.ema, (1 + count) / (10 + count))
+        kept = tf.minimum(float(self.gpt.ema), (1 + count) / (10 + count))
         for average, variable in zip(self.averaged.trainable_variables, variables, strict=True):
             average.assign(kept * average + (1 - kept) * variable)
         self.nats.update_state(loss * self.num_columns)

@@ -7,7 +7,7 @@ import secrets
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -90,16 +90,19 @@ class Synthesizer(ABC):
         if not isinstance(num_rows, int | np.integer) or num_rows < 1:
             raise ValueError(f"expected num_rows to be an integer of at least 1, got {num_rows!r}")
         conditions = Conditions(self.schema, given, int(num_rows), seed)
+        conditions.warn_of_unlearnt(self.encoder_)
         return self._sample_batches(int(num_rows), conditions, seed)
 
     def _sample_batches(self, num_rows: int, conditions: Conditions, seed: int) -> Iterator[pd.DataFrame]:
+        withheld = self.encoder_.withheld()
+        schema = replace(self.schema, rules=tuple(rule.avoid(withheld) for rule in self.schema.rules))
         for batch, start in enumerate(range(0, num_rows, SAMPLE_BATCH)):
             size = min(SAMPLE_BATCH, num_rows - start)
             condition = conditions.encode(self.encoder_, start, size)
             states, positions = self._draw(size, condition, seed, batch)
             table = conditions.restore(self.encoder_.decode(states, positions, first_row=start), start)
-            if self.schema.rules:
-                table = self.schema.enforce(table, conditions.mark(start, size), seed=seed)
+            if schema.rules:
+                table = schema.enforce(table, conditions.mark(start, size), seed=seed)
             yield table
 
     def save(self, folder: Path | str) -> None:

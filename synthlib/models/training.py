@@ -7,6 +7,7 @@ import io
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -22,6 +23,33 @@ from synthlib.models.backend import keras, tf
 
 class CheckpointError(ValueError):
     """A checkpoint that belongs to another training, or cannot be read."""
+
+
+def check_parameters(model, ranges: Mapping[str, tuple[float, float | None]]) -> None:
+    """Refuse a dataclass's parameters that are out of range, or no whole numbers where they are to be.
+
+    Args:
+        model: the dataclass; a parameter of type `int` must be whole, one that may be None is free to be.
+        ranges: name → lowest and highest value, None for no highest.
+
+    Raises:
+        ValueError: on the first such parameter.
+    """
+    types = {one.name: str(one.type) for one in fields(model)}
+    for name, (low, high) in ranges.items():
+        value, is_whole = getattr(model, name), types[name].startswith("int")
+        if value is None and "None" in types[name]:
+            continue
+        kinds = int | np.integer if is_whole else int | float | np.integer | np.floating
+        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= (high or np.inf):
+            limit = f"of at least {low}" if high is None else f"in [{low}, {high}]"
+            raise ValueError(f"expected {name} {limit}{' and whole' if is_whole else ''}, got {value!r}")
+
+
+def check_rows(table: pd.DataFrame) -> None:
+    """Refuse a table without rows: there is nothing to learn."""
+    if not len(table):
+        raise ValueError("expected a training table of at least one row, got none")
 
 
 def choose_rows(num_rows: int, share: float, rng: np.random.Generator) -> np.ndarray:

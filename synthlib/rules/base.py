@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,10 @@ class Rule:
     def narrow(self, schema: Schema) -> Rule | None:
         """The rule as a schema with fewer levels can hold it, or None where nothing of it is left."""
         return keep_if_it_fits(self, schema)
+
+    def avoid(self, levels: Mapping[str, set]) -> Rule:
+        """The same rule, whose repair puts these levels (column → levels) only where no others would do."""
+        return self
 
     def describe(self) -> str:
         """The rule in one sentence."""

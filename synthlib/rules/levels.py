@@ -123,6 +123,16 @@ class Combinations(Rule):
             table = put_levels(table, schema[name], rows[changed], allowed[found[changed], place])
         return table
 
+    def avoid(self, levels: Mapping[str, set]) -> Combinations:
+        shunned = [
+            any(value in levels.get(name, ()) for name, value in zip(self.columns, row, strict=True))
+            for row in self.allowed
+        ]
+        if not any(shunned) or all(shunned):
+            return self
+        weights = np.array(self.weights or np.ones(len(shunned)), dtype=float)
+        return replace(self, weights=tuple(np.where(shunned, 1e-12, 1.0) * weights / weights.sum()))
+
     def _find_best(self, drawn: np.ndarray, kept: np.ndarray, allowed: np.ndarray) -> np.ndarray:
         """Numbers of the allowed tuples that change least, of those that keep the fixed cells."""
         width, differs = len(self.columns), allowed != drawn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import permutations, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from synthlib.rules.base import Rule, check_names, column_step, put_numbers
 if TYPE_CHECKING:
     from synthlib.schema import Schema
 
+SHIFTS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # how far an input is moved towards an end of its range
 _TEXT_DATE_STEPS = (31.0, 366.0)  # a date kept as text may be cut to its month or year
 
 
@@ -193,6 +195,32 @@ class Formula(Rule):
                 target[free] = wanted
                 changed = np.isin(np.arange(len(table)), free[solved])
                 table, broken = put_numbers(table, schema[name], changed, target), broken & ~changed
+        return self._move_two(table, schema, broken, fixed) if broken.any() else table
+
+    def _move_two(
+        self, table: pd.DataFrame, schema: Schema, broken: np.ndarray, fixed: np.ndarray
+    ) -> pd.DataFrame:
+        """Where no input alone gives a fixed result: one moves towards its range's ends, another follows."""
+        column = schema[self.column]
+        numeric = [place for place, name in enumerate(self.inputs) if schema[name].is_numeric]
+        for share, (first, second), end in product(SHIFTS, permutations(numeric, 2), (0, 1)):
+            moved, follows = schema[self.inputs[first]], schema[self.inputs[second]]
+            bound = moved.numeric_range()[end]
+            rows = np.flatnonzero(broken & ~fixed[:, first + 1] & ~fixed[:, second + 1])
+            if not len(rows) or not np.isfinite(bound):
+                continue
+            held = column.to_numbers(table[self.column])[rows]
+            inputs = {name: values[rows] for name, values in self._read(table, schema).items()}
+            there = inputs[moved.name] + share * (bound - inputs[moved.name])
+            inputs[moved.name] = moved.to_numbers(moved.from_numbers(there))
+            inputs[follows.name] = self._solve(follows.name, held, inputs, column, follows)
+            solved = ~self._breaks(column, held, inputs) & ~np.isnan(inputs[follows.name])
+            target, changed = np.full(len(table), np.nan), np.zeros(len(table), dtype=bool)
+            changed[rows[solved]] = True
+            for side in (moved, follows):
+                target[rows] = inputs[side.name]
+                table = put_numbers(table, side, changed, target)
+            broken = broken & ~changed
         return table
 
     def _solve(
