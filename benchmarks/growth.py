@@ -206,7 +206,7 @@ def save_growth(rows: pd.DataFrame, folder: Path) -> Path:
     from synthlib.paper.style import OTHERS, SYNTHETIC, WIDTH, new_figure, save, styled
 
     shown = {
-        "cpu_s_per_1000_rows_seen": "CPU s for 1,000 rows seen in fitting",
+        "cpu_s_per_1000_rows_seen": "CPU s of fitting, 1,000 rows seen",
         "sample_cpu_s": "CPU s to draw as many rows",
         "fit_peak_mb": "peak memory of the fit, MB",
     }
