@@ -140,6 +140,7 @@ class TabularGPT(Synthesizer):
         self._check_parameters()
         self.schema.check(train)
         check_rows(train)
+        self._check_width(len(train))
         self.__dict__.pop("_graphs", None)
         try:
             self._fit(train, checkpoint, callbacks, progress)
@@ -155,11 +156,6 @@ class TabularGPT(Synthesizer):
         states, positions = self.encoder_.encode(train, rng)
         held_out = choose_rows(len(train), self.validation_fraction, rng)
         self.settings_ = self.settings(len(train), self.encoder_.num_columns)
-        if self.settings_["hidden_dim"] % self.num_heads:
-            raise ValueError(
-                f"expected hidden_dim to be a multiple of num_heads, "
-                f"got {self.settings_['hidden_dim']} and {self.num_heads}"
-            )
         learner = Learner(self, states[~held_out], positions[~held_out])
         validate = learner.validation(states[held_out], positions[held_out]) if held_out.any() else None
         self._train(train, learner, validate, checkpoint, callbacks, progress)
@@ -174,10 +170,12 @@ class TabularGPT(Synthesizer):
             "weight_decay": (0, None), "max_states": (1, None), "min_count": (1, None),
         }  # fmt: skip
         check_parameters(self, ranges)
-        if self.hidden_dim is not None and self.hidden_dim % self.num_heads:
+
+    def _check_width(self, num_rows: int) -> None:
+        width = self.settings(num_rows, len(self.schema.modelled))["hidden_dim"]
+        if width % self.num_heads:
             raise ValueError(
-                f"expected hidden_dim to be a multiple of num_heads, "
-                f"got {self.hidden_dim} and {self.num_heads}"
+                f"expected hidden_dim to be a multiple of num_heads, got {width} and {self.num_heads}"
             )
 
     def _train(self, table, learner, validate, checkpoint, callbacks, progress) -> None:
