@@ -15,7 +15,14 @@ from synthlib.models.drawing import Sampler
 from synthlib.models.encoding import SpanEncoder
 from synthlib.models.networks import Generator, Layout, build_critic, gradient_penalty
 from synthlib.models.synthesizer import Synthesizer
-from synthlib.models.training import Validation, check_parameters, check_rows, choose_rows, run_training
+from synthlib.models.training import (
+    Validation,
+    check_parameters,
+    check_rows,
+    choose_rows,
+    prefer_given,
+    run_training,
+)
 
 POOL_ROWS = 8192  # generated rows that the critic sees between two validations
 STEPS_PER_ROOT, STEPS_PER_COLUMN, STEP_RANGE = 2.5, 3, (100, 300)
@@ -108,10 +115,7 @@ class TabularGAN(Synthesizer):
                 np.clip(max(STEPS_PER_ROOT * num_rows**0.5, STEPS_PER_COLUMN * num_columns), *STEP_RANGE)
             ),
         }
-        return {
-            name: value if getattr(self, name) is None else getattr(self, name)
-            for name, value in chosen.items()
-        }
+        return prefer_given(self, chosen)
 
     def fit(
         self,

@@ -16,7 +16,14 @@ from synthlib.models.conditions import Condition
 from synthlib.models.encoding import SpanEncoder
 from synthlib.models.gpt_drawing import Sampler
 from synthlib.models.synthesizer import Synthesizer
-from synthlib.models.training import Validation, check_parameters, check_rows, choose_rows, run_training
+from synthlib.models.training import (
+    Validation,
+    check_parameters,
+    check_rows,
+    choose_rows,
+    prefer_given,
+    run_training,
+)
 from synthlib.models.transformer import RecordTransformer, Tokens
 
 ADAM_RATIO = 0.3  # Adam's learning rate, for embeddings and heads, over Muon's, for the blocks
@@ -111,10 +118,7 @@ class TabularGPT(Synthesizer):
             "batch_size": min(32 if num_rows < 1000 else 64 if small else 128, fitting),
             "learning_rate": 1e-2,
         }
-        return {
-            name: value if getattr(self, name) is None else getattr(self, name)
-            for name, value in chosen.items()
-        }
+        return prefer_given(self, chosen)
 
     def fit(
         self,

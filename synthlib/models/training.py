@@ -46,6 +46,12 @@ def check_parameters(model, ranges: Mapping[str, tuple[float, float | None]]) ->
             raise ValueError(f"expected {name} {limit}{' and whole' if is_whole else ''}, got {value!r}")
 
 
+def prefer_given(model, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters by name: a model's own, and defaults where its own are None."""
+    given = {name: getattr(model, name) for name in defaults}
+    return {name: defaults[name] if value is None else value for name, value in given.items()}
+
+
 def check_rows(table: pd.DataFrame) -> None:
     """Refuse a table without rows: there is nothing to learn."""
     if not len(table):
