@@ -3,64 +3,39 @@ pragma solidity 0.8.37;
 
 import {AccessControlDefaultAdminRules} from
     "@openzeppelin/contracts/access/extensions/AccessControlDefaultAdminRules.sol";
-import {IProvenanceRegistry} from "./IProvenanceRegistry.sol";
+import {Agreements} from "./Agreements.sol";
+import {Attestations} from "./Attestations.sol";
+import {IRegistry} from "./IRegistry.sol";
+import {Releases} from "./Releases.sol";
+import {RowProofs} from "./RowProofs.sol";
 
-/// @title Registry of synthetic tables and where they came from
-/// @dev The administrator grants and withdraws RECORDER_ROLE and is replaced in two steps with a delay; it can
-///      neither record without the role nor touch a record. There is no proxy: the code never changes.
-contract ProvenanceRegistry is IProvenanceRegistry, AccessControlDefaultAdminRules {
-    /// @notice Who holds this role may record.
-    bytes32 public constant RECORDER_ROLE = keccak256("RECORDER_ROLE");
+/// @title Registry of datasets, protocols, attempts and releases
+/// @notice One address to give: what goes with it is created by it, and found through it.
+/// @dev Roles, Datasets, Protocols and Releases are one contract because a release has to look at all of them, and
+///      a call to another contract costs more than the look. There is no proxy: the code never changes.
+contract ProvenanceRegistry is Releases {
+    /// @notice The data-use agreements on this registry's datasets.
+    Agreements public immutable agreements;
 
-    uint256 private constant MODEL_TYPE_LIMIT = 64;
+    /// @notice The verdicts on this registry's releases.
+    Attestations public immutable attestations;
 
-    mapping(bytes32 release => Status status) private _statuses;
+    /// @notice Checks single rows of this registry's releases.
+    RowProofs public immutable rowProofs;
 
     /// @param adminDelay Seconds between the two steps of handing over the administration.
-    /// @param admin Who grants and withdraws RECORDER_ROLE.
-    /// @param recorder The first to hold RECORDER_ROLE; nobody if zero.
-    constructor(uint48 adminDelay, address admin, address recorder)
+    /// @param admin Who grants and withdraws the other roles, and pauses.
+    /// @param founder The first steward and researcher; nobody if zero.
+    constructor(uint48 adminDelay, address admin, address founder)
         AccessControlDefaultAdminRules(adminDelay, admin)
     {
-        if (recorder != address(0)) _grantRole(RECORDER_ROLE, recorder);
-    }
-
-    /// @inheritdoc IProvenanceRegistry
-    function record(Generation calldata generation) external onlyRole(RECORDER_ROLE) returns (bytes32 id) {
-        _check(generation);
-        Status storage status = _statuses[generation.release];
-        if (status.issuer != address(0)) revert AlreadyRecorded(generation.release);
-        status.issuer = msg.sender;
-        status.time = uint48(block.timestamp);
-        status.blockNumber = uint48(block.number);
-        id = keccak256(abi.encode(generation));
-        emit Recorded(generation.release, id, msg.sender, generation);
-    }
-
-    /// @inheritdoc IProvenanceRegistry
-    function revoke(bytes32 release, bytes32 reason) external {
-        Status storage status = _statuses[release];
-        if (status.issuer == address(0)) revert NotRecorded(release);
-        if (status.issuer != msg.sender) revert NotIssuer(release, msg.sender);
-        if (status.reason != 0) revert AlreadyRevoked(release);
-        if (reason == 0) revert ZeroDigest("reason");
-        status.reason = reason;
-        emit Revoked(release, msg.sender, reason);
-    }
-
-    /// @inheritdoc IProvenanceRegistry
-    function find(bytes32 release) external view returns (Status memory status) {
-        status = _statuses[release];
-        if (status.issuer == address(0)) revert NotRecorded(release);
-    }
-
-    function _check(Generation calldata generation) private pure {
-        if (generation.release == 0) revert ZeroDigest("release");
-        if (generation.commitment == 0) revert ZeroDigest("commitment");
-        if (generation.synthetic == 0) revert ZeroDigest("synthetic");
-        if (generation.parameters == 0) revert ZeroDigest("parameters");
-        if (generation.characteristics == 0) revert ZeroDigest("characteristics");
-        uint256 length = bytes(generation.modelType).length;
-        if (length == 0 || length > MODEL_TYPE_LIMIT) revert ModelTypeLength(length);
+        if (founder != address(0)) {
+            _grantRole(STEWARD_ROLE, founder);
+            _grantRole(RESEARCHER_ROLE, founder);
+        }
+        IRegistry self = IRegistry(address(this));
+        agreements = new Agreements(self);
+        attestations = new Attestations(self);
+        rowProofs = new RowProofs(self);
     }
 }

@@ -167,7 +167,7 @@ class Connection:
             )
         message = {"from": account.address, "data": data, **({"to": to} if to else {})}
         with self._reported(abi):
-            self.web3.eth.call({**message, **self._free()})
+            self.web3.eth.call({**message, **self._free()}, "pending")
             if not self.is_in_process:
                 gas = self.web3.eth.estimate_gas(message) * 5 // 4
         for attempt in range(_NONCE_ATTEMPTS):

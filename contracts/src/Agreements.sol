@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {IAgreements} from "./IAgreements.sol";
+import {IDatasets} from "./IDatasets.sol";
+import {IRegistry} from "./IRegistry.sol";
+
+/// @title Data-use agreements: requested, offered, signed, in force, ended
+contract Agreements is IAgreements, EIP712 {
+    bytes32 private constant ACCEPTANCE_TYPE =
+        keccak256("Acceptance(bytes32 agreement,bytes32 encryptionKey)");
+    uint256 private constant MOST_USES = 16;
+
+    /// @notice The registry on whose datasets is agreed.
+    IRegistry public immutable registry;
+
+    mapping(bytes32 id => AgreementStatus) private _statuses;
+    mapping(bytes32 dataset => mapping(bytes32 object => bool)) private _erased;
+
+    modifier whenNotPaused() {
+        if (registry.paused()) revert Paused();
+        _;
+    }
+
+    modifier onlySteward(bytes32 dataset) {
+        if (registry.datasetOf(dataset).steward != msg.sender) revert NotSteward(dataset, msg.sender);
+        _;
+    }
+
+    /// @param registry_ The registry on whose datasets is agreed.
+    constructor(IRegistry registry_) EIP712("synthlib Agreements", "1") {
+        registry = registry_;
+    }
+
+    /// @inheritdoc IAgreements
+    function request(bytes32 dataset, bytes32 purpose, uint32[] calldata uses)
+        external
+        whenNotPaused
+        returns (bytes32 id)
+    {
+        _requireActive(dataset);
+        _checkUses(uses);
+        if (purpose == 0) revert ZeroDigest("purpose");
+        id = keccak256(abi.encode(dataset, msg.sender, purpose, uses));
+        emit Requested(id, dataset, msg.sender, purpose, uses);
+    }
+
+    /// @inheritdoc IAgreements
+    function denyRequest(bytes32 id, bytes32 dataset, bytes32 reason)
+        external
+        whenNotPaused
+        onlySteward(dataset)
+    {
+        emit RequestDenied(id, dataset, msg.sender, reason);
+    }
+
+    /// @inheritdoc IAgreements
+    function offer(Agreement calldata agreement)
+        external
+        whenNotPaused
+        onlySteward(agreement.dataset)
+        returns (bytes32 id)
+    {
+        _requireActive(agreement.dataset);
+        _checkUses(agreement.uses);
+        if (agreement.grantee == address(0)) revert ZeroAddress("grantee");
+        if (agreement.terms == 0) revert ZeroDigest("terms");
+        if (agreement.purpose == 0) revert ZeroDigest("purpose");
+        if (agreement.expiry < block.timestamp) revert ExpiryNotLater(agreement.expiry, block.timestamp);
+        id = _idOf(agreement);
+        if (_statuses[id].state != AgreementState.Unknown) revert AlreadyOffered(id);
+        _statuses[id] = AgreementStatus(AgreementState.Offered, agreement.expiry, 0, 0);
+        emit Offered(id, agreement.dataset, agreement.grantee, agreement);
+    }
+
+    /// @inheritdoc IAgreements
+    function accept(Agreement calldata agreement, bytes32 encryptionKey, bytes calldata signature)
+        external
+        whenNotPaused
+    {
+        bytes32 id = _idOf(agreement);
+        AgreementStatus storage status = _in(id, AgreementState.Offered);
+        _requireUnexpired(id, status);
+        if (encryptionKey == 0) revert ZeroDigest("encryptionKey");
+        bytes32 digest = acceptanceDigest(id, encryptionKey);
+        if (!SignatureChecker.isValidSignatureNowCalldata(agreement.grantee, digest, signature)) {
+            revert InvalidSignature(agreement.grantee, id);
+        }
+        status.state = AgreementState.Accepted;
+        status.acceptance = uint48(block.timestamp);
+        emit Accepted(id, agreement.grantee, encryptionKey);
+    }
+
+    /// @inheritdoc IAgreements
+    function renew(Agreement calldata agreement, uint48 expiry)
+        external
+        whenNotPaused
+        onlySteward(agreement.dataset)
+    {
+        _requireActive(agreement.dataset);
+        bytes32 id = _idOf(agreement);
+        AgreementStatus storage status = _in(id, AgreementState.Accepted);
+        if (expiry <= status.expiry || expiry < block.timestamp) revert ExpiryNotLater(expiry, block.timestamp);
+        status.expiry = expiry;
+        emit Renewed(id, expiry);
+    }
+
+    /// @inheritdoc IAgreements
+    function end(Agreement calldata agreement, bytes32 reason) external {
+        bytes32 id = _idOf(agreement);
+        if (msg.sender != agreement.grantee && msg.sender != registry.datasetOf(agreement.dataset).steward) {
+            revert NotParty(id, msg.sender);
+        }
+        AgreementStatus storage status = _statuses[id];
+        if (status.state != AgreementState.Offered && status.state != AgreementState.Accepted) {
+            revert WrongState(id, status.state);
+        }
+        if (reason == 0) revert ZeroDigest("reason");
+        status.state = AgreementState.Ended;
+        status.end = uint48(block.timestamp);
+        emit Ended(id, msg.sender, reason);
+    }
+
+    /// @inheritdoc IAgreements
+    function logAccess(Agreement calldata agreement, bytes32 object)
+        external
+        whenNotPaused
+        onlySteward(agreement.dataset)
+    {
+        _requireActive(agreement.dataset);
+        bytes32 id = _idOf(agreement);
+        _requireUnexpired(id, _in(id, AgreementState.Accepted));
+        if (object == 0) revert ZeroDigest("object");
+        if (_erased[agreement.dataset][object]) revert ObjectIsErased(object);
+        emit Accessed(id, object, agreement.grantee);
+    }
+
+    /// @inheritdoc IAgreements
+    function logDenial(bytes32 dataset, bytes32 object, address account, bytes32 reason)
+        external
+        whenNotPaused
+        onlySteward(dataset)
+    {
+        emit AccessDenied(dataset, object, account, reason);
+    }
+
+    /// @inheritdoc IAgreements
+    function eraseObject(bytes32 dataset, bytes32 object, bytes32 certificate) external onlySteward(dataset) {
+        if (object == 0) revert ZeroDigest("object");
+        if (certificate == 0) revert ZeroDigest("certificate");
+        if (_erased[dataset][object]) revert ObjectIsErased(object);
+        _erased[dataset][object] = true;
+        emit ObjectErased(dataset, object, certificate);
+    }
+
+    /// @inheritdoc IAgreements
+    function statusOf(bytes32 id) external view returns (AgreementStatus memory) {
+        return _statuses[id];
+    }
+
+    /// @inheritdoc IAgreements
+    function isErased(bytes32 dataset, bytes32 object) external view returns (bool) {
+        return _erased[dataset][object];
+    }
+
+    /// @inheritdoc IAgreements
+    function acceptanceDigest(bytes32 id, bytes32 encryptionKey) public view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(ACCEPTANCE_TYPE, id, encryptionKey)));
+    }
+
+    function _requireActive(bytes32 dataset) private view {
+        IDatasets.DatasetState state = registry.datasetOf(dataset).state;
+        if (state != IDatasets.DatasetState.Active) revert IDatasets.DatasetNotActive(dataset, state);
+    }
+
+    function _in(bytes32 id, AgreementState state) private view returns (AgreementStatus storage status) {
+        status = _statuses[id];
+        if (status.state != state) revert WrongState(id, status.state);
+    }
+
+    function _requireUnexpired(bytes32 id, AgreementStatus storage status) private view {
+        if (status.expiry < block.timestamp) revert Expired(id, status.expiry, block.timestamp);
+    }
+
+    function _idOf(Agreement calldata agreement) private pure returns (bytes32) {
+        return keccak256(abi.encode(agreement));
+    }
+
+    function _checkUses(uint32[] calldata uses) private pure {
+        if (uses.length == 0 || uses.length > MOST_USES) revert InvalidUses();
+        for (uint256 i = 1; i < uses.length; ++i) {
+            if (uses[i] <= uses[i - 1]) revert InvalidUses();
+        }
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {IAttestations} from "./IAttestations.sol";
+import {IRegistry} from "./IRegistry.sol";
+
+/// @title Verdicts on releases, signed by auditors and clinical experts
+contract Attestations is IAttestations, EIP712 {
+    bytes32 private constant AUDITOR_ROLE = keccak256("AUDITOR_ROLE");
+    bytes32 private constant VERDICT_TYPE = keccak256(
+        "Verdict(bytes32 release,uint8 outcome,bytes32 report,bytes32 rubric,uint48 deadline)"
+    );
+
+    /// @notice The registry whose releases are judged.
+    IRegistry public immutable registry;
+
+    mapping(bytes32 id => Attestation) private _attestations;
+
+    /// @param registry_ The registry whose releases are judged.
+    constructor(IRegistry registry_) EIP712("synthlib Attestations", "1") {
+        registry = registry_;
+    }
+
+    /// @inheritdoc IAttestations
+    function attest(Verdict calldata verdict, address auditor, bytes calldata signature)
+        external
+        returns (bytes32 id)
+    {
+        if (registry.paused()) revert Paused();
+        _check(verdict);
+        id = idOf(verdict);
+        if (_attestations[id].auditor != address(0)) revert AlreadyAttested(id);
+        if (!registry.hasRole(AUDITOR_ROLE, auditor)) revert NotAuditor(auditor);
+        if (!registry.stands(verdict.release)) revert ReleaseDoesNotStand(verdict.release);
+        if (!SignatureChecker.isValidSignatureNowCalldata(auditor, id, signature)) {
+            revert InvalidSignature(auditor, id);
+        }
+        _attestations[id] = Attestation(auditor, uint48(block.timestamp), 0);
+        emit Attested(id, verdict.release, auditor, verdict.outcome, verdict.report, verdict.rubric);
+    }
+
+    /// @inheritdoc IAttestations
+    function revokeAttestation(bytes32 id, bytes32 reason) external {
+        Attestation storage found = _attestations[id];
+        if (found.auditor != msg.sender) revert NotAttested(id, msg.sender);
+        if (found.revocation != 0) revert AttestationAlreadyRevoked(id);
+        if (reason == 0) revert ZeroDigest("reason");
+        found.revocation = uint48(block.timestamp);
+        emit AttestationRevoked(id, msg.sender, reason);
+    }
+
+    /// @inheritdoc IAttestations
+    function attestationOf(bytes32 id) external view returns (Attestation memory) {
+        return _attestations[id];
+    }
+
+    /// @inheritdoc IAttestations
+    function idOf(Verdict calldata verdict) public view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(VERDICT_TYPE, verdict)));
+    }
+
+    function _check(Verdict calldata verdict) private view {
+        if (verdict.outcome == Outcome.Unsaid) revert OutcomeUnsaid(verdict.release);
+        if (verdict.report == 0) revert ZeroDigest("report");
+        if (verdict.rubric == 0) revert ZeroDigest("rubric");
+        if (verdict.deadline < block.timestamp) revert DeadlinePassed(verdict.deadline, block.timestamp);
+    }
+}

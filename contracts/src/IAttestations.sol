@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title Verdicts on releases, signed by auditors and clinical experts
+/// @notice An auditor signs a verdict off chain (EIP-712); anybody brings it here. The signature holds for this
+///         contract on this chain alone. Only who signed takes it back.
+interface IAttestations {
+    /// @notice What an auditor found.
+    enum Outcome {
+        Unsaid,
+        Passed,
+        Failed,
+        Inconclusive
+    }
+
+    /// @notice What an auditor signs.
+    /// @param release The release, which must stand.
+    /// @param outcome What was found.
+    /// @param report SHA-256 of the report.
+    /// @param rubric SHA-256 of the rubric by which it was judged.
+    /// @param deadline Last second at which it may be brought here.
+    struct Verdict {
+        bytes32 release;
+        Outcome outcome;
+        bytes32 report;
+        bytes32 rubric;
+        uint48 deadline;
+    }
+
+    /// @notice What is stored of a verdict, in one slot.
+    /// @param auditor Who signed it; zero if there is none.
+    /// @param time When it was brought, in seconds since 1970.
+    /// @param revocation When it was taken back; 0 while it stands.
+    struct Attestation {
+        address auditor;
+        uint48 time;
+        uint48 revocation;
+    }
+
+    /// @notice A verdict was brought.
+    /// @param id What was signed: the EIP-712 digest of the verdict for this contract on this chain.
+    event Attested(
+        bytes32 indexed id,
+        bytes32 indexed release,
+        address indexed auditor,
+        Outcome outcome,
+        bytes32 report,
+        bytes32 rubric
+    );
+
+    /// @notice A verdict was taken back by who signed it.
+    /// @param reason SHA-256 of the reason.
+    event AttestationRevoked(bytes32 indexed id, address indexed auditor, bytes32 reason);
+
+    /// @notice The account holds no AUDITOR_ROLE.
+    error NotAuditor(address account);
+
+    /// @notice The signature is not this account's for this verdict, this contract and this chain.
+    error InvalidSignature(address account, bytes32 id);
+
+    /// @notice The verdict is here already.
+    error AlreadyAttested(bytes32 id);
+
+    /// @notice There is no such verdict by this account.
+    error NotAttested(bytes32 id, address account);
+
+    /// @notice The verdict was taken back already.
+    error AttestationAlreadyRevoked(bytes32 id);
+
+    /// @notice It was brought too late.
+    error DeadlinePassed(uint48 deadline, uint256 time);
+
+    /// @notice The verdict says nothing.
+    error OutcomeUnsaid(bytes32 release);
+
+    /// @notice The release is not recorded, or withdrawn.
+    error ReleaseDoesNotStand(bytes32 release);
+
+    /// @notice A digest that must be given was zero.
+    error ZeroDigest(string field);
+
+    /// @notice New records are stopped.
+    error Paused();
+
+    /// @notice Bring a verdict. For anybody.
+    /// @param verdict What was signed.
+    /// @param auditor Who signed it; must hold AUDITOR_ROLE.
+    /// @param signature 65 bytes, or what an account with code takes (ERC-1271).
+    function attest(Verdict calldata verdict, address auditor, bytes calldata signature)
+        external
+        returns (bytes32 id);
+
+    /// @notice Take a verdict back. For who signed it.
+    /// @param reason SHA-256 of the reason.
+    function revokeAttestation(bytes32 id, bytes32 reason) external;
+
+    /// @notice What an auditor signs: the EIP-712 digest of the verdict for this contract on this chain.
+    function idOf(Verdict calldata verdict) external view returns (bytes32);
+
+    /// @notice What is stored of a verdict; all zero if there is none.
+    function attestationOf(bytes32 id) external view returns (Attestation memory);
+}

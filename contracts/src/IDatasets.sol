@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title Confidential datasets and what may still be learnt of them
+/// @notice A steward registers a dataset by its keyed commitment and says once how much privacy all releases
+///         together may spend. What protocols are allotted of that never exceeds it, and it is never raised.
+/// @dev Loss is counted in millionths, in one of two measures that both add up under composition:
+///      order 0: the rho of zero-concentrated differential privacy (Bun and Steinke 2016); order a >= 2: the
+///      epsilon of Renyi differential privacy at order a (Mironov 2017). Publishers round up.
+interface IDatasets {
+    /// @notice Where a dataset stands.
+    enum DatasetState {
+        Unknown,
+        Active,
+        Renounced,
+        Erased
+    }
+
+    /// @notice What is stored of a dataset, in one slot.
+    /// @param steward Who owns it; zero once renounced.
+    /// @param cap Most loss that all its releases together may cause, in millionths.
+    /// @param allotted What protocols were given of it, and did not give back.
+    /// @param order The measure of loss: 0 for zCDP, else the Renyi order.
+    /// @param state Where it stands.
+    struct Dataset {
+        address steward;
+        uint32 cap;
+        uint32 allotted;
+        uint16 order;
+        DatasetState state;
+    }
+
+    /// @notice A dataset was registered.
+    /// @param dataset Keyed commitment (HMAC-SHA-256) to the table; whoever lacks the key learns nothing from it.
+    event DatasetRegistered(bytes32 indexed dataset, address indexed steward, uint16 order, uint32 cap);
+
+    /// @notice Its steward lowered a dataset's cap.
+    event CapLowered(bytes32 indexed dataset, uint32 cap);
+
+    /// @notice Its steward offered a dataset to a successor.
+    event DatasetOffered(bytes32 indexed dataset, address indexed steward, address indexed successor);
+
+    /// @notice A successor took a dataset over.
+    event DatasetHandedOver(bytes32 indexed dataset, address indexed steward, address indexed successor);
+
+    /// @notice Its steward gave a dataset up: nothing more can be allotted or agreed.
+    event DatasetRenounced(bytes32 indexed dataset, address indexed steward);
+
+    /// @notice The key of the commitment was destroyed; nobody can open it any more.
+    /// @param certificate SHA-256 of the certificate of erasure.
+    event DatasetErased(bytes32 indexed dataset, address indexed steward, bytes32 certificate);
+
+    /// @notice The dataset is registered already.
+    error DatasetAlreadyRegistered(bytes32 dataset);
+
+    /// @notice The dataset is unknown, renounced or erased.
+    error DatasetNotActive(bytes32 dataset, DatasetState state);
+
+    /// @notice Only the dataset's steward may do this.
+    error NotSteward(bytes32 dataset, address account);
+
+    /// @notice The dataset was not offered to the account.
+    error DatasetNotOffered(bytes32 dataset, address account);
+
+    /// @notice There is no Renyi divergence of order 1 here: take 0 (zCDP) or 2 and above.
+    error InvalidOrder(uint16 order);
+
+    /// @notice A cap is only ever lowered, and not below what is allotted.
+    error CapNotLowered(bytes32 dataset, uint32 cap, uint32 allotted, uint32 wanted);
+
+    /// @notice More loss would be allotted than the cap allows.
+    error BudgetExceeded(bytes32 dataset, uint32 cap, uint256 wanted);
+
+    /// @notice Register a dataset. For holders of STEWARD_ROLE.
+    /// @param dataset The keyed commitment.
+    /// @param order The measure of loss.
+    /// @param cap Most loss of all releases together, in millionths; 0 allows no differentially private release.
+    function registerDataset(bytes32 dataset, uint16 order, uint32 cap) external;
+
+    /// @notice Lower the cap. For the dataset's steward.
+    function lowerCap(bytes32 dataset, uint32 cap) external;
+
+    /// @notice Offer the dataset to another steward. For its steward; zero withdraws the offer.
+    function offerDataset(bytes32 dataset, address successor) external;
+
+    /// @notice Take over a dataset that was offered. For holders of STEWARD_ROLE.
+    function acceptDataset(bytes32 dataset) external;
+
+    /// @notice Give the dataset up for ever. For its steward.
+    function renounceDataset(bytes32 dataset) external;
+
+    /// @notice Say that the commitment's key was destroyed. For the dataset's steward. Nothing more is allotted,
+    ///         agreed or handed out then; what was recorded stays.
+    /// @param certificate SHA-256 of the certificate of erasure.
+    function eraseDataset(bytes32 dataset, bytes32 certificate) external;
+
+    /// @notice What is stored of a dataset; all zero if it is unknown.
+    function datasetOf(bytes32 dataset) external view returns (Dataset memory);
+}

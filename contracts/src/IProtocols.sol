@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title Protocols registered before training, and every attempt under them
+/// @notice A researcher registers the digest of an analysis protocol, sealed or open. In a later block the
+///         dataset's steward approves it with a part of the dataset's budget. Only then are attempts taken, each
+///         numbered and hashed onto the one before, so that none can be left out, added between or reordered.
+/// @dev protocol = keccak256(abi.encode(researcher, dataset, seal)), seal = keccak256(abi.encode(digest, salt)).
+///      The salt of a protocol that is open from the start is zero. Since the id holds the researcher, nobody
+///      can register another's sealed protocol as their own.
+interface IProtocols {
+    /// @notice What is stored of a protocol, in one slot.
+    /// @param head Hash chain over the attempts. Before approval it holds the block of registration.
+    /// @param attempts How many attempts there were.
+    /// @param budget Loss that releases under it may still cause, in millionths of the dataset's measure.
+    /// @param privateReleases How many releases with differential privacy there were.
+    /// @param openReleases How many releases without it may still be made.
+    /// @param state REGISTERED (1), REVEALED (2), APPROVED (4), CLOSED (8), added up.
+    struct Track {
+        bytes20 head;
+        uint24 attempts;
+        uint32 budget;
+        uint16 privateReleases;
+        uint16 openReleases;
+        uint8 state;
+    }
+
+    /// @notice A protocol was registered. Its block is before those of all its attempts.
+    event ProtocolRegistered(
+        bytes32 indexed protocol, bytes32 indexed dataset, address indexed researcher, bytes32 seal
+    );
+
+    /// @notice A protocol's digest is known from now on.
+    /// @param digest SHA-256 of the protocol as canonical JSON.
+    event ProtocolRevealed(bytes32 indexed protocol, bytes32 digest, bytes32 salt);
+
+    /// @notice The dataset's steward lets a protocol run, or gives it more.
+    /// @param budget Loss set aside for it now, in millionths.
+    /// @param openReleases Releases without differential privacy allowed now.
+    event ProtocolApproved(
+        bytes32 indexed protocol, bytes32 indexed dataset, uint32 budget, uint16 openReleases
+    );
+
+    /// @notice A protocol ended; what it did not spend went back to the dataset.
+    event ProtocolClosed(bytes32 indexed protocol, address indexed account, uint32 returned);
+
+    /// @notice An attempt was made. head = bytes20(keccak256(abi.encode(head, digest))).
+    /// @param digest Digest of what was attempted.
+    /// @param number Its number, from 1.
+    event Attempted(bytes32 indexed protocol, bytes32 indexed digest, uint24 number);
+
+    /// @notice Several attempts were made.
+    ///         head = bytes20(keccak256(abi.encode(head, keccak256(abi.encode(root, count))))).
+    /// @param root Root of the Merkle tree (RFC 6962) over their digests in order.
+    /// @param first Number of the first of them.
+    /// @param count How many there are.
+    event AttemptedBatch(bytes32 indexed protocol, bytes32 indexed root, uint24 first, uint24 count);
+
+    /// @notice The protocol is registered already.
+    error ProtocolAlreadyRegistered(bytes32 protocol);
+
+    /// @notice The protocol is not registered, or not by this researcher for this dataset.
+    error ProtocolNotRegistered(bytes32 protocol);
+
+    /// @notice A protocol is approved in a later block than it was registered in.
+    error ProtocolTooRecent(bytes32 protocol, uint256 blockNumber);
+
+    /// @notice The protocol is not approved, or not registered by this account.
+    error ProtocolNotApproved(bytes32 protocol, address account);
+
+    /// @notice The protocol's digest is known already.
+    error ProtocolAlreadyRevealed(bytes32 protocol);
+
+    /// @notice The protocol is sealed; a release needs it revealed.
+    error ProtocolSealed(bytes32 protocol);
+
+    /// @notice The protocol was closed.
+    error ProtocolAlreadyClosed(bytes32 protocol);
+
+    /// @notice Only the dataset's steward or the researcher may close a protocol.
+    error NotParty(bytes32 protocol, address account);
+
+    /// @notice An attempt has another number than the next one.
+    error AttemptOutOfOrder(bytes32 protocol, uint256 expected, uint256 given);
+
+    /// @notice A batch has to hold an attempt.
+    error EmptyBatch(bytes32 protocol);
+
+    /// @notice Register a protocol whose digest stays sealed for now. For holders of RESEARCHER_ROLE.
+    /// @param dataset What it is to be run on; must be active.
+    /// @param seal keccak256(abi.encode(digest, salt)) with a secret salt.
+    function registerProtocol(bytes32 dataset, bytes32 seal) external returns (bytes32 protocol);
+
+    /// @notice Register a protocol and reveal it at once. For holders of RESEARCHER_ROLE.
+    /// @param digest SHA-256 of the protocol as canonical JSON.
+    function registerOpenProtocol(bytes32 dataset, bytes32 digest) external returns (bytes32 protocol);
+
+    /// @notice Reveal a sealed protocol. For who registered it.
+    function revealProtocol(bytes32 dataset, bytes32 digest, bytes32 salt) external;
+
+    /// @notice Let a protocol run, or give a running one more. For the dataset's steward.
+    /// @param budget Loss to set aside for it, in millionths.
+    /// @param openReleases Releases without differential privacy to allow.
+    function approveProtocol(
+        address researcher,
+        bytes32 dataset,
+        bytes32 seal,
+        uint32 budget,
+        uint16 openReleases
+    ) external;
+
+    /// @notice End a protocol: no attempt, no release follows. For the dataset's steward and the researcher.
+    function closeProtocol(address researcher, bytes32 dataset, bytes32 seal) external;
+
+    /// @notice Log an attempt. For who registered the protocol.
+    /// @param number Its number; the call is refused unless it is the next, so that sending it twice is harmless.
+    /// @param digest Digest of what is attempted.
+    function logAttempt(bytes32 protocol, uint24 number, bytes32 digest) external;
+
+    /// @notice Log several attempts.
+    /// @param first Number of the first of them.
+    /// @param count How many there are.
+    /// @param root Root of the Merkle tree (RFC 6962) over their digests in order.
+    function logAttemptBatch(bytes32 protocol, uint24 first, uint24 count, bytes32 root) external;
+
+    /// @notice What is stored of a researcher's protocol; all zero if there is none.
+    function trackOf(bytes32 protocol, address researcher) external view returns (Track memory);
+}

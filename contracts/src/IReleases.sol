@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title Releases of synthetic tables and where they came from
+/// @notice A release is recorded once, by the researcher of a protocol that was registered before its first attempt,
+///         within the privacy budget that the dataset's steward set aside. It may be withdrawn by whoever
+///         recorded it, and is never changed.
+/// @dev Only digests and the name of a model type arrive here: no row, no parameter, no reason in clear. Stored
+///      is a fingerprint of everything that was said, and the block whose `Recorded` event says it: one slot,
+///      however much is said. Who brings the words can have them checked (`holds`).
+interface IReleases {
+    /// @notice What is said of one generation.
+    /// @param release SHA-256 of the manifest of the release.
+    /// @param protocol The protocol it was made under.
+    /// @param commitment Keyed commitment (HMAC-SHA-256) to the training table; whoever lacks the key learns
+    ///        nothing from it.
+    /// @param synthetic sha256(abi.encode(number of rows, root of the Merkle tree over the synthetic rows)).
+    /// @param modelType Name of the kind of model, such as "TabularGAN", in UTF-8, padded with zeros.
+    /// @param parameters SHA-256 of the model's parameters as canonical JSON.
+    /// @param characteristics SHA-256 of the published characteristics of the training data as canonical JSON.
+    /// @param spend Loss that it causes, in millionths of the dataset's measure, rounded up; NOT_PRIVATE if it
+    ///        makes no claim to differential privacy. Zero is refused: the publisher must say which.
+    /// @param attempt Number of the attempt whose model drew it.
+    struct Generation {
+        bytes32 release;
+        bytes32 protocol;
+        bytes32 commitment;
+        bytes32 synthetic;
+        bytes32 modelType;
+        bytes32 parameters;
+        bytes32 characteristics;
+        uint32 spend;
+        uint24 attempt;
+    }
+
+    /// @notice What is stored of a release, in a slot, and in a second one once it is withdrawn.
+    /// @param fingerprint First 26 bytes of keccak256(abi.encode(issuer, id)).
+    /// @param blockNumber The block whose `Recorded` event holds everything that was said.
+    /// @param withdrawalTime When it was withdrawn, in seconds since 1970, as the block says; 0 while it stands.
+    /// @param withdrawalBlock The block whose `Revoked` or `Superseded` event says why; 0 while it stands.
+    struct Status {
+        bytes26 fingerprint;
+        uint48 blockNumber;
+        uint48 withdrawalTime;
+        uint48 withdrawalBlock;
+    }
+
+    /// @notice A release was recorded. Its id is keccak256(abi.encode(generation)): the same on every chain.
+    /// @param attempts How many attempts there were under the protocol until now.
+    event Recorded(
+        bytes32 indexed release,
+        bytes32 indexed protocol,
+        address indexed issuer,
+        bytes32 commitment,
+        bytes32 synthetic,
+        bytes32 modelType,
+        bytes32 parameters,
+        bytes32 characteristics,
+        uint32 spend,
+        uint24 attempt,
+        uint24 attempts
+    );
+
+    /// @notice A release was withdrawn by its issuer.
+    /// @param reason SHA-256 of the reason.
+    event Revoked(bytes32 indexed release, address indexed issuer, bytes32 reason);
+
+    /// @notice A release was withdrawn by its issuer in favour of another one of theirs.
+    /// @param reason SHA-256 of the reason.
+    event Superseded(
+        bytes32 indexed release, bytes32 indexed successor, address indexed issuer, bytes32 reason
+    );
+
+    /// @notice The release is recorded already; a record is never changed.
+    error AlreadyRecorded(bytes32 release);
+
+    /// @notice Nothing is recorded under this digest.
+    error NotRecorded(bytes32 release);
+
+    /// @notice Only who recorded a release, and knows what was recorded, may withdraw it.
+    error NotIssuer(bytes32 release, address account);
+
+    /// @notice The release is withdrawn already; the first reason stands.
+    error AlreadyRevoked(bytes32 release);
+
+    /// @notice The publisher did not say whether the release spends privacy, and how much.
+    error SpendNotSaid(bytes32 release);
+
+    /// @notice The release spends more than the protocol has left.
+    error Overspent(bytes32 protocol, uint32 left, uint32 spend);
+
+    /// @notice The protocol allows no (further) release without differential privacy.
+    error NoOpenReleaseLeft(bytes32 protocol);
+
+    /// @notice There is no such attempt under the protocol.
+    error NoSuchAttempt(bytes32 protocol, uint24 attempts, uint24 attempt);
+
+    /// @notice Record a release. For the researcher of a running, revealed protocol.
+    /// @param generation What is said of it; no digest may be zero.
+    function recordRelease(Generation calldata generation) external;
+
+    /// @notice Withdraw a release. For its issuer alone: what somebody said may be taken back by nobody else.
+    /// @param id keccak256(abi.encode(generation)) of what was recorded.
+    /// @param reason SHA-256 of the reason.
+    function revoke(bytes32 release, bytes32 id, bytes32 reason) external;
+
+    /// @notice Withdraw a release in favour of another one by the same issuer, which must stand.
+    /// @param successorId keccak256(abi.encode(generation)) of the other one.
+    function supersede(
+        bytes32 release,
+        bytes32 id,
+        bytes32 successor,
+        bytes32 successorId,
+        bytes32 reason
+    ) external;
+
+    /// @notice What is stored of a release; reverts with NotRecorded if there is none.
+    function find(bytes32 release) external view returns (Status memory);
+
+    /// @notice Whether exactly this was recorded by this account.
+    function holds(Generation calldata generation, address issuer) external view returns (bool);
+
+    /// @notice Whether the release is recorded and not withdrawn.
+    function stands(bytes32 release) external view returns (bool);
+}
