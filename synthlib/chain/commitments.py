@@ -75,7 +75,7 @@ def canonical_chunks(table: pd.DataFrame) -> Iterator[bytes]:
         rows = table.iloc[start : start + BLOCK_ROWS]
         yield _u64(len(rows))
         for position in range(len(names)):
-            yield from _column_chunks(rows.iloc[:, position])
+            yield from column_chunks(rows.iloc[:, position])
     yield _u64(0)
 
 
@@ -169,8 +169,12 @@ def _spellings(level: object) -> set[str]:
     return {str(level)}
 
 
-def _column_chunks(values: pd.Series) -> Iterator[bytes]:
-    """Tags, words and texts of one column of a block."""
+def column_chunks(values: pd.Series) -> Iterator[bytes]:
+    """Tags of one column of a block in one piece, then its words and texts in as many as it likes.
+
+    Raises:
+        TypeError, ValueError: as `canonical_chunks`.
+    """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = pd.Series(np.asarray(values), name=values.name)
     kind = getattr(values.dtype, "kind", "O")
@@ -222,20 +226,34 @@ def _encode_times(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _object_chunks(cells: np.ndarray, missing: np.ndarray, name: str) -> Iterator[bytes]:
-    """A column of Python objects: quickly if all are text, else one by one."""
+    """A column of Python objects: quickly if all are of one usual type, else one by one."""
     present = cells[~missing]
-    if pd.api.types.infer_dtype(present, skipna=False) in ("string", "empty"):
+    kinds = set(map(type, present))
+    if kinds <= {str}:
         yield np.where(missing, MISSING, TEXT).astype(np.uint8).tobytes()
         yield from _text_chunks(present, name)
         return
+    words = _narrow(present) if kinds == {int} else None
+    if words is not None:
+        yield np.where(missing, MISSING, INTEGER).astype(np.uint8).tobytes()
+        yield words.astype(">i8").tobytes()
+        return
     tags, words, texts = bytearray(len(cells)), [], []
     for row in np.flatnonzero(~missing):
-        tags[row], word, text = _encode_cell(cells[row], name)
+        tags[row], word, text = encode_cell(cells[row], name)
         words.append(word)
         texts.append(text)
     yield bytes(tags)
     yield b"".join(words)
     yield b"".join(texts)
+
+
+def _narrow(integers: np.ndarray) -> np.ndarray | None:
+    """Python integers as int64, or None where some need more."""
+    try:
+        return integers.astype(np.int64)
+    except OverflowError:
+        return None
 
 
 def _text_chunks(texts: np.ndarray, name: str) -> Iterator[bytes]:
@@ -250,8 +268,12 @@ def _text_chunks(texts: np.ndarray, name: str) -> Iterator[bytes]:
         yield data.to_pybytes()[: ends[-1]]
 
 
-def _encode_cell(cell: object, name: str) -> tuple[int, bytes, bytes]:
-    """Tag, word and text of one cell that is not missing."""
+def encode_cell(cell: object, name: str) -> tuple[int, bytes, bytes]:
+    """Tag, word and text of one cell that is not missing.
+
+    Raises:
+        TypeError, ValueError: as `canonical_chunks`.
+    """
     if isinstance(cell, bool | np.bool_):
         return (TRUE if cell else FALSE), b"", b""
     if isinstance(cell, float | np.floating) and np.dtype(type(cell)).itemsize <= 8:
