@@ -14,7 +14,7 @@ interface IReleases {
     /// @param protocol The protocol it was made under.
     /// @param commitment Keyed commitment (HMAC-SHA-256) to the training table; whoever lacks the key learns
     ///        nothing from it.
-    /// @param synthetic sha256(abi.encode(number of rows, root of the Merkle tree over the synthetic rows)).
+    /// @param synthetic Root of the Merkle tree (RFC 9162) over the rows of the synthetic table.
     /// @param modelType Name of the kind of model, such as "TabularGAN", in UTF-8, padded with zeros.
     /// @param parameters SHA-256 of the model's parameters as canonical JSON.
     /// @param characteristics SHA-256 of the published characteristics of the training data as canonical JSON.

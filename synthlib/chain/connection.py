@@ -127,10 +127,31 @@ class Connection:
         with self._reported():
             return bytes(self.web3.eth.get_code(address))
 
-    def get_events(self, event: Any, block: int, **filters: Any) -> list[Any]:
-        """The events of one kind in one block that match."""
+    def get_logs(
+        self, address: str, topics: list[str | None], first: int, last: int
+    ) -> list[dict[str, Any]]:
+        """Logs of a contract in a span of blocks: `address, topics, data, block, transaction`."""
+        wanted = {"address": address, "topics": topics, "fromBlock": first, "toBlock": last}
         with self._reported():
-            return event.get_logs(from_block=block, to_block=block, argument_filters=filters)
+            found = self.web3.eth.get_logs(wanted)
+        return [
+            {
+                **_plain_log(log),
+                "block": log["blockNumber"],
+                "transaction": log["transactionHash"].to_0x_hex(),
+            }
+            for log in found
+        ]
+
+    def get_block_number(self) -> int:
+        """Number of the latest block."""
+        with self._reported():
+            return self.web3.eth.block_number
+
+    def get_time(self, block: int) -> int:
+        """Time of a block, in seconds since 1970 (in process, where there is no clock, a counter)."""
+        with self._reported():
+            return self.web3.eth.get_block(block)["timestamp"]
 
     def get_receipt(self, transaction: str) -> dict[str, Any]:
         """The receipt of a transaction, as in `Sent`."""
@@ -262,15 +283,16 @@ def _explain_rejection(error: Web3RPCError, place: str) -> str:
     return f"expected the node at {place} to take the request, it answered: {text}; {todo}"
 
 
+def _plain_log(log: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "address": log["address"],
+        "topics": [topic.to_0x_hex() for topic in log["topics"]],
+        "data": log["data"].to_0x_hex(),
+    }
+
+
 def _plain_receipt(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    logs = [
-        {
-            "address": log["address"],
-            "topics": [topic.to_0x_hex() for topic in log["topics"]],
-            "data": log["data"].to_0x_hex(),
-        }
-        for log in receipt["logs"]
-    ]
+    logs = [_plain_log(log) for log in receipt["logs"]]
     return {
         "transaction": receipt["transactionHash"].to_0x_hex(),
         "block": receipt["blockNumber"],

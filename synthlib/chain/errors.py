@@ -57,49 +57,135 @@ class ContractError(ChainError):
         return f"{type(self).__name__}({', '.join(map(str, self.arguments))}): {self.meaning}"
 
 
-class AlreadyRecorded(ContractError):
-    """The release is recorded already."""
-
-    meaning = "expected a release that is not recorded yet; find it on the ledger, a record is never changed"
-
-
-class NotRecorded(ContractError):
-    """Nothing is recorded under this digest."""
-
-    meaning = "expected the digest of a recorded release; record it first, or ask the registry that holds it"
+def _define(name: str, meaning: str) -> type[ContractError]:
+    """The exception of a custom error: its name is the contract's, its text says what to do."""
+    return type(name, (ContractError,), {"meaning": meaning, "__doc__": meaning, "__module__": __name__})
 
 
-class NotIssuer(ContractError):
-    """Only who recorded a release may revoke it."""
-
-    meaning = "expected the account that recorded this release; ask its issuer to revoke it"
-
-
-class AlreadyRevoked(ContractError):
-    """The release is revoked already."""
-
-    meaning = "expected a release that stands; this one was revoked and the first reason stays"
-
-
-class ZeroDigest(ContractError):
-    """A digest that must be given was zero."""
-
-    meaning = "expected a digest, got zero bytes"
-
-
-class ModelTypeLength(ContractError):
-    """The model type's name is empty or too long."""
-
-    meaning = "expected a model type of 1 to 64 bytes of UTF-8"
-
-
-class AccessControlUnauthorizedAccount(ContractError):
-    """The account lacks a role."""
-
-    meaning = (
-        f"expected an account that holds this role ({keccak(text='RECORDER_ROLE').hex()[:8]}… may record, "
-        "zeros administer); the registry's administrator grants it"
+# Roles
+AccessControlUnauthorizedAccount = _define(
+    "AccessControlUnauthorizedAccount",
+    "expected an account that holds this role ("
+    + ", ".join(
+        f"{keccak(text=f'{role}_ROLE').hex()[:8]}… {role.lower()}"
+        for role in ("STEWARD", "RESEARCHER", "AUDITOR")
     )
+    + ", zeros administrator); the registry's administrator grants it",
+)
+RoleNotOffered = _define(
+    "RoleNotOffered", "expected a role that its holder offered to this account; ask for an offer"
+)
+AdministrationNotOffered = _define(
+    "AdministrationNotOffered", "the administration is handed over by beginDefaultAdminTransfer, with a delay"
+)
+EnforcedPause = _define("EnforcedPause", "the administrator paused new records; reading and revoking go on")
+Paused = _define("Paused", EnforcedPause.meaning)
+ZeroDigest = _define("ZeroDigest", "expected a digest, got zero bytes")
+ZeroAddress = _define("ZeroAddress", "expected an address, got zero bytes")
+
+# Datasets
+DatasetAlreadyRegistered = _define(
+    "DatasetAlreadyRegistered",
+    "expected a commitment that is not registered, or registered with the same cap by this account",
+)
+DatasetNotActive = _define(
+    "DatasetNotActive", "expected a registered dataset; this one is unknown (0), renounced (2) or erased (3)"
+)
+NotSteward = _define("NotSteward", "expected the account of the dataset's steward; ask the steward")
+DatasetNotOffered = _define(
+    "DatasetNotOffered", "expected a dataset that its steward offered to this account"
+)
+InvalidOrder = _define("InvalidOrder", "expected 0 for zCDP or a Renyi order of 2 or more")
+CapNotLowered = _define(
+    "CapNotLowered", "expected a cap below the present one and not below what is allotted"
+)
+BudgetExceeded = _define("BudgetExceeded", "expected at most what is left of the dataset's cap; ask for less")
+
+# Protocols
+ProtocolAlreadyRegistered = _define(
+    "ProtocolAlreadyRegistered", "expected a protocol that is not registered yet"
+)
+ProtocolNotRegistered = _define(
+    "ProtocolNotRegistered",
+    "expected a protocol that this researcher registered for this dataset; register it first",
+)
+ProtocolTooRecent = _define(
+    "ProtocolTooRecent", "expected a protocol of an earlier block; approve it a block later"
+)
+ProtocolNotApproved = _define(
+    "ProtocolNotApproved",
+    "expected a protocol that this account registered and the dataset's steward approved, before anything was trained",
+)
+ProtocolAlreadyRevealed = _define("ProtocolAlreadyRevealed", "expected a sealed protocol; this one is open")
+ProtocolSealed = _define("ProtocolSealed", "expected a protocol that is open; reveal it before releasing")
+ProtocolAlreadyClosed = _define("ProtocolAlreadyClosed", "expected a protocol that runs; register another")
+NotParty = _define("NotParty", "expected one of the two parties; ask one of them")
+AttemptOutOfOrder = _define(
+    "AttemptOutOfOrder", "expected the next attempt's number: none is left out, none comes twice"
+)
+EmptyBatch = _define("EmptyBatch", "expected attempts, got none")
+TrackFull = _define("TrackFull", "expected fewer attempts or releases under one protocol; register another")
+
+# Releases
+AlreadyRecorded = _define(
+    "AlreadyRecorded",
+    "expected a release that is not recorded yet; find it on the ledger, a record is never changed",
+)
+NotRecorded = _define(
+    "NotRecorded",
+    "expected the digest of a recorded release; record it first, or ask the registry that holds it",
+)
+NotIssuer = _define(
+    "NotIssuer", "expected the account that recorded this release; ask its issuer to revoke it"
+)
+AlreadyRevoked = _define(
+    "AlreadyRevoked", "expected a release that stands; this one was revoked and the first reason stays"
+)
+SpendNotSaid = _define(
+    "SpendNotSaid",
+    "expected a release to say what privacy it spends, or that it claims none; it says nothing",
+)
+Overspent = _define(
+    "Overspent", "expected at most what the protocol has left; ask the dataset's steward for more"
+)
+NoOpenReleaseLeft = _define(
+    "NoOpenReleaseLeft",
+    "expected a release with differential privacy: the steward allows no (further) one without",
+)
+NoSuchAttempt = _define(
+    "NoSuchAttempt", "expected the number of an attempt that was logged; log it before releasing"
+)
+
+# Verdicts
+NotAuditor = _define(
+    "NotAuditor", "expected an auditor's account; the registry's administrator grants the role"
+)
+InvalidSignature = _define(
+    "InvalidSignature", "expected this account's signature of exactly this, for this contract on this chain"
+)
+AlreadyAttested = _define("AlreadyAttested", "expected a verdict that was not brought yet")
+NotAttested = _define("NotAttested", "expected a verdict that this account signed; ask who signed it")
+AttestationAlreadyRevoked = _define("AttestationAlreadyRevoked", "expected a verdict that stands")
+DeadlinePassed = _define("DeadlinePassed", "expected a verdict before its deadline; have it signed again")
+OutcomeUnsaid = _define("OutcomeUnsaid", "expected a verdict that passed, failed or is inconclusive")
+ReleaseDoesNotStand = _define("ReleaseDoesNotStand", "expected a release that is recorded and not withdrawn")
+
+# Agreements
+AlreadyOffered = _define(
+    "AlreadyOffered", "expected an agreement that was not offered yet; change its expiry or terms"
+)
+WrongState = _define(
+    "WrongState", "expected an agreement in another state (0 unknown, 1 offered, 2 accepted, 3 ended)"
+)
+Expired = _define("Expired", "expected an agreement in force; ask the steward to renew it")
+ExpiryNotLater = _define("ExpiryNotLater", "expected an expiry in the future and after the one before")
+InvalidUses = _define("InvalidUses", "expected 1 to 16 codes of the Data Use Ontology, each once, ascending")
+ObjectIsErased = _define("ObjectIsErased", "expected an object that is there; this one was destroyed")
+
+# Row proofs
+IndexOutOfRange = _define("IndexOutOfRange", "expected the index of a row of the table")
+PathTooShort = _define("PathTooShort", "expected a path up to the root")
+PathTooLong = _define("PathTooLong", "expected a path that ends at the root")
 
 
 _CLASSES = {kind.__name__: kind for kind in ContractError.__subclasses__()}

@@ -31,12 +31,13 @@ from hexbytes import HexBytes
 
 from synthlib.bundle import write_atomically
 from synthlib.chain.connection import Connection, Sent
+from synthlib.chain.contracts import find_addresses
 from synthlib.chain.errors import ChainError
 from synthlib.parsing import parse_json
 
 FORMAT = "synthlib-journal/1"
 NO_LINE = "0" * 64
-GAS_LIMIT = 5_000_000
+GAS_LIMIT = 10_000_000
 _HEADER = {"chain", "format", "genesis", "line", "previous"}
 _ENTRY = {"line", "previous", "raw", "receipt"}
 _RECEIPT = {"transaction", "block", "block_hash", "status", "gas_used", "contract", "logs"}
@@ -139,7 +140,7 @@ class Journal:
     ) -> None:
         """Send every transaction to a new chain and compare what comes of it.
 
-        Only deployments of the registry and calls to registries deployed before are carried out, so that
+        Only deployments of the registry and calls to those deployed before, and to what belongs to them, are carried out, so that
         a journal from a stranger makes this machine run no code that it does not know.
 
         Args:
@@ -157,9 +158,9 @@ class Journal:
                 raise JournalError(
                     place, [Problem(1, f"{field} is {header[field]}, that of this version {here}")]
                 )
-        registries: set[str] = set()
+        known: set[str] = set()
         for number, line in enumerate(self.lines[1:], start=2):
-            problem, receipt = _replay_line(json.loads(line), connection, code, registries)
+            problem, receipt = _replay_line(json.loads(line), connection, code, known)
             if problem is not None:
                 raise JournalError(place, [Problem(number, problem)])
             if on_receipt:
@@ -235,11 +236,11 @@ def _is_hash_of(transaction: Any, raw: Any) -> bool:
 
 
 def _replay_line(
-    entry: Mapping[str, Any], connection: Connection, code: str, registries: set[str]
+    entry: Mapping[str, Any], connection: Connection, code: str, known: set[str]
 ) -> tuple[str | None, dict[str, Any]]:
     """What is wrong with one line (None if nothing), and the receipt that replaying it gave."""
     raw, expected = bytes.fromhex(entry["raw"][2:]), entry["receipt"]
-    refusal = _refuse(raw, code, registries)
+    refusal = _refuse(raw, code, known)
     if refusal:
         return refusal, {}
     try:
@@ -250,11 +251,11 @@ def _replay_line(
     if changed:
         return f"replaying it gives another {', '.join(changed)} than its receipt says", receipt
     if receipt["contract"]:
-        registries.add(receipt["contract"])
+        known.update(find_addresses(receipt["contract"]).values())
     return None, receipt
 
 
-def _refuse(raw: bytes, code: str, registries: set[str]) -> str | None:
+def _refuse(raw: bytes, code: str, known: set[str]) -> str | None:
     try:
         fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
         to, data = bytes(fields["to"]), bytes(fields["data"])
@@ -270,7 +271,7 @@ def _refuse(raw: bytes, code: str, registries: set[str]) -> str | None:
         )
     return (
         None
-        if to_checksum_address(to) in registries
+        if to_checksum_address(to) in known
         else "it calls a contract that this journal did not create"
     )
 

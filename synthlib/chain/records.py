@@ -1,31 +1,31 @@
 """What is recorded of a release: the fields taken from its manifest, and what the chain adds to them.
 
 Digests (SHA-256) are hexadecimal text as in a Bundle; what belongs to the chain (addresses, transactions,
-record ids) is hexadecimal text that starts with 0x.
+ids) is hexadecimal text that starts with 0x.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
-from eth_abi import decode, encode
+from eth_abi import encode
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
-from eth_utils import keccak, to_checksum_address
+from eth_utils import keccak
 
 from synthlib.bundle import Bundle, canonical_json
+from synthlib.chain.events import Event
 
-RECORD_FORMAT = "synthlib-record/1"
-_TYPES = "(bytes32,bytes32,bytes32,string,bytes32,bytes32,bytes32)"
+RECORD_FORMAT = "synthlib-record/2"
+NOT_PRIVATE = 2**32 - 1  # what `spend` says of a release without differential privacy
+MODEL_TYPE_BYTES = 32
+STANDS, REVOKED, SUPERSEDED, ABSENT = "stands", "revoked", "superseded", "absent"
+_TYPES = "(bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,uint32,uint24)"
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0  # of secp256k1's group
-_RECORDED = "0x" + keccak(text=f"Recorded(bytes32,bytes32,address,{_TYPES})").hex()
 
 
 class Generation(NamedTuple):
@@ -33,27 +33,36 @@ class Generation(NamedTuple):
 
     Attributes:
         release: SHA-256 of the release's manifest.
+        protocol: id of the protocol that it was made under.
         commitment: keyed commitment to the training table.
-        synthetic: SHA-256 of the synthetic table's canonical bytes.
-        model_type: such as `"TabularGAN"`.
+        synthetic: root of the Merkle tree over the synthetic table's rows.
+        model_type: such as `"TabularGAN"`, at most 32 bytes of UTF-8.
         parameters: SHA-256 of the model's parameters as canonical JSON.
         characteristics: SHA-256 of the training data's published characteristics as canonical JSON.
-        parent: what the release was made from: zeros if of nothing, the digest of its one parent, or the
-            SHA-256 of the manifest's `parents` as canonical JSON if there are several.
+        spend: loss that it causes, in millionths of the dataset's measure; `NOT_PRIVATE` if no claim to
+            differential privacy is made.
+        attempt: number of the attempt whose model drew it.
     """
 
     release: str
+    protocol: str
     commitment: str
     synthetic: str
     model_type: str
     parameters: str
     characteristics: str
-    parent: str
+    spend: int
+    attempt: int
 
     def to_abi(self) -> tuple:
         """As the contract takes it."""
         return tuple(
-            value if name == "model_type" else bytes.fromhex(value) for name, value in self._asdict().items()
+            value
+            if isinstance(value, int)
+            else value.encode().ljust(MODEL_TYPE_BYTES, b"\0")
+            if name == "model_type"
+            else bytes.fromhex(value.removeprefix("0x"))
+            for name, value in self._asdict().items()
         )
 
     @property
@@ -61,26 +70,36 @@ class Generation(NamedTuple):
         """The record's id, `keccak256(abi.encode(generation))`: the same on every chain."""
         return "0x" + keccak(encode([_TYPES], [self.to_abi()])).hex()
 
+    def fingerprint(self, issuer: str) -> bytes:
+        """The 26 bytes that the contract keeps: `bytes26(keccak256(abi.encode(issuer, id)))`."""
+        return keccak(encode(["address", "bytes32"], [issuer, bytes.fromhex(self.id[2:])]))[:26]
+
 
 class Record(NamedTuple):
     """A release as a chain knows it: a Generation, then what the chain added.
 
     Attributes:
+        attempts: how many attempts there were under the protocol when it was recorded.
         issuer: address that recorded it.
         time: of its block, in seconds since 1970 (on the in-process chain, which has no clock, a counter).
         block, transaction, gas_used: where it is recorded and what that took.
         id: `Generation.id`.
         revoked: whether the issuer has withdrawn it.
+        revocation_time: when, 0 while it stands.
         reason: digest of the reason, zeros while it stands.
+        successor: the release that replaces it, zeros if none does.
     """
 
     release: str
+    protocol: str
     commitment: str
     synthetic: str
     model_type: str
     parameters: str
     characteristics: str
-    parent: str
+    spend: int
+    attempt: int
+    attempts: int
     issuer: str
     time: int
     block: int
@@ -88,17 +107,26 @@ class Record(NamedTuple):
     gas_used: int
     id: str
     revoked: bool
+    revocation_time: int
     reason: str
+    successor: str
 
     @property
     def generation(self) -> Generation:
         return Generation(*self[: len(Generation._fields)])
 
+    @property
+    def is_private(self) -> bool:
+        """Whether it claims differential privacy."""
+        return self.spend != NOT_PRIVATE
 
-@cache
-def load_artifact() -> dict[str, Any]:
-    """The compiled registry: `abi`, `bytecode`, `deployedBytecode` and the compiler's settings."""
-    return json.loads((files("synthlib.chain") / "artifacts" / "ProvenanceRegistry.json").read_bytes())
+    def state_at(self, time: int | None = None) -> str:
+        """`"absent"`, `"stands"`, `"revoked"` or `"superseded"`, at a block's time; now if None."""
+        if time is not None and time < self.time:
+            return ABSENT
+        if not self.revoked or (time is not None and time < self.revocation_time):
+            return STANDS
+        return SUPERSEDED if int(self.successor, 16) else REVOKED
 
 
 def release_fields(bundle: Bundle | Mapping[str, Any], digest: str | None = None) -> Generation:
@@ -115,36 +143,48 @@ def release_fields(bundle: Bundle | Mapping[str, Any], digest: str | None = None
         bundle, digest = bundle.manifest, bundle.digest
     if bundle["kind"] != "release":
         raise ValueError(f"expected a Bundle of kind 'release', got {str(bundle['kind'])[:40]!r}")
-    parameters, parents = bundle["parameters"], bundle["parents"]
+    parameters = bundle["parameters"]
     kinds = {
         "model_type": str,
         "model": dict,
         "characteristics": dict,
         "training_commitment": str,
-        "synthetic_digest": str,
+        "rows_root": str,
+        "protocol": dict,
     }
     for name, kind in kinds.items():
         if not isinstance(parameters.get(name), kind):
-            raise ValueError(
-                f"parameters.{name}: expected a {kind.__name__} in a release's manifest, found none"
+            todo = "; register a protocol before training and give write_release the study" * (
+                name == "protocol"
             )
+            raise ValueError(
+                f"parameters.{name}: expected a {kind.__name__} in a release's manifest, found none{todo}"
+            )
+    protocol = parameters["protocol"]
     for name, value in [
-        *((name, parameters[name]) for name in ("training_commitment", "synthetic_digest")),
-        *((f"parents.{name}", value) for name, value in parents.items()),
+        *((name, parameters[name]) for name in ("training_commitment", "rows_root")),
+        ("protocol.id", str(protocol.get("id")).removeprefix("0x")),
     ]:
         if not is_digest(value):
             raise ValueError(
                 f"{name}: expected a digest of 64 lower-case hexadecimal digits, found something else"
             )
-    several = hashlib.sha256(canonical_json(parents)).hexdigest()
+    if not 0 < len(parameters["model_type"].encode()) <= MODEL_TYPE_BYTES:
+        raise ValueError(f"parameters.model_type: expected 1 to {MODEL_TYPE_BYTES} bytes of UTF-8")
+    for name, most in (("spend", NOT_PRIVATE), ("attempt", 2**24 - 1)):
+        value = protocol.get(name)
+        if type(value) is not int or not 0 < value <= most:
+            raise ValueError(f"parameters.protocol.{name}: expected a whole number from 1 to {most}")
     return Generation(
         release=digest,
+        protocol=protocol["id"],
         commitment=parameters["training_commitment"],
-        synthetic=parameters["synthetic_digest"],
+        synthetic=parameters["rows_root"],
         model_type=parameters["model_type"],
         parameters=hashlib.sha256(canonical_json(parameters["model"])).hexdigest(),
         characteristics=hashlib.sha256(canonical_json(parameters["characteristics"])).hexdigest(),
-        parent="0" * 64 if not parents else next(iter(parents.values())) if len(parents) == 1 else several,
+        spend=protocol["spend"],
+        attempt=protocol["attempt"],
     )
 
 
@@ -153,12 +193,21 @@ def is_digest(value: Any) -> bool:
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
 
 
-def parse_recorded(log: Mapping[str, Any], address: str) -> Generation | None:
-    """The Generation in a receipt's log, or None if it is no Recorded event of the registry at `address`."""
-    if to_checksum_address(log["address"]) != address or log["topics"][0] != _RECORDED:
-        return None
-    (values,) = decode([_TYPES], bytes.fromhex(log["data"][2:]))
-    return Generation(*(value.hex() if isinstance(value, bytes) else value for value in values))
+def read_recorded(event: Event) -> tuple[Generation, str, int]:
+    """What a Recorded event says: the Generation, the issuer, and how many attempts there were."""
+    said = event.arguments
+    generation = Generation(
+        release=said["release"],
+        protocol=said["protocol"],
+        commitment=said["commitment"],
+        synthetic=said["synthetic"],
+        model_type=bytes.fromhex(said["modelType"]).rstrip(b"\0").decode(errors="replace"),
+        parameters=said["parameters"],
+        characteristics=said["characteristics"],
+        spend=said["spend"],
+        attempt=said["attempt"],
+    )
+    return generation, said["issuer"], said["attempts"]
 
 
 def sign_record(body: Mapping[str, Any], account: LocalAccount) -> str:

@@ -1,7 +1,7 @@
 """The Ledger: where releases are recorded, found and withdrawn, on a chain in this process or behind a URL.
 
 Digests (SHA-256) are hexadecimal text as in a Bundle; what belongs to the chain (addresses, transactions,
-record ids) is hexadecimal text that starts with 0x.
+ids) is hexadecimal text that starts with 0x.
 """
 
 from __future__ import annotations
@@ -16,35 +16,39 @@ from typing import Any
 
 from eth_abi import encode
 from eth_account.signers.local import LocalAccount
-from eth_utils import is_address, keccak, to_checksum_address
+from eth_utils import is_address, to_checksum_address
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, canonical_json, write_atomically
 from synthlib.chain.accounts import demo_account, load_account
 from synthlib.chain.connection import Connection
+from synthlib.chain.contracts import PARTS, REGISTRY, find_addresses, is_code_of, load_artifact, load_errors
 from synthlib.chain.errors import AlreadyRecorded, ChainError, NoRegistry, NotRecorded
+from synthlib.chain.events import Event, Events
 from synthlib.chain.journal import Journal
 from synthlib.chain.records import (
     RECORD_FORMAT,
     Generation,
     Record,
     is_digest,
-    load_artifact,
-    parse_recorded,
+    read_recorded,
     release_fields,
     sign_record,
 )
-from synthlib.parsing import parse_json
 
 ADMIN_DELAY = 86_400  # seconds between the two steps of handing over a registry's administration
 JOURNAL, RECORD = "journal.jsonl", "record.json"
-_GAS = {"deploy": 3_000_000, "grantRole": 200_000, "record": 200_000, "revoke": 200_000}
+ZERO_DIGEST = "0" * 64
+_GAS = 1_000_000  # limit of a call on the in-process chain; a node is asked for an estimate
+_DEPLOYMENT_GAS = 8_000_000
 _log = logging.getLogger(__name__)
 
 
 class Ledger:
-    """A registry of releases on one chain, and the account that acts on it.
+    """A registry on one chain with what belongs to it, and the account that acts on it.
 
-    Made by `Ledger.in_process` and `Ledger.connect`; everything after that is the same for both.
+    Made by `Ledger.in_process` and `Ledger.connect`; everything after that is the same for both. What there is
+    beside releases has classes of its own, which take a Ledger: `Roles`, `Datasets`, `Protocols`, `Agreements`,
+    `Attestations`.
 
     Attributes:
         connection: the chain.
@@ -63,13 +67,18 @@ class Ledger:
     ):
         self.connection, self.account, self.journal = connection, account, journal
         self.is_new = address is None
-        self._known: dict[str, tuple[Generation, dict[str, Any]]] = {}
         if address is not None and not is_address(address):
             raise NoRegistry(
                 "expected a registry's address, 0x and 40 hexadecimal digits, got something else"
             )
         self.address = self._deploy() if address is None else to_checksum_address(address)
-        self._contract = connection.web3.eth.contract(self.address, abi=load_artifact()["abi"])
+        self.addresses = find_addresses(self.address)
+        self._contracts = {
+            name: connection.web3.eth.contract(place, abi=load_artifact(name)["abi"])
+            for name, place in self.addresses.items()
+        }
+        self._events = Events(connection, self.addresses)
+        self._gas: dict[str, int] = {}
         self._check_code()
 
     def __repr__(self) -> str:
@@ -95,7 +104,7 @@ class Ledger:
         opened.replay(connection, load_artifact()["bytecode"], receipts.append)
         ledger = cls(connection, receipts[0]["contract"] if receipts else None, account, opened)
         for receipt in receipts:
-            ledger._remember(receipt)
+            ledger.hear(receipt)
         return ledger
 
     @classmethod
@@ -111,8 +120,8 @@ class Ledger:
 
         Args:
             rpc_url: the node's JSON-RPC URL.
-            registry_address: the registry; None deploys a new one, says so in the log and lets the account
-                record on it.
+            registry_address: the registry; None deploys a new one, says so in the log and makes the account
+                its administrator, first steward and first researcher.
             account: who signs; what `load_account` finds if None, and reading only if it finds nothing.
             chain_id: the chain it must be, or None for any.
             timeout: seconds to wait for a block to hold a transaction.
@@ -141,12 +150,43 @@ class Ledger:
         other.account = account
         return other
 
+    def call(self, name: str, *arguments: Any, contract: str = REGISTRY) -> Any:
+        """What a contract's function returns if this account called it now; nothing is sent.
+
+        Raises:
+            ContractError: the custom error it reverts with.
+        """
+        function = self._contracts[contract].functions[name](*arguments)
+        return self.connection.call(function, self.account.address if self.account else None)
+
+    def send(self, name: str, *arguments: Any, contract: str = REGISTRY) -> list[Event]:
+        """Call a contract's function in a transaction of this account.
+
+        Args:
+            name: the function.
+            arguments: as its ABI wants them.
+            contract: whose function it is.
+
+        Returns:
+            The events it led to.
+
+        Raises:
+            ContractError: the custom error that the contract refuses it with; nothing was sent then.
+            NoAccount, TransactionRejected, TransactionTimeout: as `Connection.send`.
+        """
+        data = self._contracts[contract].encode_abi(name, arguments)
+        return self.hear(self._transact(data, self.addresses[contract], _GAS))
+
+    def find_events(self, name: str, contract: str = REGISTRY, **arguments: Any) -> list[Event]:
+        """Events of one kind, oldest first; `arguments` select by indexed ones. See `Events.find`."""
+        return self._events.find(contract, name, **arguments)
+
     def record(self, bundle: Bundle) -> Record:
         """Record a release. A second time changes nothing and returns the record there is.
 
         Raises:
-            ValueError: if the Bundle is not a release.
-            AccessControlUnauthorizedAccount: if the account may not record.
+            ValueError: if the Bundle is not a release, or names no protocol.
+            ContractError: what the contract refuses it with: no protocol that runs, no attempt, overspent.
             ChainError: if the digest is recorded with other content, or the chain does not take it.
         """
         return self.record_generation(release_fields(bundle))
@@ -157,7 +197,7 @@ class Ledger:
             found = self.find(generation.release)
         except NotRecorded:
             with contextlib.suppress(AlreadyRecorded):  # by somebody else in the meantime
-                self._send("record", generation.to_abi())
+                self.send("recordRelease", generation.to_abi())
             found = self.find(generation.release)
         if found.generation != generation:
             names = [name for name in Generation._fields if getattr(found, name) != getattr(generation, name)]
@@ -172,29 +212,36 @@ class Ledger:
 
         Raises:
             NotRecorded: if it knows nothing.
+            ChainError: if the chain's log does not hold what its state holds.
             ValueError: if `digest` is not 64 hexadecimal digits.
         """
-        release = _to_bytes32(digest)
-        issuer, time, block, reason = self.connection.call(self._contract.functions.find(release))
-        if digest not in self._known:
-            events = self.connection.get_events(self._contract.events.Recorded(), block, release=release)
-            if len(events) != 1:
-                raise ChainError(
-                    f"expected one Recorded event for {digest} in block {block}, {self.connection.place} "
-                    f"gave {len(events)}; ask a node that keeps its logs"
-                )
-            self._remember(self.connection.get_receipt("0x" + bytes(events[0]["transactionHash"]).hex()))
-        generation, receipt = self._known[digest]
+        fingerprint, block, withdrawal_time, withdrawal_block = self.call("find", to_bytes32(digest))
+        said = self.find_events("Recorded", block=block, release=digest)
+        if len(said) != 1:
+            raise ChainError(
+                f"expected one Recorded event for {digest} in block {block}, {self.connection.place} "
+                f"gave {len(said)}; ask a node that keeps its logs"
+            )
+        generation, issuer, attempts = read_recorded(said[0])
+        if generation.fingerprint(issuer) != fingerprint:
+            raise ChainError(
+                f"expected the Recorded event that {digest} was recorded with, {self.connection.place} gave "
+                "another: its log does not fit its state; ask another node"
+            )
+        reason, successor = self._find_withdrawal(digest, withdrawal_block)
         return Record(
             *generation,
+            attempts=attempts,
             issuer=issuer,
-            time=time,
+            time=self.connection.get_time(block),
             block=block,
-            transaction=receipt["transaction"],
-            gas_used=receipt["gas_used"],
+            transaction=said[0].transaction,
+            gas_used=self._gas_of(said[0].transaction),
             id=generation.id,
-            revoked=any(reason),
-            reason=reason.hex(),
+            revoked=withdrawal_time > 0,
+            revocation_time=withdrawal_time,
+            reason=reason,
+            successor=successor,
         )
 
     def revoke(self, digest: str, reason: str) -> Record:
@@ -204,16 +251,22 @@ class Ledger:
             NotRecorded, NotIssuer, AlreadyRevoked: what the contract says.
             ValueError: if the reason is empty.
         """
-        if not reason.strip():
-            raise ValueError("expected a reason in words, got none")
-        words = hashlib.sha256(reason.encode()).digest()
-        self._send("revoke", _to_bytes32(digest), words)
+        words = digest_of_words(reason, "reason")
+        record = self.find(digest)
+        self.send("revoke", to_bytes32(digest), to_bytes32(record.id), words)
         return self.find(digest)
 
-    def grant_recorder(self, address: str) -> None:
-        """Let an account record. For the registry's administrator, who at first is who deployed it."""
-        role = keccak(text="RECORDER_ROLE")
-        self._send("grantRole", role, to_checksum_address(address))
+    def supersede(self, digest: str, successor: str, reason: str) -> Record:
+        """Withdraw a release in favour of another one that this account recorded.
+
+        Raises:
+            NotRecorded, NotIssuer, AlreadyRevoked: what the contract says, of either.
+            ValueError: if the reason is empty.
+        """
+        words = digest_of_words(reason, "reason")
+        ids = [to_bytes32(part) for each in (digest, successor) for part in (each, self.find(each).id)]
+        self.send("supersede", *ids, words)
+        return self.find(digest)
 
     def save(self, bundle: Bundle) -> Record:
         """Write `ledger/` into a recorded release's folder: all that `verify` needs to know.
@@ -259,103 +312,64 @@ class Ledger:
             "journal": None,
         }
 
+    def _find_withdrawal(self, digest: str, block: int) -> tuple[str, str]:
+        """Reason and successor of a withdrawal, zeros where there is none."""
+        for name in ("Revoked", "Superseded") if block else ():
+            for event in self.find_events(name, block=block, release=digest):
+                return event.arguments["reason"], event.arguments.get("successor", ZERO_DIGEST)
+        return ZERO_DIGEST, ZERO_DIGEST
+
     def _deploy(self) -> str:
-        artifact = load_artifact()
         owner = "0x" + "00" * 20 if self.account is None else self.account.address
         arguments = encode(["uint48", "address", "address"], [ADMIN_DELAY, owner, owner])
-        return self._transact(artifact["bytecode"] + arguments.hex(), None, "deploy")["contract"]
+        data = load_artifact()["bytecode"] + arguments.hex()
+        return self._transact(data, None, _DEPLOYMENT_GAS)["contract"]
 
     def _check_code(self) -> None:
-        found, expected = self.connection.get_code(self.address), load_artifact()["deployedBytecode"]
-        if "0x" + found.hex() != expected:
-            what = f"other code ({len(found)} bytes)" if found else "no code"
-            raise NoRegistry(
-                f"expected the registry of this version at {self.address} on {self.connection.place} (chain "
-                f"{self.connection.chain_id}), found {what}; check the address and the chain"
-            )
+        for name in (REGISTRY, *PARTS):
+            found = self.connection.get_code(self.addresses[name])
+            if not is_code_of(name, found):
+                what = f"other code ({len(found)} bytes)" if found else "no code"
+                raise NoRegistry(
+                    f"expected the {name} of this version at {self.addresses[name]} on "
+                    f"{self.connection.place} (chain {self.connection.chain_id}), found {what}; check the "
+                    "address and the chain"
+                )
 
-    def _send(self, name: str, *arguments: Any) -> None:
-        self._transact(self._contract.encode_abi(name, arguments), self.address, name)
-
-    def _transact(self, data: str, to: str | None, name: str) -> dict[str, Any]:
-        sent = self.connection.send(self.account, data, to, _GAS[name], load_artifact()["abi"])
+    def _transact(self, data: str, to: str | None, gas: int) -> dict[str, Any]:
+        sent = self.connection.send(self.account, data, to, gas, load_errors())
         if self.journal is not None:
             self.journal.append(sent)
-        if to is not None:
-            self._remember(sent.receipt)
         return sent.receipt
 
-    def _remember(self, receipt: Mapping[str, Any]) -> None:
-        """Keep what a fresh receipt's Recorded events say: asking for old ones is slow."""
-        for log in receipt["logs"]:
-            generation = parse_recorded(log, self.address)
-            if generation is not None:
-                self._known[generation.release] = (generation, dict(receipt))
+    def hear(self, receipt: Mapping[str, Any]) -> list[Event]:
+        """Keep what a receipt says: asking the in-process chain for old ones is slow. Returns its events."""
+        self._gas[receipt["transaction"]] = receipt["gas_used"]
+        return self._events.hear(receipt)
+
+    def _gas_of(self, transaction: str) -> int:
+        if transaction not in self._gas:
+            self._gas[transaction] = self.connection.get_receipt(transaction)["gas_used"]
+        return self._gas[transaction]
 
 
-def _to_bytes32(digest: str) -> bytes:
-    if not is_digest(digest):
-        raise ValueError("expected a digest of 64 lower-case hexadecimal digits, got something else")
-    return bytes.fromhex(digest)
-
-
-def record_bundle(
-    path: Path | str,
-    rpc: str | None = None,
-    registry: str | None = None,
-    journal: Path | str | None = None,
-    account: LocalAccount | None = None,
-) -> Record:
-    """Open a release, record it, and write what `verify` needs into its `ledger/` folder.
-
-    Doing it again is harmless: it completes what a crash left half done, else changes nothing.
-
-    Args:
-        path: the release's folder.
-        rpc: URL of a node; None records on the in-process chain.
-        registry: address on the node; None takes the one of an earlier recording of this release, else
-            deploys a new one.
-        journal: the in-process chain's journal that several releases share; None gives this release its own.
-        account: who signs; what `load_account` finds if None, else the demo issuer in process.
+def to_bytes32(text: str) -> bytes:
+    """A digest or an id as the contracts take it.
 
     Raises:
-        BundleError: if the folder is not what its manifest says.
-        ChainError: if it cannot be recorded; see `Ledger`.
+        ValueError: if it is not 64 hexadecimal digits, with or without 0x in front.
     """
-    bundle = Bundle.open(path)
-    release_fields(bundle)
-    account = account or load_account()
-    earlier = _read_earlier(bundle)
-    is_on_node = earlier.get("kind") == "node"
-    if rpc is None:
-        if is_on_node:
-            raise _elsewhere(bundle, f"on chain {earlier.get('id')}")
-        ledger = Ledger.in_process(journal or bundle.path / LEDGER_FOLDER / JOURNAL, account)
-    else:
-        if not is_on_node and (earlier or (bundle.path / LEDGER_FOLDER / JOURNAL).exists()):
-            raise _elsewhere(bundle, "on the in-process chain")
-        if is_on_node:
-            registry = registry or earlier["registry"]
-        ledger = Ledger.connect(rpc, registry, account)
-        here = (ledger.connection.chain_id, ledger.connection.genesis)
-        if is_on_node and here != (earlier.get("id"), earlier.get("genesis")):
-            raise _elsewhere(bundle, f"on chain {earlier.get('id')}, which this node does not serve")
-    ledger.record(bundle)
-    return ledger.save(bundle)
+    if not is_digest(text.removeprefix("0x")):
+        raise ValueError("expected a digest of 64 lower-case hexadecimal digits, got something else")
+    return bytes.fromhex(text.removeprefix("0x"))
 
 
-def _elsewhere(bundle: Bundle, place: str) -> ChainError:
-    return ChainError(
-        f"expected a release that is on no other chain yet, {bundle.path.name} is recorded {place}; verify "
-        "it there, or move its ledger/ folder away to record it anew (keep it: only it shows that record)"
-    )
+def digest_of_words(text: str, what: str) -> bytes:
+    """SHA-256 of words that are published elsewhere, if at all.
 
-
-def _read_earlier(bundle: Bundle) -> dict[str, Any]:
-    """The chain and registry of an earlier record.json of this very release, or nothing."""
-    try:
-        body = parse_json((bundle.path / LEDGER_FOLDER / RECORD).read_bytes())
-        is_same = body["record"]["release"] == bundle.digest
-        return dict(body["chain"], registry=body["registry"]) if is_same else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    Raises:
+        ValueError: if there are none; `what` names them.
+    """
+    if not text.strip():
+        raise ValueError(f"expected a {what} in words, got none")
+    return hashlib.sha256(text.encode()).digest()

@@ -23,6 +23,7 @@ from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, Finding, canonical_
 from synthlib.chain.accounts import demo_account
 from synthlib.chain.commitments import open_commitment, synthetic_digest
 from synthlib.chain.connection import Connection
+from synthlib.chain.contracts import load_artifact
 from synthlib.chain.errors import ChainError, NodeUnreachable, NotRecorded, WrongChain
 from synthlib.chain.evidence import (
     JOURNAL_FILE,
@@ -38,7 +39,8 @@ from synthlib.chain.evidence import (
     show,
 )
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
-from synthlib.chain.records import Generation, Record, load_artifact, release_fields, signer_of
+from synthlib.chain.protocol_evidence import check_protocol
+from synthlib.chain.records import SUPERSEDED, Generation, Record, release_fields, signer_of
 from synthlib.chain.registry import JOURNAL, RECORD, Ledger
 from synthlib.keys import StewardKey
 from synthlib.parsing import parse_json
@@ -87,17 +89,18 @@ def verify(
     body = parse_record(ledger[RECORD], findings) if RECORD in ledger else None
     if MANIFEST in ledger:
         check_manifest(path, manifest, ledger[MANIFEST], body and body["record"]["release"], findings)
-    record = None
+    record, chain = None, None
     if body is None:
         _check_journal(None, ledger.get(JOURNAL), findings)
     else:
         _check_signature(body, findings)
         if body["chain"]["kind"] == "in-process":
-            record = _check_journal(body, ledger.get(JOURNAL), findings)
+            chain = _check_journal(body, ledger.get(JOURNAL), findings)
+            record = chain and _find(chain, body["record"]["release"], "journal", findings)
             if rpc is not None:
                 findings.append(Finding("node", "unchecked", "recorded on the in-process chain, on no node"))
         else:
-            record = _ask_node(body, rpc, findings)
+            record, chain = _ask_node(body, rpc, findings)
             if JOURNAL in ledger:
                 findings.append(
                     Finding(JOURNAL_FILE, "differs", "record.json names a node: no journal belongs")
@@ -107,6 +110,8 @@ def verify(
         _check_issuer(record, issuer, findings)
     said = record or (Record(**body["record"]) if body else None)
     _check_content(path, manifest, said, findings)
+    if record is not None and chain is not None:
+        check_protocol(path, chain, record, findings)
     _check_training(said, key, training, findings)
     return [
         Finding(_printable(subject), outcome, _printable(detail))
@@ -184,8 +189,8 @@ def _check_signature(body: Mapping[str, Any], findings: list[Finding]) -> None:
 
 def _check_journal(
     body: Mapping[str, Any] | None, data: bytes | None, findings: list[Finding]
-) -> Record | None:
-    """The journal line by line, then replayed. Returns the record that the replayed chain holds."""
+) -> Ledger | None:
+    """The journal line by line, then replayed. Returns the ledger that it replays to."""
     if data is None:
         if body and not any(finding.subject == JOURNAL_FILE for finding in findings):
             findings.append(Finding(JOURNAL_FILE, "differs", "missing from ledger/"))
@@ -206,7 +211,7 @@ def _check_journal(
     return None
 
 
-def _replay(body: Mapping[str, Any], journal: Journal, findings: list[Finding]) -> Record | None:
+def _replay(body: Mapping[str, Any], journal: Journal, findings: list[Finding]) -> Ledger | None:
     connection = Connection.in_process()
     receipts: list[dict[str, Any]] = []
     try:
@@ -225,14 +230,19 @@ def _replay(body: Mapping[str, Any], journal: Journal, findings: list[Finding]) 
             Finding(f"{RECORD_FILE}: registry", "differs", "the journal creates no registry there")
         )
         return None
-    return _find(Ledger(connection, body["registry"], None), body["record"]["release"], "journal", findings)
+    ledger = Ledger(connection, body["registry"], None)
+    for receipt in receipts:
+        ledger.hear(receipt)
+    return ledger
 
 
-def _ask_node(body: Mapping[str, Any], rpc: str | None, findings: list[Finding]) -> Record | None:
+def _ask_node(
+    body: Mapping[str, Any], rpc: str | None, findings: list[Finding]
+) -> tuple[Record | None, Ledger | None]:
     if rpc is None:
         detail = f"recorded on chain {body['chain']['id']}: give the URL of one of its nodes"
         findings.append(Finding("node", "unchecked", detail))
-        return None
+        return None, None
     try:
         connection = Connection.by_url(rpc)
         ours = (connection.chain_id, connection.genesis)
@@ -245,15 +255,15 @@ def _ask_node(body: Mapping[str, Any], rpc: str | None, findings: list[Finding])
         record = _find(ledger, body["record"]["release"], "node", findings)
     except (NodeUnreachable, WrongChain) as error:
         findings.append(Finding("node", "unchecked", str(error)))
-        return None
+        return None, None
     except (ChainError, ValueError) as error:
         findings.append(Finding("node", "differs", str(error)))
-        return None
+        return None, None
     if record is not None:
         findings.append(
             Finding("node", "matched", f"chain {ours[0]} holds the record in block {record.block}")
         )
-    return record
+    return record, ledger
 
 
 def _compare_chain(body: Mapping[str, Any], connection: Connection, findings: list[Finding]) -> None:
@@ -276,13 +286,14 @@ def _find(ledger: Ledger, digest: str, place: str, findings: list[Finding]) -> R
 def _check_record(said: Mapping[str, Any], record: Record, findings: list[Finding]) -> None:
     """record.json against the chain's own record; only a revocation may have come since."""
     for name, value in record._asdict().items():
-        if name in ("revoked", "reason") and record.revoked:
+        if name in ("revoked", "revocation_time", "reason", "successor") and record.revoked:
             continue
         if said[name] != value:
             detail = f"says {show(said[name])}, the chain says {show(value)}"
             findings.append(Finding(f"{RECORD_FILE}: record.{name}", "differs", detail))
     if record.revoked:
-        detail = f"revoked by its issuer; SHA-256 of the reason: {record.reason}"
+        how = f"replaced by {record.successor}" if record.state_at() == SUPERSEDED else "revoked by its issuer"
+        detail = f"{how} at {record.revocation_time}; SHA-256 of the reason: {record.reason}"
         findings.append(Finding("revocation", "differs", detail))
     else:
         findings.append(

@@ -1,0 +1,296 @@
+"""Protocols registered before training, and every attempt under them."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eth_abi import encode
+from eth_utils import keccak, to_checksum_address
+
+from synthlib.bundle import canonical_json, write_atomically
+from synthlib.chain.budgets import budget_to_units
+from synthlib.chain.errors import ChainError
+from synthlib.chain.merkle import MerkleTree
+from synthlib.chain.registry import ZERO_DIGEST, Ledger, to_bytes32
+from synthlib.parsing import parse_json
+
+SECTIONS = ("cohort", "split", "models", "metrics", "acceptance", "privacy")
+_REGISTERED, _REVEALED, _APPROVED, _CLOSED = 1, 2, 4, 8
+
+
+class Protocol(NamedTuple):
+    """What a study will do, written down before it does it. Everything is JSON; nothing in it is confidential.
+
+    Attributes:
+        cohort: which patients, from where, which columns.
+        split: how they are divided into train and holdout.
+        models: the candidates and the space that is searched.
+        metrics: what is measured, and on what.
+        acceptance: thresholds that a release must meet, and how one candidate is chosen.
+        privacy: unit and adjacency, budget and measure, or that there is no differential privacy.
+    """
+
+    cohort: Any
+    split: Any
+    models: Any
+    metrics: Any
+    acceptance: Any
+    privacy: Any
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the protocol as canonical JSON."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    def to_json(self) -> bytes:
+        """The protocol as canonical JSON."""
+        return canonical_json(self._asdict())
+
+    def save(self, path: Path | str) -> None:
+        """Write the protocol's JSON."""
+        write_atomically(Path(path), self.to_json())
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Protocol:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: if it is not a JSON object of exactly the sections.
+        """
+        fields = parse_json(text.encode() if isinstance(text, str) else text)
+        if not isinstance(fields, dict) or set(fields) != set(SECTIONS):
+            raise ValueError(f"expected a protocol of {', '.join(SECTIONS)}, got something else")
+        return cls(**fields)
+
+
+class Registration(NamedTuple):
+    """A protocol in a researcher's hand. A sealed one's salt is secret until it is revealed.
+
+    Attributes:
+        dataset: commitment to what it runs on.
+        researcher: address of who registers it.
+        digest: `Protocol.digest`.
+        salt: 32 bytes in hexadecimal, zeros for a protocol that is open from the start.
+    """
+
+    dataset: str
+    researcher: str
+    digest: str
+    salt: str = ZERO_DIGEST
+
+    @property
+    def seal(self) -> str:
+        """What the registry is told: `keccak256(abi.encode(digest, salt))`."""
+        return keccak(bytes.fromhex(self.digest + self.salt)).hex()
+
+    @property
+    def id(self) -> str:
+        """The protocol's id, `keccak256(abi.encode(researcher, dataset, seal))`."""
+        parts = [self.researcher, bytes.fromhex(self.dataset), bytes.fromhex(self.seal)]
+        return "0x" + keccak(encode(["address", "bytes32", "bytes32"], parts)).hex()
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether its digest is secret until it is revealed."""
+        return self.salt != ZERO_DIGEST
+
+
+class Track(NamedTuple):
+    """A protocol as the registry knows it.
+
+    Attributes:
+        id: the protocol's id.
+        researcher: address of who registered it.
+        head: hash chain over the attempts, 20 bytes in hexadecimal; zeros before approval.
+        attempts: how many attempts there were.
+        budget: loss that releases may still cause, in millionths.
+        private_releases: how many releases with differential privacy there were.
+        open_releases_left: how many without may still be made.
+        registration_block: block of its registration, 0 if it is not registered.
+        is_revealed, is_approved, is_closed: what has happened to it.
+        digest: of the protocol, zeros while it is sealed.
+        dataset: commitment to what it runs on.
+    """
+
+    id: str
+    researcher: str
+    head: str
+    attempts: int
+    budget: int
+    private_releases: int
+    open_releases_left: int
+    registration_block: int
+    is_revealed: bool
+    is_approved: bool
+    is_closed: bool
+    digest: str
+    dataset: str
+
+
+class Protocols:
+    """The protocols of a registry.
+
+    Args:
+        ledger: acts as its account: a researcher to register and to log attempts, a steward to approve.
+    """
+
+    def __init__(self, ledger: Ledger):
+        self._ledger = ledger
+
+    def prepare(self, protocol: Protocol, dataset: str, sealed: bool = False) -> Registration:
+        """What this account would register; nothing is sent. A sealed one draws its salt from the system: keep it."""
+        salt = secrets.token_bytes(32).hex() if sealed else ZERO_DIGEST
+        return Registration(dataset, self._ledger.account.address, protocol.digest, salt)
+
+    def register(self, registration: Registration) -> Track:
+        """Register a protocol. A second time changes nothing.
+
+        Raises:
+            DatasetNotActive: if the dataset is unknown, renounced or erased.
+            AccessControlUnauthorizedAccount: if the account is no researcher.
+        """
+        if not self.find(registration.id, registration.researcher).registration_block:
+            dataset = to_bytes32(registration.dataset)
+            if registration.is_sealed:
+                self._ledger.send("registerProtocol", dataset, to_bytes32(registration.seal))
+            else:
+                self._ledger.send("registerOpenProtocol", dataset, to_bytes32(registration.digest))
+        return self.find(registration.id, registration.researcher)
+
+    def reveal(self, registration: Registration) -> Track:
+        """Tell a sealed protocol's digest; a release needs that. For who registered it."""
+        if not self.find(registration.id, registration.researcher).is_revealed:
+            parts = (registration.dataset, registration.digest, registration.salt)
+            self._ledger.send("revealProtocol", *map(to_bytes32, parts))
+        return self.find(registration.id, registration.researcher)
+
+    def approve(self, registration: Registration, budget: float = 0.0, open_releases: int = 0) -> Track:
+        """Let a protocol run, or give a running one more. For the dataset's steward.
+
+        Args:
+            registration: the protocol; its digest and salt, or their seal, are shown to the steward off chain.
+            budget: loss to set aside for it, in the dataset's measure.
+            open_releases: releases without differential privacy to allow.
+
+        Raises:
+            ProtocolNotRegistered, ProtocolAlreadyClosed, NotSteward, BudgetExceeded: what the contract says.
+        """
+        self._ledger.send(
+            "approveProtocol",
+            registration.researcher,
+            to_bytes32(registration.dataset),
+            to_bytes32(registration.seal),
+            budget_to_units(budget),
+            open_releases,
+        )
+        return self.find(registration.id, registration.researcher)
+
+    def close(self, registration: Registration) -> Track:
+        """End a protocol; what it did not spend goes back. For the dataset's steward and the researcher."""
+        parts = (to_bytes32(registration.dataset), to_bytes32(registration.seal))
+        self._ledger.send("closeProtocol", registration.researcher, *parts)
+        return self.find(registration.id, registration.researcher)
+
+    def attempt(self, protocol: str, digests: str | Sequence[str], first: int | None = None) -> int:
+        """Log an attempt, or several at once for the gas of one.
+
+        Args:
+            protocol: the protocol's id.
+            digests: of what is attempted, hexadecimal (`attempt_digest`); several go into one Merkle tree.
+            first: number that the first of them must get; the next one if None. Giving it makes sending twice
+                harmless: the contract refuses the second.
+
+        Returns:
+            The first one's number.
+
+        Raises:
+            ProtocolNotApproved, ProtocolAlreadyClosed, AttemptOutOfOrder: what the contract says.
+            ValueError: if there is none.
+        """
+        digests = [digests] if isinstance(digests, str) else list(digests)
+        if not digests:
+            raise ValueError("expected a digest of an attempt, got none")
+        if first is None:
+            first = self.find(protocol, self._ledger.account.address).attempts + 1
+        leaves = [to_bytes32(digest) for digest in digests]
+        if len(leaves) == 1:
+            self._ledger.send("logAttempt", to_bytes32(protocol), first, leaves[0])
+        else:
+            root = MerkleTree.of(leaves).root()
+            self._ledger.send("logAttemptBatch", to_bytes32(protocol), first, len(leaves), root)
+        return first
+
+    def find(self, protocol: str, researcher: str) -> Track:
+        """What the registry knows of a researcher's protocol; `registration_block` is 0 if that is nothing."""
+        head, attempts, budget, private, left, state = self._ledger.call(
+            "trackOf", to_bytes32(protocol), researcher
+        )
+        block, digest, dataset = 0, ZERO_DIGEST, ZERO_DIGEST
+        for event in self._ledger.find_events("ProtocolRegistered", protocol=protocol):
+            block, dataset = event.block, event.arguments["dataset"]
+        for event in (
+            self._ledger.find_events("ProtocolRevealed", protocol=protocol) if state & _REVEALED else ()
+        ):
+            digest = event.arguments["digest"]
+        return Track(
+            protocol,
+            to_checksum_address(researcher),
+            head.hex() if state & _APPROVED else "00" * 20,
+            attempts,
+            budget,
+            private,
+            left,
+            block,
+            bool(state & _REVEALED),
+            bool(state & _APPROVED),
+            bool(state & _CLOSED),
+            digest,
+            dataset,
+        )
+
+
+def attempt_digest(description: Mapping[str, Any]) -> str:
+    """SHA-256 of what an attempt is, as canonical JSON: model type, parameters, and its seed where that is public."""
+    return hashlib.sha256(canonical_json(description)).hexdigest()
+
+
+def chain_head(protocol: str, registration_block: int, links: Sequence[str | Sequence[str]]) -> str:
+    """The head that attempts lead to, in the order in which they were logged: what `Track.head` must be.
+
+    Args:
+        protocol: the protocol's id.
+        registration_block: block of its registration.
+        links: a digest for each attempt that was logged alone, a list of digests for those logged together.
+
+    Returns:
+        20 bytes in hexadecimal.
+    """
+    head = keccak(to_bytes32(protocol) + registration_block.to_bytes(32, "big"))[:20]
+    for link in links:
+        if isinstance(link, str):
+            step = to_bytes32(link)
+        else:
+            root = MerkleTree.of([to_bytes32(digest) for digest in link]).root()
+            step = keccak(root + len(link).to_bytes(32, "big"))
+        head = keccak(head + bytes(12) + step)[:20]
+    return head.hex()
+
+
+def require_running(track: Track) -> None:
+    """That attempts can be logged.
+
+    Raises:
+        ChainError: if not, with what is missing.
+    """
+    if not track.registration_block:
+        raise ChainError("expected a registered protocol, found none; register it before anything is trained")
+    if not track.is_approved:
+        raise ChainError(
+            "expected a protocol that the dataset's steward approved; ask the steward to approve it"
+        )
+    if track.is_closed:
+        raise ChainError("expected a protocol that runs, found it closed; register another")

@@ -1,0 +1,213 @@
+"""One protocol under way: what a pipeline needs of the ledger, from registration to the release."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from synthlib.bundle import canonical_json, write_atomically
+from synthlib.chain.budgets import ZCDP, loss_to_units
+from synthlib.chain.datasets import Datasets
+from synthlib.chain.errors import ChainError
+from synthlib.chain.protocols import (
+    Protocol,
+    Protocols,
+    Registration,
+    Track,
+    attempt_digest,
+    require_running,
+)
+from synthlib.chain.records import NOT_PRIVATE
+from synthlib.chain.registry import Ledger
+from synthlib.parsing import parse_json
+
+ATTEMPTS_FORMAT = "synthlib-attempts/1"
+PROTOCOL_FILE, ATTEMPTS_FILE = "protocol.json", "attempts.json"
+
+
+class Study:
+    """A registered protocol, and its attempts with what came of them.
+
+    An attempt is logged before its fit, so that a fit that fails, or scores badly, is on record as well as one that
+    succeeds. The chain gets the digest of what is attempted; `attempts.json`, which goes into the release, says
+    it in clear, with the outcome.
+
+    Args:
+        ledger: acts as the researcher.
+        protocol: what is to be done.
+        registration: as it was registered.
+        attempts: entries of an earlier `attempts.json`, to go on from.
+
+    Raises:
+        ChainError: if the protocol does not run, or the entries are not those that the chain has logged.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        protocol: Protocol,
+        registration: Registration,
+        attempts: Sequence[Mapping[str, Any]] = (),
+    ):
+        if protocol.digest != registration.digest:
+            raise ValueError(
+                "expected the protocol that was registered, got another; open the registered one"
+            )
+        self.ledger, self.protocol, self.registration = ledger, protocol, registration
+        self.attempts = [dict(entry) for entry in attempts]
+        track = self.track
+        require_running(track)
+        if track.attempts != len(self.attempts):
+            raise ChainError(
+                f"expected the {track.attempts} attempts that the chain has logged, got {len(self.attempts)}; "
+                "give the attempts.json that goes with this ledger"
+            )
+
+    def __repr__(self) -> str:
+        return f"Study({self.registration.id}, {len(self.attempts)} attempts)"
+
+    @classmethod
+    def open(
+        cls,
+        ledger: Ledger,
+        protocol: Protocol,
+        dataset: str,
+        cap: float = 0.0,
+        order: int = ZCDP,
+        budget: float = 0.0,
+        open_releases: int = 1,
+        attempts: Sequence[Mapping[str, Any]] = (),
+    ) -> Study:
+        """Register dataset and protocol and approve it, where that has not been done.
+
+        For an account that is both steward and researcher, such as a hospital that publishes its own data.
+        Two parties call `Datasets` and `Protocols` themselves, each on their ledger.
+
+        Args:
+            ledger: acts as the steward and researcher.
+            protocol: what is to be done; open from the start.
+            dataset: keyed commitment to the data, hexadecimal.
+            cap, order: of the dataset, as in `Datasets.register`.
+            budget, open_releases: of the protocol, as in `Protocols.approve`.
+            attempts: entries of an earlier `attempts.json`, to go on from.
+
+        Raises:
+            ContractError: what the contract refuses.
+        """
+        Datasets(ledger).register(dataset, cap, order)
+        protocols = Protocols(ledger)
+        registration = protocols.prepare(protocol, dataset)
+        if not protocols.register(registration).is_approved:
+            protocols.approve(registration, budget, open_releases)
+        return cls(ledger, protocol, registration, attempts)
+
+    @property
+    def track(self) -> Track:
+        """The protocol as the chain knows it now."""
+        return Protocols(self.ledger).find(self.registration.id, self.registration.researcher)
+
+    def attempt(self, description: Mapping[str, Any]) -> int:
+        """Log an attempt before it is made.
+
+        The same description twice in a row is one attempt: an interrupted fit that goes on.
+
+        Args:
+            description: JSON of what is attempted: model type, parameters, seed where that is public.
+
+        Returns:
+            Its number.
+        """
+        if self.attempts and self.attempts[-1]["describes"] == _as_json(description):
+            return self.attempts[-1]["number"]
+        return self.attempt_all([description])[0]
+
+    def attempt_all(self, descriptions: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Log several attempts at once, for the gas of one. Returns their numbers."""
+        digests = [attempt_digest(description) for description in descriptions]
+        first = len(self.attempts) + 1
+        Protocols(self.ledger).attempt(self.registration.id, digests, first)
+        numbers = list(range(first, first + len(digests)))
+        for number, description in zip(numbers, descriptions, strict=True):
+            entry = {
+                "number": number,
+                "together_from": first,
+                "describes": _as_json(description),
+                "outcome": None,
+            }
+            self.attempts.append(entry)
+        return numbers
+
+    def settle(self, number: int, outcome: Any) -> None:
+        """Say what came of an attempt: scores, or how it failed. Any JSON."""
+        self.attempts[number - 1]["outcome"] = _as_json(outcome)
+
+    def describe(self, attempt: int, loss: float | None) -> dict[str, Any]:
+        """What a release's manifest says of its protocol.
+
+        Args:
+            attempt: number of the attempt whose model drew the release.
+            loss: privacy that it spends in the dataset's measure; None if it makes no claim to differential
+                privacy.
+
+        Raises:
+            ValueError: if there is no such attempt.
+        """
+        if not 1 <= attempt <= len(self.attempts):
+            raise ValueError(f"expected the number of one of {len(self.attempts)} attempts, got {attempt}")
+        return {
+            "id": self.registration.id,
+            "dataset": self.registration.dataset,
+            "researcher": self.registration.researcher,
+            "chain": f"eip155:{self.ledger.connection.chain_id}",
+            "registry": self.ledger.address,
+            "attempt": attempt,
+            "spend": NOT_PRIVATE if loss is None else loss_to_units(loss),
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write `protocol.json` and `attempts.json`."""
+        self.protocol.save(folder / PROTOCOL_FILE)
+        body = {"format": ATTEMPTS_FORMAT, "protocol": self.registration.id, "attempts": self.attempts}
+        write_atomically(folder / ATTEMPTS_FILE, canonical_json(body))
+
+
+def read_attempts(data: bytes) -> list[dict[str, Any]]:
+    """The entries of an `attempts.json`.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    body = parse_json(data)
+    fields = {"number", "together_from", "describes", "outcome"}
+    if not isinstance(body, dict) or body.get("format") != ATTEMPTS_FORMAT:
+        raise ValueError(f"expected attempts of format {ATTEMPTS_FORMAT!r}, got something else")
+    entries = body.get("attempts")
+    if not isinstance(entries, list) or not all(isinstance(e, dict) and set(e) == fields for e in entries):
+        raise ValueError(f"expected entries of {', '.join(sorted(fields))}, got others")
+    return entries
+
+
+def list_links(entries: Sequence[Mapping[str, Any]]) -> list[str | list[str]]:
+    """The digests of attempts as they were logged: alone, or in a list those that were logged together.
+
+    Raises:
+        ValueError: if the numbers do not count up from 1.
+    """
+    groups: dict[int, list[str]] = {}
+    for expected, entry in enumerate(entries, start=1):
+        if entry["number"] != expected or not 1 <= entry["together_from"] <= expected:
+            raise ValueError(f"expected attempt {expected}, got another in its place")
+        groups.setdefault(entry["together_from"], []).append(attempt_digest(entry["describes"]))
+    return [group[0] if len(group) == 1 else group for group in groups.values()]
+
+
+def digest_of_attempts(entries: Sequence[Mapping[str, Any]]) -> str:
+    """SHA-256 of entries as canonical JSON."""
+    return hashlib.sha256(canonical_json(list(entries))).hexdigest()
+
+
+def _as_json(value: Any) -> Any:
+    """A value as it comes back from JSON, so that it compares equal when it is read again."""
+    return parse_json(canonical_json(value))
