@@ -1,0 +1,221 @@
+"""What a release's folder says in public: read once, checked, and put into names that other formats use.
+
+All that knows the form of `record.json` is `read_record`. Names that it does not know are kept as they are,
+so that a record that says more is exported in full.
+
+Reference: CAIP-2 (chains), CAIP-10 (accounts), CAIP-221 (transactions, a draft); RFC 6920 (`nih:` digests).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from synthlib.bundle import LEDGER_FOLDER, Bundle
+from synthlib.chain.errors import ChainError
+from synthlib.chain.evidence import read_plain
+from synthlib.chain.records import is_digest, signer_of
+from synthlib.chain.registry import RECORD
+from synthlib.parsing import parse_json
+from synthlib.schema import Schema
+
+SYNTHETIC, SCHEMA, REPORT, DEIDENTIFICATION = (
+    "synthetic.csv",
+    "schema.json",
+    "report.csv",
+    "deidentification.csv",
+)
+_ZEROS = {"0" * 64, "0x" + "0" * 64}
+
+
+class RecordFacts(NamedTuple):
+    """What a chain says of a release.
+
+    Attributes:
+        chain: CAIP-2 identifier, such as `"eip155:1"`.
+        is_public: whether it is on a node; the in-process chain has no clock and no public.
+        registry, issuer: CAIP-10 identifiers; the issuer is a pseudonym.
+        transaction: CAIP-221 identifier.
+        time: when the block was made, ISO 8601 in UTC; None on the in-process chain, whose time is a counter.
+        is_signed: whether the issuer signed record.json.
+        is_revoked: whether the issuer had withdrawn the release when record.json was written.
+        protocol, dataset: identifiers of the protocol and of the dataset's keyed commitment, None if the
+            record has none.
+        properties: everything that it says, flat, sorted by name: `("record.block", 3)`.
+    """
+
+    chain: str
+    is_public: bool
+    registry: str
+    issuer: str
+    transaction: str
+    time: str | None
+    is_signed: bool
+    is_revoked: bool
+    protocol: str | None
+    dataset: str | None
+    properties: tuple[tuple[str, Any], ...]
+
+    @property
+    def has_spend(self) -> bool:
+        """Whether a privacy loss is recorded."""
+        return any(name.startswith("record.spend") and value for name, value in self.properties)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A release as other formats tell of it.
+
+    Attributes:
+        digest: SHA-256 of its manifest, in hexadecimal.
+        parameters, parents: as in its manifest.
+        files: name → `{"bytes", "digest"}` (SHA-256) of each of its files, the manifest not among them.
+        schema: the public Schema of `synthetic.csv`.
+        record: what the chain says of it, None if it is not recorded.
+    """
+
+    digest: str
+    parameters: Mapping[str, Any]
+    parents: Mapping[str, str]
+    files: Mapping[str, Mapping[str, Any]]
+    schema: Schema
+    record: RecordFacts | None
+
+    @property
+    def software(self) -> dict[str, str | None]:
+        """Name → version of what made it; synthlib comes first, and its version may be unknown."""
+        versions = self.parameters.get("versions")
+        versions = dict(versions) if isinstance(versions, Mapping) else {}
+        return {"synthlib": versions.pop("synthlib", None)} | dict(sorted(versions.items()))
+
+
+def nih(digest: str) -> str:
+    """A SHA-256 as a URI (RFC 6920)."""
+    return f"nih:sha-256;{digest}"
+
+
+def read_facts(bundle: Bundle) -> Facts:
+    """What a release says, once its files are known to be those of its manifest.
+
+    Args:
+        bundle: the release, opened.
+
+    Raises:
+        ValueError: if the Bundle is no release, or lacks a file or field that every release has.
+        ChainError: if its `ledger/` does not speak of it; see `read_record`.
+    """
+    if bundle.kind != "release":
+        raise ValueError(
+            f"expected a Bundle of kind 'release', got {bundle.kind[:40]!r}; others may be confidential"
+        )
+    absent = sorted({SYNTHETIC, SCHEMA} - set(bundle.files))
+    if absent:
+        raise ValueError(f"expected a release with {SYNTHETIC} and {SCHEMA}, found no {', '.join(absent)}")
+    for name in ("training_commitment", "synthetic_digest"):
+        if not is_digest(bundle.parameters.get(name)):
+            raise ValueError(f"parameters.{name}: expected a digest of 64 hexadecimal digits, found none")
+    schema = Schema.from_json(read_plain(bundle.file(SCHEMA)))
+    return Facts(
+        bundle.digest,
+        bundle.parameters,
+        bundle.parents,
+        bundle.manifest["files"],
+        schema,
+        read_record(bundle),
+    )
+
+
+def read_record(bundle: Bundle) -> RecordFacts | None:
+    """What `ledger/record.json` says, None if the release has no `ledger/`.
+
+    This is no verification: it refuses a record of something else, or with a wrong signature, and asks no
+    chain. `verify` does that.
+
+    Raises:
+        ChainError: if it cannot be read, speaks of another release, or was not signed by its issuer.
+    """
+    folder = bundle.path / LEDGER_FOLDER
+    if not folder.exists() and not folder.is_symlink():
+        return None
+    try:
+        if folder.is_symlink():
+            raise ValueError("a link where a folder belongs")
+        body = parse_json(read_plain(folder / RECORD))
+        record, chain = body["record"], body["chain"]
+        caip2 = f"eip155:{int(chain['id'])}"
+        facts = RecordFacts(
+            chain=caip2,
+            is_public=chain["kind"] == "node",
+            registry=f"{caip2}:{body['registry']}",
+            issuer=f"{caip2}:{record['issuer']}",
+            transaction=f"{caip2}:txn/{record['transaction']}",
+            time=_to_iso(record["time"]) if chain["kind"] == "node" else None,
+            is_signed=body.get("signature") is not None,
+            is_revoked=bool(record.get("revoked")) or _given(record.get("reason")) is not None,
+            protocol=_given(record.get("protocol")),
+            dataset=_given(record.get("dataset")),
+            properties=tuple(sorted(_list_properties(body))),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ChainError(
+            f"expected a readable {LEDGER_FOLDER}/{RECORD}, found none ({type(error).__name__}); record the "
+            "release again, which completes it"
+        ) from None
+    _check_record(bundle, body)
+    return facts
+
+
+def _check_record(bundle: Bundle, body: Mapping[str, Any]) -> None:
+    said = {
+        "release": bundle.digest,
+        "commitment": bundle.parameters["training_commitment"],
+        "synthetic": bundle.parameters["synthetic_digest"],
+    }
+    record = body["record"]
+    wrong = [name for name, value in said.items() if name in record and record[name] != value]
+    if "release" not in record or wrong:
+        named = ", ".join(wrong) or "release"
+        raise ChainError(
+            f"expected a record of this very release, {LEDGER_FOLDER}/{RECORD} has another {named}; verify it"
+        )
+    if body.get("signature") is None:
+        return
+    try:
+        signer = signer_of(body, body["signature"])
+    except Exception:  # whatever a library makes of a signature that is none
+        signer = None
+    if signer != record["issuer"]:
+        raise ChainError(
+            f"expected {LEDGER_FOLDER}/{RECORD} to be signed by its issuer {record['issuer']}, it is not; "
+            "somebody changed it: ask for the release again"
+        )
+
+
+def _given(value: Any) -> str | None:
+    """An identifier of a record, None for none: zeros stand for that on a chain."""
+    return value if isinstance(value, str) and value and value not in _ZEROS else None
+
+
+def _to_iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _list_properties(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    parts = {name: value for name, value in body.items() if name not in ("format", "signature")}
+    chain = {name: value for name, value in body["chain"].items() if name not in ("id", "kind")}
+    yield from _flatten(parts | {"chain": chain, "registry": None})  # these are told as CAIP identifiers
+
+
+def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a JSON value with dotted names; a list is one leaf, as JSON text."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flatten(inner, f"{name}.{key}" if name else key)
+    elif isinstance(value, list):
+        yield name, json.dumps(value, sort_keys=True, ensure_ascii=False)
+    elif value is not None and value not in _ZEROS:
+        yield name, value
+
