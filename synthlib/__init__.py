@@ -36,7 +36,9 @@ _HOMES = {
     "select": "selection",
     "Selection": "selection",
     "Ledger": "chain.registry",
-    "record_bundle": "chain.registry",
+    "record_bundle": "chain.recording",
+    "Protocol": "chain.protocols",
+    "Study": "chain.study",
     "verify": "chain.verification",
 }
 

@@ -259,7 +259,7 @@ def record(
 ) -> None:
     """Record a release on a chain. Recording it again changes nothing."""
     from synthlib.chain.accounts import load_account
-    from synthlib.chain.registry import record_bundle
+    from synthlib.chain.recording import record_bundle
 
     made = record_bundle(bundle, rpc=rpc, registry=registry, account=load_account(keyfile))
     terminal.show_record(made, in_process=rpc is None)

@@ -13,6 +13,8 @@ import pandas as pd
 
 from synthlib.bundle import Bundle, write_atomically
 from synthlib.chain.commitments import commit, read_synthetic, table_digest
+from synthlib.chain.rows import ROWS_FILE, RowTree, describe_rows
+from synthlib.chain.study import Study
 from synthlib.data.identifiers import class_by_name, class_by_pattern
 from synthlib.data.preparation import SMALL_CELL, characteristics
 from synthlib.data.tables import write_table
@@ -103,11 +105,15 @@ def write_release(
     seed: int,
     parents: Mapping[str, Bundle] | None = None,
     keep: Iterable[str] = (),
+    study: Study | None = None,
+    attempt: int | None = None,
+    loss: float | None = None,
 ) -> Bundle:
     """Write a synthetic table and everything that its record on a chain will speak of into one Bundle.
 
-    It holds `synthetic.csv`, `schema.json` (`public_schema`), `report.csv` (`public_report`) and
-    `deidentification.csv`. Of the training table it tells aggregates, and a commitment that nobody can open
+    It holds `synthetic.csv`, `schema.json` (`public_schema`), `report.csv` (`public_report`),
+    `deidentification.csv`, `rows.json` (the root of the tree over its rows) and, of a study, `protocol.json` and
+    `attempts.json`. Of the training table it tells aggregates, and a commitment that nobody can open
     without the steward's key. The aggregates carry no noise: releases of overlapping cohorts can be compared.
 
     Args:
@@ -120,8 +126,12 @@ def write_release(
         key: the steward's; the commitment to `train` is made under it.
         seed: that `synthetic` was drawn with.
         parents: Bundles that this one was made from; keyed ones, where they are confidential.
-
         keep: columns to publish although few patients share each of their levels.
+        study: whose protocol was registered before the synthesizer was fitted. A release without one can be
+            checked as a folder and is not recorded by any registry.
+        attempt: number of the attempt that the synthesizer is; the last one if None.
+        loss: privacy that the release spends, in the dataset's measure; None if it makes no claim to
+            differential privacy.
 
     Returns:
         The Bundle, opened.
@@ -130,6 +140,7 @@ def write_release(
         SchemaError: if a table is not one of the synthesizer's schema.
         ValueError: if few patients share each level of a column, or the table cannot be written so that it
             reads back the same.
+        ConfidentialRows: if the synthetic table is the training table or a part of it.
     """
     synthesizer.schema.check(train)
     synthesizer.schema.check(synthetic)
@@ -150,13 +161,21 @@ def write_release(
         "num_rows": len(synthetic),
         "versions": {"python": platform.python_version(), **_package_versions()},
     }
+    if study is not None:
+        parameters["protocol"] = study.describe(attempt or len(study.attempts), loss)
     path = Bundle.locate(path)
     with Bundle.create(path, "release", parameters, parents) as folder:
         write_table(synthetic, folder / "synthetic.csv")
-        parameters["synthetic_digest"] = _digest_as_read(folder / "synthetic.csv", synthetic, schema)
+        as_read = _read_back(folder / "synthetic.csv", synthetic, schema)
+        tree = RowTree.build(as_read, train, key)
+        parameters["synthetic_digest"] = table_digest(as_read).hex()
+        parameters["rows_root"] = tree.root.hex()
+        write_atomically(folder / ROWS_FILE, describe_rows(tree))
         write_atomically(folder / "schema.json", schema.to_json().encode())
         write_table(public_report(report), folder / "report.csv")
         write_table(deidentification, folder / "deidentification.csv")
+        if study is not None:
+            study.write(folder)
     return Bundle.open(path)
 
 
@@ -245,8 +264,8 @@ def _public_characteristics(train: pd.DataFrame, schema: Schema, public: Schema)
     return told
 
 
-def _digest_as_read(path: Path, synthetic: pd.DataFrame, schema: Schema) -> str:
-    """Digest of the table in the file, which must be the table that was written."""
+def _read_back(path: Path, synthetic: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """The table in the file, which must be the table that was written."""
     read = read_synthetic(path, schema)
     changed = [name for name in schema.names if table_digest(read[[name]]) != table_digest(synthetic[[name]])]
     if changed:
@@ -254,7 +273,7 @@ def _digest_as_read(path: Path, synthetic: pd.DataFrame, schema: Schema) -> str:
             f"expected a synthetic table that reads back from CSV as it is, {', '.join(changed)} does not "
             "(empty texts, levels that are spelt alike?); change its levels"
         )
-    return table_digest(read).hex()
+    return read
 
 
 def _package_versions() -> dict[str, str]:

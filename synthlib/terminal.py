@@ -126,12 +126,12 @@ def show_report(report: pd.DataFrame) -> None:
 def show_record(record: Record, in_process: bool) -> None:
     """A record's fields that say something."""
     for name, value in record._asdict().items():
-        if name == "reason" and not record.revoked:
+        if name in ("reason", "revocation_time", "successor") and not record.revoked:
             continue
         if name == "time":
             value = "not known: the in-process chain has no clock" if in_process else _utc(value)
-        if name == "parent" and not int(value, 16):
-            value = "none"
+        if name == "spend":
+            value = f"{value} millionths" if record.is_private else "no claim to differential privacy"
         print(f"{name:16} {value}")
 
 

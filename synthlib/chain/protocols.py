@@ -258,25 +258,34 @@ def attempt_digest(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(description)).hexdigest()
 
 
-def chain_head(protocol: str, registration_block: int, links: Sequence[str | Sequence[str]]) -> str:
+def link_of(digests: Sequence[str]) -> str:
+    """What is hashed onto the chain for attempts that were logged together: the digest itself for one, else
+    `keccak256(abi.encode(root, count))` with the root of their Merkle tree."""
+    if len(digests) == 1:
+        return digests[0]
+    root = MerkleTree.of([to_bytes32(digest) for digest in digests]).root()
+    return batch_link(root.hex(), len(digests))
+
+
+def batch_link(root: str, count: int) -> str:
+    """`keccak256(abi.encode(root, count))`, hexadecimal."""
+    return keccak(to_bytes32(root) + count.to_bytes(32, "big")).hex()
+
+
+def chain_head(protocol: str, registration_block: int, links: Sequence[str]) -> str:
     """The head that attempts lead to, in the order in which they were logged: what `Track.head` must be.
 
     Args:
         protocol: the protocol's id.
         registration_block: block of its registration.
-        links: a digest for each attempt that was logged alone, a list of digests for those logged together.
+        links: `link_of` each group of attempts that were logged together.
 
     Returns:
         20 bytes in hexadecimal.
     """
     head = keccak(to_bytes32(protocol) + registration_block.to_bytes(32, "big"))[:20]
     for link in links:
-        if isinstance(link, str):
-            step = to_bytes32(link)
-        else:
-            root = MerkleTree.of([to_bytes32(digest) for digest in link]).root()
-            step = keccak(root + len(link).to_bytes(32, "big"))
-        head = keccak(head + bytes(12) + step)[:20]
+        head = keccak(head + bytes(12) + to_bytes32(link))[:20]
     return head.hex()
 
 

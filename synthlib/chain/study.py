@@ -17,6 +17,7 @@ from synthlib.chain.protocols import (
     Registration,
     Track,
     attempt_digest,
+    link_of,
     require_running,
 )
 from synthlib.chain.records import NOT_PRIVATE
@@ -189,8 +190,8 @@ def read_attempts(data: bytes) -> list[dict[str, Any]]:
     return entries
 
 
-def list_links(entries: Sequence[Mapping[str, Any]]) -> list[str | list[str]]:
-    """The digests of attempts as they were logged: alone, or in a list those that were logged together.
+def list_links(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What entries are on the chain: `link_of` each group of attempts that were logged together.
 
     Raises:
         ValueError: if the numbers do not count up from 1.
@@ -200,7 +201,7 @@ def list_links(entries: Sequence[Mapping[str, Any]]) -> list[str | list[str]]:
         if entry["number"] != expected or not 1 <= entry["together_from"] <= expected:
             raise ValueError(f"expected attempt {expected}, got another in its place")
         groups.setdefault(entry["together_from"], []).append(attempt_digest(entry["describes"]))
-    return [group[0] if len(group) == 1 else group for group in groups.values()]
+    return [link_of(group) for group in groups.values()]
 
 
 def digest_of_attempts(entries: Sequence[Mapping[str, Any]]) -> str:

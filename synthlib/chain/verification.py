@@ -21,7 +21,7 @@ import pandas as pd
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, Finding, canonical_json, inspect
 from synthlib.chain.accounts import demo_account
-from synthlib.chain.commitments import open_commitment, synthetic_digest
+from synthlib.chain.commitments import open_commitment, read_synthetic, table_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import load_artifact
 from synthlib.chain.errors import ChainError, NodeUnreachable, NotRecorded, WrongChain
@@ -42,6 +42,7 @@ from synthlib.chain.journal import Journal, JournalError, find_end_problems, fin
 from synthlib.chain.protocol_evidence import check_protocol
 from synthlib.chain.records import SUPERSEDED, Generation, Record, release_fields, signer_of
 from synthlib.chain.registry import JOURNAL, RECORD, Ledger
+from synthlib.chain.rows import ROWS_FILE, compute_root, read_rows_secret
 from synthlib.keys import StewardKey
 from synthlib.parsing import parse_json
 from synthlib.schema import Schema
@@ -334,20 +335,22 @@ def _check_content(path: Path, manifest: Any, record: Record | None, findings: l
         findings.append(Finding("synthetic table", "unchecked", detail))
         return
     with guard("synthetic table", findings):
-        expected = {} if record is None else {"is recorded": record.synthetic}
-        if isinstance(manifest, dict) and isinstance(manifest.get("parameters"), dict):
-            expected["the manifest says"] = manifest["parameters"].get("synthetic_digest")
+        parameters = manifest.get("parameters") if isinstance(manifest, dict) else None
+        said = parameters if isinstance(parameters, dict) else {}
         text = read_plain(path / "schema.json")
         parse_json(text)
         schema = Schema.from_json(text)
         require_plain(path / "synthetic.csv")
-        digest = synthetic_digest(path / "synthetic.csv", schema).hex()
-        wrong = [where for where, value in expected.items() if value != digest]
-        detail = (
-            f"read again, its digest is not what {' and '.join(wrong)}"
-            if wrong
-            else "read again: same digest"
-        )
+        synthetic = read_synthetic(path / "synthetic.csv", schema)
+        root = compute_root(synthetic, read_rows_secret(read_plain(path / ROWS_FILE))).hex()
+        found = {
+            "its digest, in the manifest": (said.get("synthetic_digest"), table_digest(synthetic).hex()),
+            "the root of its rows, in the manifest": (said.get("rows_root"), root),
+        }
+        if record is not None:
+            found["the root of its rows, as recorded"] = (record.synthetic, root)
+        wrong = [what for what, (expected, value) in found.items() if value != expected]
+        detail = f"read again, it does not give {' and '.join(wrong)}" if wrong else "read again: same digests"
         findings.append(Finding("synthetic table", "differs" if wrong else "matched", detail))
 
 
