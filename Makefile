@@ -2,7 +2,7 @@
 # Another Python than the first one found: make PYTHON=/path/to/python3.12 ...
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test venv lint lock notebooks contracts benchmark npm clean
+.PHONY: help reproduce test venv lint lock notebooks contracts assurance snapshots benchmark npm slither clean
 PYTHON ?=
 BIN := .venv/bin
 # Not `npm ci`: it refuses a lock without anvil's builds for all platforms, which not every registry has.
@@ -31,7 +31,7 @@ help: ## list these targets
 reproduce: venv ## run notebooks 01-06, draw figures/, record and verify on a chain, build the paper
 	@$(BIN)/python -m synthlib reproduce
 
-test: venv npm ## run every test, then the notebooks against their stored outputs
+test: venv npm slither ## run every test, then the notebooks against their stored outputs
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile tests
 	@if ls notebooks/0*.ipynb >/dev/null 2>&1; then \
 	    mkdir -p build && work=$$(mktemp -d "$(CURDIR)/build/nbval.XXXXXX") && trap 'rm -rf "$$work"' EXIT INT TERM && \
@@ -60,10 +60,16 @@ notebooks: venv ## copy the outputs of the last `make reproduce` into notebooks/
 contracts: ## install the pinned compiler with npm and compile the contracts again
 	@cd contracts && $(NPM_INSTALL) && npm run --silent compile
 
+assurance: venv npm ## fuzz tests, coverage, slither, solhint, storage and gas of the contracts
+	@$(BIN)/python tools/assurance.py
+
+snapshots: venv npm ## measure storage and gas of the contracts anew, after a change that is meant
+	@$(BIN)/python tools/assurance.py --write-snapshots
+
 benchmark: venv ## our generators beside seven peers on open cohorts (hours; benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(OPTIONS)
 
-# For the tests that need a compiler or a real node; without npm they are skipped, and say so.
+# For the tests that need a compiler, forge or a real node; without npm they are skipped, and say so.
 npm:
 	@if [ ! -f contracts/package-lock.json ]; then :; \
 	elif ! command -v npm >/dev/null 2>&1; then \
@@ -72,6 +78,11 @@ npm:
 	elif (cd contracts && $(NPM_INSTALL)) >&2; then \
 	    cp contracts/package-lock.json contracts/node_modules/.installed.json; \
 	else echo "npm failed (above): tests that compile the contracts or start a node are skipped" >&2; fi
+
+# An environment of its own: slither's web3 is older than ours.
+slither: venv npm
+	@if ls contracts/node_modules/@foundry-rs/forge-*/bin/forge >/dev/null 2>&1; then \
+	    $(BIN)/python tools/slither_check.py || echo "slither's test is skipped (above)" >&2; fi
 
 clean: ## remove build/ and caches (.venv/, bundles/, figures/ and paper/ stay)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis

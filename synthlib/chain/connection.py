@@ -127,9 +127,7 @@ class Connection:
         with self._reported():
             return bytes(self.web3.eth.get_code(address))
 
-    def get_logs(
-        self, address: str, topics: list[str | None], first: int, last: int
-    ) -> list[dict[str, Any]]:
+    def get_logs(self, address: str, topics: list[str | None], first: int, last: int) -> list[dict[str, Any]]:
         """Logs of a contract in a span of blocks: `address, topics, data, block, transaction`."""
         wanted = {"address": address, "topics": topics, "fromBlock": first, "toBlock": last}
         with self._reported():

@@ -6,10 +6,12 @@ One registry is deployed; its constructor creates the others, so their addresses
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from eth_abi import encode
 from eth_utils import keccak, to_canonical_address, to_checksum_address
 
 REGISTRY = "ProvenanceRegistry"
@@ -45,19 +47,49 @@ def find_addresses(registry: str) -> dict[str, str]:
     return {REGISTRY: to_checksum_address(registry), **parts}
 
 
-def is_code_of(name: str, code: bytes) -> bool:
-    """Whether deployed code is that of a contract, whatever its constructor put into it.
+def expected_code(name: str, addresses: Mapping[str, str], chain_id: int) -> bytes:
+    """The code that a contract has once its constructor has run, to the last byte.
 
-    What is put in are addresses that the contracts of one registry have of each other, and what makes their
-    signatures theirs. The addresses follow from the registry's and each is looked at; a wrong domain of
-    signatures would make every signature fail.
+    The constructors put in the addresses that the contracts of one registry have of each other, and what binds
+    signatures (EIP-712) to one contract on one chain. All of it is known beforehand.
+
+    Args:
+        name: one of `CONTRACTS`.
+        addresses: from `find_addresses`.
+        chain_id: the chain's number.
     """
     artifact = load_artifact(name)
-    expected = bytearray.fromhex(artifact["deployedBytecode"][2:])
-    found = bytearray(code)
-    if len(found) != len(expected):
-        return False
-    for reference in artifact["immutableReferences"]:
-        start, length = reference["start"], reference["length"]
-        found[start : start + length] = expected[start : start + length]
-    return found == expected
+    code = bytearray.fromhex(artifact["deployedBytecode"][2:])
+    values = _list_immutables(name, addresses, chain_id)
+    for variable, references in artifact["immutableReferences"].items():
+        for reference in references:
+            start, length = reference["start"], reference["length"]
+            code[start : start + length] = values[variable.rpartition(".")[2]]
+    return bytes(code)
+
+
+def _list_immutables(name: str, addresses: Mapping[str, str], chain_id: int) -> dict[str, bytes]:
+    """Values of immutable variables, 32 bytes each, by their names."""
+    words = {part: encode(["address"], [place]) for part, place in addresses.items()}
+    domain = (f"synthlib {name}", "1")
+    hashes = [keccak(text=text) for text in domain]
+    kind = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+    chain = encode(["uint256"], [chain_id])
+    return {
+        "agreements": words["Agreements"],
+        "attestations": words["Attestations"],
+        "rowProofs": words["RowProofs"],
+        "registry": words[REGISTRY],
+        "_cachedChainId": chain,
+        "_cachedDomainSeparator": keccak(kind + b"".join(hashes) + chain + words[name]),
+        "_cachedThis": words[name],
+        "_hashedName": hashes[0],
+        "_hashedVersion": hashes[1],
+        "_name": _short_string(domain[0]),
+        "_version": _short_string(domain[1]),
+    }
+
+
+def _short_string(text: str) -> bytes:
+    """Text of at most 31 bytes as OpenZeppelin keeps it in a word: the length is in the last byte."""
+    return text.encode().ljust(31, b"\0") + bytes([len(text)])

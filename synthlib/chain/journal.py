@@ -270,9 +270,7 @@ def _refuse(raw: bytes, code: str, known: set[str]) -> str | None:
             else "it creates a contract that is not the registry"
         )
     return (
-        None
-        if to_checksum_address(to) in known
-        else "it calls a contract that this journal did not create"
+        None if to_checksum_address(to) in known else "it calls a contract that this journal did not create"
     )
 
 

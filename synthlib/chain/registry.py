@@ -21,7 +21,14 @@ from eth_utils import is_address, to_checksum_address
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, canonical_json, write_atomically
 from synthlib.chain.accounts import demo_account, load_account
 from synthlib.chain.connection import Connection
-from synthlib.chain.contracts import PARTS, REGISTRY, find_addresses, is_code_of, load_artifact, load_errors
+from synthlib.chain.contracts import (
+    PARTS,
+    REGISTRY,
+    expected_code,
+    find_addresses,
+    load_artifact,
+    load_errors,
+)
 from synthlib.chain.errors import AlreadyRecorded, ChainError, NoRegistry, NotRecorded
 from synthlib.chain.events import Event, Events
 from synthlib.chain.journal import Journal
@@ -328,7 +335,7 @@ class Ledger:
     def _check_code(self) -> None:
         for name in (REGISTRY, *PARTS):
             found = self.connection.get_code(self.addresses[name])
-            if not is_code_of(name, found):
+            if found != expected_code(name, self.addresses, self.connection.chain_id):
                 what = f"other code ({len(found)} bytes)" if found else "no code"
                 raise NoRegistry(
                     f"expected the {name} of this version at {self.addresses[name]} on "

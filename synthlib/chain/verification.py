@@ -293,7 +293,9 @@ def _check_record(said: Mapping[str, Any], record: Record, findings: list[Findin
             detail = f"says {show(said[name])}, the chain says {show(value)}"
             findings.append(Finding(f"{RECORD_FILE}: record.{name}", "differs", detail))
     if record.revoked:
-        how = f"replaced by {record.successor}" if record.state_at() == SUPERSEDED else "revoked by its issuer"
+        how = (
+            f"replaced by {record.successor}" if record.state_at() == SUPERSEDED else "revoked by its issuer"
+        )
         detail = f"{how} at {record.revocation_time}; SHA-256 of the reason: {record.reason}"
         findings.append(Finding("revocation", "differs", detail))
     else:
@@ -350,7 +352,9 @@ def _check_content(path: Path, manifest: Any, record: Record | None, findings: l
         if record is not None:
             found["the root of its rows, as recorded"] = (record.synthetic, root)
         wrong = [what for what, (expected, value) in found.items() if value != expected]
-        detail = f"read again, it does not give {' and '.join(wrong)}" if wrong else "read again: same digests"
+        detail = (
+            f"read again, it does not give {' and '.join(wrong)}" if wrong else "read again: same digests"
+        )
         findings.append(Finding("synthetic table", "differs" if wrong else "matched", detail))
 
 
