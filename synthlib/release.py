@@ -112,8 +112,8 @@ def write_release(
     """Write a synthetic table and everything that its record on a chain will speak of into one Bundle.
 
     It holds `synthetic.csv`, `schema.json` (`public_schema`), `report.csv` (`public_report`),
-    `deidentification.csv`, `rows.json` (the root of the tree over its rows) and, of a study, `protocol.json` and
-    `attempts.json`. Of the training table it tells aggregates, and a commitment that nobody can open
+    `deidentification.csv`, `rows.json` (the root of the tree over its rows) and, of a study, `protocol.json`
+    and `attempts.json`. Of the training table it tells aggregates, and a commitment that nobody can open
     without the steward's key. The aggregates carry no noise: releases of overlapping cohorts can be compared.
 
     Args:

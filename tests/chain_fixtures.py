@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from chain_helpers import CONTRACTS, account, free_port, fund, make_release
+from chain_helpers import CONTRACTS, account, free_port, fund, make_release, open_study
 
 from synthlib.bundle import Bundle
 from synthlib.chain.connection import Connection
@@ -70,9 +70,16 @@ def node_url(start_node) -> str:
     return start_node()
 
 
+@pytest.fixture
+def ledger(empty_ledger) -> Ledger:
+    """The same with a study of one attempt: `generation(name)` can be recorded."""
+    open_study(empty_ledger)
+    return empty_ledger
+
+
 @pytest.fixture(params=["in-process", "node"])
-def ledger(request) -> Ledger:
-    """A ledger with a registry of its own, run by the admin, who is a recorder too, on each kind of chain."""
+def empty_ledger(request) -> Ledger:
+    """A registry of its own on each kind of chain, run by the admin, who is steward and researcher too."""
     if request.param == "in-process":
         return Ledger.in_process(account=account("admin"))
     url = request.getfixturevalue("node_url")

@@ -9,10 +9,14 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from synthlib.bundle import Bundle
-from synthlib.chain.commitments import commit, synthetic_digest
+from synthlib.chain.commitments import commit, read_synthetic, table_digest
 from synthlib.chain.connection import Connection
-from synthlib.chain.records import Generation, load_artifact
+from synthlib.chain.contracts import REGISTRY, load_artifact, load_errors
+from synthlib.chain.protocols import Protocol, Registration
+from synthlib.chain.records import NOT_PRIVATE, Generation
 from synthlib.chain.registry import Ledger
+from synthlib.chain.rows import ROWS_FILE, RowTree, describe_rows
+from synthlib.chain.study import Study
 from synthlib.keys import StewardKey
 from synthlib.schema import Column, Schema
 
@@ -38,10 +42,36 @@ def digest(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-def generation(name: str, **changes: str) -> Generation:
-    """What could be said of a release, with digests made from its name."""
-    fields = {field: digest(f"{name} {field}") for field in Generation._fields} | {"model_type": "TabularGAN"}
-    return Generation(**(fields | changes))
+PROTOCOL = Protocol(
+    cohort={"table": "four patients"},
+    split={"holdout": 0.2},
+    models=["TabularGAN"],
+    metrics=["ks"],
+    acceptance={"ks": 0.1},
+    privacy=None,
+)
+DATASET = digest("dataset")
+
+
+def registration(researcher: str = "admin") -> Registration:
+    """The protocol as the account of this name registers it."""
+    return Registration(DATASET, account(researcher).address, PROTOCOL.digest)
+
+
+def open_study(ledger: Ledger, num_attempts: int = 1, **options) -> Study:
+    """The protocol registered and approved for the ledger's account, its steward too, with attempts."""
+    settings = {"cap": 1.0, "budget": 0.5, "open_releases": 100} | options
+    study = Study.open(ledger, PROTOCOL, DATASET, **settings)
+    for number in range(num_attempts):
+        study.attempt({"model_type": "TabularGAN", "seed": number})
+    return study
+
+
+def generation(name: str, researcher: str = "admin", **changes) -> Generation:
+    """What could be said of a release by the account of this name, with digests made from the release's."""
+    fields = {field: digest(f"{name} {field}") for field in Generation._fields}
+    fields |= {"model_type": "TabularGAN", "protocol": registration(researcher).id}
+    return Generation(**(fields | {"spend": NOT_PRIVATE, "attempt": 1} | changes))
 
 
 def synthetic_table(seed: int = 0) -> pd.DataFrame:
@@ -50,8 +80,12 @@ def synthetic_table(seed: int = 0) -> pd.DataFrame:
     )
 
 
-def make_release(path: Path, seed: int = 0, **changes) -> Bundle:
-    """A release Bundle of three rows."""
+def make_release(path: Path, seed: int = 0, study: Study | None = None, **changes) -> Bundle:
+    """A release Bundle of three rows.
+
+    Without a study, it is one of the demo issuer's on a chain of its own, whose journal waits in `ledger/`.
+    """
+    own = study or open_study(Ledger.in_process())
     parameters = {
         "model_type": "TabularGAN",
         "model": {
@@ -69,15 +103,24 @@ def make_release(path: Path, seed: int = 0, **changes) -> Bundle:
         "seed": seed,
         "num_rows": 3,
         "versions": {"keras": "3.15.1"},
+        "protocol": own.describe(1, None),
     }
     with Bundle.create(path, kind="release", parameters=parameters) as folder:
         synthetic_table(seed).to_csv(folder / "synthetic.csv", index=False)
         (folder / "schema.json").write_text(SCHEMA.to_json())
         (folder / "report.csv").write_text("metric,value,low,high,reference\nks[age],0.1,0.05,0.15,0.08\n")
         (folder / "deidentification.csv").write_text("column,action,reason\nname,dropped,direct identifier\n")
-        parameters["synthetic_digest"] = synthetic_digest(folder / "synthetic.csv", SCHEMA).hex()
+        as_read = read_synthetic(folder / "synthetic.csv", SCHEMA)
+        tree = RowTree.build(as_read, TRAINING.assign(creatinine=1.0), KEY)
+        (folder / ROWS_FILE).write_bytes(describe_rows(tree))
+        own.write(folder)
+        parameters["synthetic_digest"] = table_digest(as_read).hex()
+        parameters["rows_root"] = tree.root.hex()
         parameters.update(changes)
-    return Bundle.open(path)
+    bundle = Bundle.open(path)
+    if study is None:
+        own.ledger.leave_journal(bundle)
+    return bundle
 
 
 def fund(connection: Connection, address: str) -> None:
@@ -96,18 +139,20 @@ def advance(connection: Connection, seconds: int) -> None:
         connection.web3.provider.make_request("evm_mine", [])
 
 
-def send(ledger: Ledger, sender: LocalAccount, name: str, *arguments) -> dict:
-    """Call any function of a ledger's contract in a transaction; returns the receipt."""
-    abi = load_artifact()["abi"]
-    contract = ledger.connection.web3.eth.contract(ledger.address, abi=abi)
-    data = contract.encode_abi(name, arguments)
-    return ledger.connection.send(sender, data, ledger.address, 500_000, abi).receipt
+def send(ledger: Ledger, sender: LocalAccount, name: str, *arguments, contract: str = REGISTRY) -> dict:
+    """Call any function of a ledger's contracts in a transaction; returns the receipt."""
+    place = ledger.addresses[contract]
+    data = ledger.connection.web3.eth.contract(place, abi=load_artifact(contract)["abi"]).encode_abi(
+        name, arguments
+    )
+    receipt = ledger.connection.send(sender, data, place, 1_000_000, load_errors()).receipt
+    ledger.hear(receipt)
+    return receipt
 
 
-def call(ledger: Ledger, sender: LocalAccount, name: str, *arguments):
-    """What any function of a ledger's contract would return to a sender."""
-    contract = ledger.connection.web3.eth.contract(ledger.address, abi=load_artifact()["abi"])
-    return ledger.connection.call(contract.functions[name](*arguments), sender.address)
+def call(ledger: Ledger, sender: LocalAccount, name: str, *arguments, contract: str = REGISTRY):
+    """What any function of a ledger's contracts would return to a sender."""
+    return ledger.acting_as(sender).call(name, *arguments, contract=contract)
 
 
 def free_port() -> int:

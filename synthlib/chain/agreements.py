@@ -1,4 +1,4 @@
-"""Data-use agreements: requested, offered, signed, in force, ended; and the audit trail of who was given what."""
+"""Data-use agreements: requested, offered, signed, in force, ended; and who was given what under them."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class Agreements:
         self._send("denyRequest", to_bytes32(request), to_bytes32(dataset), words)
 
     def offer(self, agreement: Agreement) -> str:
-        """Offer an agreement. For the steward of its dataset. A second time changes nothing. Returns its id."""
+        """Offer an agreement; a second time changes nothing. For its dataset's steward. Returns its id."""
         if self.find(agreement.id).state == UNKNOWN:
             self._send("offer", agreement.to_abi())
         return agreement.id

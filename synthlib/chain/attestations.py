@@ -1,4 +1,4 @@
-"""Verdicts on releases, signed by auditors and clinical experts, brought by anybody, taken back by who signed."""
+"""Verdicts on releases: signed by auditors, brought by anybody, taken back by who signed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Attestations:
         self._ledger = ledger
 
     def sign(self, verdict: Verdict) -> str:
-        """The signature of this account, which holds for this registry on this chain alone. Nothing is sent."""
+        """This account's signature, which holds for this registry on this chain alone. Nothing is sent."""
         return sign_statement(self._ledger, self._to_statement(verdict))
 
     def id_of(self, verdict: Verdict) -> str:

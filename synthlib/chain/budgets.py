@@ -4,8 +4,8 @@ A dataset's steward chooses one of two measures, and both add up under compositi
 
 - order 0: the rho of zero-concentrated differential privacy (zCDP). A Gaussian mechanism with noise sigma
   times its sensitivity costs 1 / (2 sigma^2). (Bun and Steinke 2016.)
-- order a >= 2: the epsilon of Renyi differential privacy at order a. That is what an accountant of DP-SGD with
-  Poisson sampling gives, which has no useful rho. (Mironov 2017.)
+- order a >= 2: the epsilon of Renyi differential privacy at order a. That is what an accountant gives for
+  DP-SGD with Poisson sampling, which has no useful rho. (Mironov 2017.)
 
 The contract adds integers; every conversion here rounds against the publisher: a loss up, a budget down. What
 the sum says of epsilon is for everybody to compute; the chain does not need to.
@@ -54,8 +54,9 @@ def budget_to_units(budget: float) -> int:
 def epsilon_of(units: int, order: int, delta: float) -> float:
     """An epsilon such that everything spent together is (epsilon, delta)-differentially private.
 
-    For zCDP it is the smallest that any Renyi order between 1 and 1e6 gives, since rho-zCDP bounds them all by rho times
-    the order. The conversion from Renyi is that of Canonne, Kamath and Steinke 2020 (proposition 12).
+    For zCDP it is the smallest that any Renyi order between 1 and 1e6 gives, since rho-zCDP bounds them all
+    by rho times the order. The conversion from Renyi is that of Canonne, Kamath and Steinke 2020 (proposition
+    12).
 
     Args:
         units: loss in millionths.

@@ -21,7 +21,7 @@ CONTRACTS = (REGISTRY, *PARTS)
 
 @cache
 def load_artifact(name: str = REGISTRY) -> dict[str, Any]:
-    """A compiled contract: `abi`, `bytecode`, `deployedBytecode`, `immutableReferences`, the compiler's settings."""
+    """A compiled contract: `abi`, `bytecode`, `deployedBytecode`, `immutableReferences`, `compiler`."""
     return json.loads((files("synthlib.chain") / "artifacts" / f"{name}.json").read_bytes())
 
 
@@ -34,7 +34,7 @@ def load_errors() -> tuple[dict[str, Any], ...]:
 
 
 def find_addresses(registry: str) -> dict[str, str]:
-    """Address of each contract, from the registry's: a contract's n-th creation has a fixed address (EIP-161).
+    """Address of each contract, from the registry's: what a contract creates n-th has a fixed address.
 
     Args:
         registry: the registry's address.
@@ -50,8 +50,8 @@ def find_addresses(registry: str) -> dict[str, str]:
 def expected_code(name: str, addresses: Mapping[str, str], chain_id: int) -> bytes:
     """The code that a contract has once its constructor has run, to the last byte.
 
-    The constructors put in the addresses that the contracts of one registry have of each other, and what binds
-    signatures (EIP-712) to one contract on one chain. All of it is known beforehand.
+    The constructors put in the addresses that the contracts of one registry have of each other, and what
+    binds signatures (EIP-712) to one contract on one chain. All of it is known beforehand.
 
     Args:
         name: one of `CONTRACTS`.

@@ -1,4 +1,4 @@
-"""Confidential datasets on a registry, by their commitments: who owns them, and what may still be learnt of them."""
+"""Confidential datasets on a registry: who owns them, and what may still be learnt of them."""
 
 from __future__ import annotations
 

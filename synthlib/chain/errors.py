@@ -114,7 +114,7 @@ ProtocolTooRecent = _define(
 )
 ProtocolNotApproved = _define(
     "ProtocolNotApproved",
-    "expected a protocol that this account registered and the dataset's steward approved, before anything was trained",
+    "expected a protocol that this account registered and the dataset's steward approved before training",
 )
 ProtocolAlreadyRevealed = _define("ProtocolAlreadyRevealed", "expected a sealed protocol; this one is open")
 ProtocolSealed = _define("ProtocolSealed", "expected a protocol that is open; reveal it before releasing")

@@ -69,6 +69,10 @@ def read_ledger(folder: Path, findings: list[Finding]) -> dict[str, bytes]:
         if folder.is_symlink() or not folder.is_dir():
             raise ValueError("expected a folder")
         names = sorted(entry.name for entry in folder.iterdir())
+        if names == [JOURNAL]:
+            detail = "not recorded: there is a journal alone, in which its protocol may be registered"
+            findings.append(Finding(LEDGER_FOLDER, "unchecked", detail))
+            return {}
         for name in names:
             if name not in _SIZE_LIMITS:
                 findings.append(Finding(f"{LEDGER_FOLDER}/{name}", "differs", "does not belong in ledger/"))

@@ -140,8 +140,8 @@ class Journal:
     ) -> None:
         """Send every transaction to a new chain and compare what comes of it.
 
-        Only deployments of the registry and calls to those deployed before, and to what belongs to them, are carried out, so that
-        a journal from a stranger makes this machine run no code that it does not know.
+        Only deployments of the registry and calls to those deployed before, and to what belongs to them, are
+        carried out, so that a journal from a stranger makes this machine run no code that it does not know.
 
         Args:
             connection: a new in-process chain.

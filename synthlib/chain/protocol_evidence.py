@@ -1,9 +1,10 @@
-"""Was there a protocol before, and is no attempt left out? What a release's folder says of that, against the chain."""
+"""Was there a protocol before, and is no attempt left out? A release's folder against the chain."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from synthlib.bundle import Finding
 from synthlib.chain.evidence import guard, read_plain
@@ -13,8 +14,18 @@ from synthlib.chain.registry import Ledger
 from synthlib.chain.study import ATTEMPTS_FILE, PROTOCOL_FILE, list_links, read_attempts
 
 
-def check_protocol(path: Path, ledger: Ledger, record: Record, findings: list[Finding]) -> None:
-    """`protocol.json` and `attempts.json` against what the chain was told before and while training went on."""
+def check_protocol(
+    path: Path, manifest: Any, ledger: Ledger, record: Record, findings: list[Finding]
+) -> None:
+    """`protocol.json` and `attempts.json` against what the chain was told before and while training went on.
+
+    Args:
+        path: the release's folder.
+        manifest: what its manifest holds, None if it is no JSON object.
+        ledger: the chain that holds the record.
+        record: what the chain knows of the release.
+        findings: what is found is added.
+    """
     with guard(PROTOCOL_FILE, findings):
         track = Protocols(ledger).find(record.protocol, record.issuer)
         digest = Protocol.from_json(read_plain(path / PROTOCOL_FILE)).digest
@@ -22,8 +33,12 @@ def check_protocol(path: Path, ledger: Ledger, record: Record, findings: list[Fi
         if not track.is_revealed or digest != track.digest or said != digest:
             detail = "not the protocol that was registered"
             findings.append(Finding("protocol", "differs", detail))
+        elif _said_place(manifest) != (track.dataset, record.issuer, ledger.address):
+            detail = "the manifest names another dataset, researcher or registry than the protocol has"
+            findings.append(Finding("protocol", "differs", detail))
         else:
-            detail = f"registered in block {track.registration_block}, before the first of {track.attempts} attempts"
+            block = track.registration_block
+            detail = f"registered in block {block}, before the first of {track.attempts} attempts"
             findings.append(Finding("protocol", "matched", detail))
     with guard(ATTEMPTS_FILE, findings):
         track = Protocols(ledger).find(record.protocol, record.issuer)
@@ -38,6 +53,11 @@ def check_protocol(path: Path, ledger: Ledger, record: Record, findings: list[Fi
         else:
             detail = f"all {record.attempts} that the chain logged; the release is of number {record.attempt}"
             findings.append(Finding("attempts", "matched", detail))
+
+
+def _said_place(manifest: Any) -> tuple[Any, ...]:
+    said = manifest["parameters"]["protocol"]
+    return said["dataset"], said["researcher"], said["registry"]
 
 
 def _read_log(ledger: Ledger, protocol: str) -> list[tuple[int, str]]:

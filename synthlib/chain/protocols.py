@@ -23,7 +23,7 @@ _REGISTERED, _REVEALED, _APPROVED, _CLOSED = 1, 2, 4, 8
 
 
 class Protocol(NamedTuple):
-    """What a study will do, written down before it does it. Everything is JSON; nothing in it is confidential.
+    """What a study will do, written down before it does it. All is JSON, and nothing confidential.
 
     Attributes:
         cohort: which patients, from where, which columns.
@@ -142,7 +142,7 @@ class Protocols:
         self._ledger = ledger
 
     def prepare(self, protocol: Protocol, dataset: str, sealed: bool = False) -> Registration:
-        """What this account would register; nothing is sent. A sealed one draws its salt from the system: keep it."""
+        """What this account would register; nothing is sent. A sealed one draws a secret salt: keep it."""
         salt = secrets.token_bytes(32).hex() if sealed else ZERO_DIGEST
         return Registration(dataset, self._ledger.account.address, protocol.digest, salt)
 
@@ -172,7 +172,8 @@ class Protocols:
         """Let a protocol run, or give a running one more. For the dataset's steward.
 
         Args:
-            registration: the protocol; its digest and salt, or their seal, are shown to the steward off chain.
+            registration: the protocol; its digest and salt, or their seal, are shown to the steward off
+            chain.
             budget: loss to set aside for it, in the dataset's measure.
             open_releases: releases without differential privacy to allow.
 
@@ -225,7 +226,7 @@ class Protocols:
         return first
 
     def find(self, protocol: str, researcher: str) -> Track:
-        """What the registry knows of a researcher's protocol; `registration_block` is 0 if that is nothing."""
+        """What the registry knows of a researcher's protocol; `registration_block` is 0 if nothing."""
         head, attempts, budget, private, left, state = self._ledger.call(
             "trackOf", to_bytes32(protocol), researcher
         )
@@ -254,7 +255,7 @@ class Protocols:
 
 
 def attempt_digest(description: Mapping[str, Any]) -> str:
-    """SHA-256 of what an attempt is, as canonical JSON: model type, parameters, and its seed where that is public."""
+    """SHA-256 of what an attempt is, as canonical JSON: model type, parameters, seed where that is public."""
     return hashlib.sha256(canonical_json(description)).hexdigest()
 
 

@@ -70,8 +70,8 @@ def _check_place(ledger: Ledger, protocol: dict[str, Any]) -> None:
     here = (f"eip155:{ledger.connection.chain_id}", ledger.address)
     if here != (protocol.get("chain"), protocol.get("registry")):
         raise WrongChain(
-            f"expected the registry {protocol.get('registry')} on {protocol.get('chain')}, where the release's "
-            f"protocol is registered, got {here[1]} on {here[0]}; record it there"
+            f"expected the registry {protocol.get('registry')} on {protocol.get('chain')}, where the "
+            f"release's protocol is registered, got {here[1]} on {here[0]}; record it there"
         )
 
 

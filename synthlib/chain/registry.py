@@ -53,9 +53,9 @@ _log = logging.getLogger(__name__)
 class Ledger:
     """A registry on one chain with what belongs to it, and the account that acts on it.
 
-    Made by `Ledger.in_process` and `Ledger.connect`; everything after that is the same for both. What there is
-    beside releases has classes of its own, which take a Ledger: `Roles`, `Datasets`, `Protocols`, `Agreements`,
-    `Attestations`.
+    Made by `Ledger.in_process` and `Ledger.connect`; everything after that is the same for both. What there
+    is beside releases has classes of its own, which take a Ledger: `Roles`, `Datasets`, `Protocols`,
+    `Agreements`, `Attestations`.
 
     Attributes:
         connection: the chain.
@@ -307,6 +307,21 @@ class Ledger:
         if self.journal is None:
             (folder / JOURNAL).unlink(missing_ok=True)  # last: the record that it went with is replaced now
         return record
+
+    def leave_journal(self, bundle: Bundle) -> None:
+        """Write the in-process chain's journal into the `ledger/` of a release that is not recorded yet.
+
+        So the folder has all that recording it takes, also in another process.
+
+        Raises:
+            ChainError: if the ledger is on a node, which has its own memory.
+        """
+        if self.journal is None:
+            raise ChainError(
+                "expected a ledger on the in-process chain; a node keeps what it was told itself"
+            )
+        (bundle.path / LEDGER_FOLDER).mkdir(exist_ok=True)
+        write_atomically(bundle.path / LEDGER_FOLDER / JOURNAL, b"".join(self.journal.lines))
 
     def _describe(self, record: Record) -> dict[str, Any]:
         kind = "in-process" if self.connection.is_in_process else "node"

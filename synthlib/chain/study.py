@@ -31,9 +31,9 @@ PROTOCOL_FILE, ATTEMPTS_FILE = "protocol.json", "attempts.json"
 class Study:
     """A registered protocol, and its attempts with what came of them.
 
-    An attempt is logged before its fit, so that a fit that fails, or scores badly, is on record as well as one that
-    succeeds. The chain gets the digest of what is attempted; `attempts.json`, which goes into the release, says
-    it in clear, with the outcome.
+    An attempt is logged before its fit, so that a fit that fails, or scores badly, is on record as well as
+    one that succeeds. The chain gets the digest of what is attempted; `attempts.json`, which goes into the
+    release, says it in clear, with the outcome.
 
     Args:
         ledger: acts as the researcher.
@@ -62,8 +62,8 @@ class Study:
         require_running(track)
         if track.attempts != len(self.attempts):
             raise ChainError(
-                f"expected the {track.attempts} attempts that the chain has logged, got {len(self.attempts)}; "
-                "give the attempts.json that goes with this ledger"
+                f"expected the {track.attempts} attempts that the chain has logged, got "
+                f"{len(self.attempts)}; give the attempts.json that goes with this ledger"
             )
 
     def __repr__(self) -> str:

@@ -112,7 +112,7 @@ def verify(
     said = record or (Record(**body["record"]) if body else None)
     _check_content(path, manifest, said, findings)
     if record is not None and chain is not None:
-        check_protocol(path, chain, record, findings)
+        check_protocol(path, manifest, chain, record, findings)
     _check_training(said, key, training, findings)
     return [
         Finding(_printable(subject), outcome, _printable(detail))
