@@ -171,29 +171,22 @@ def _list_statements(facts: Facts) -> Iterator[tuple[str, Any]]:
     told = facts.parameters
     generator = told.get("model_type", "generative model")
     yield "rai:hasSyntheticData", True
-    yield (
-        "rai:dataCollection",
-        (
-            f"No row was collected. All were drawn from a model ({generator}) that was fitted to a confidential "
-            "training table."
-        ),
+    yield "rai:dataCollection", (
+        f"No row was collected. All were drawn from a model ({generator}) that was fitted to a confidential "
+        "training table."
     )
     yield "rai:dataCollectionType", ["Others: drawn from a generative model"]
-    yield (
-        "rai:dataCollectionRawData",
-        (
-            "The training table is confidential and no part of this dataset. It is known by a keyed commitment "
-            f"(HMAC-SHA-256) alone: {told['training_commitment']}."
-        ),
+    yield "rai:dataCollectionRawData", (
+        "The training table is confidential and no part of this dataset. It is known by a keyed commitment "
+        f"(HMAC-SHA-256) alone: {told['training_commitment']}."
     )
     nullable = [column.name for column in facts.schema if column.nullable]
     missing = f"Columns that may miss values: {', '.join(nullable)}." if nullable else "No column misses any."
     yield "rai:dataCollectionMissingData", f"An empty field is a missing value. {missing}"
     if DEIDENTIFICATION in facts.files:
-        yield (
-            "rai:dataPreprocessingProtocol",
-            [f"{DEIDENTIFICATION} says what was done to each column of the training table before the fit."],
-        )
+        yield "rai:dataPreprocessingProtocol", [
+            f"{DEIDENTIFICATION} says what was done to each column of the training table before the fit."
+        ]
     yield "rai:dataLimitations", list(_list_limitations(facts))
     yield "rai:personalSensitiveInformation", list(_list_sensitive(facts))
     yield "rai:dataReleaseMaintenancePlan", _describe_state(facts)

@@ -218,3 +218,4 @@ def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, json.dumps(value, sort_keys=True, ensure_ascii=False)
     elif value is not None and value not in _ZEROS:
         yield name, value
+
