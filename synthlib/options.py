@@ -33,6 +33,13 @@ Keep = Annotated[
 SchemaFile = Annotated[Path | None, typer.Option(help="Schema as JSON, instead of inferring one.")]
 Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of every random choice.")]
 Rpc = Annotated[str | None, typer.Option(help="URL of an Ethereum node; without it, the in-process chain.")]
+Registry = Annotated[
+    str | None, typer.Option(help="Address of the registry on the node; else one is deployed.")
+]
+Keyfile = Annotated[
+    Path | None,
+    typer.Option(help="Encrypted keyfile of who signs; else SYNTHLIB_KEYFILE or SYNTHLIB_PRIVATE_KEY."),
+]
 
 
 def refuse(option: str, reason: str) -> Any:
