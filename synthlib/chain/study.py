@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eth_account.signers.local import LocalAccount
+
 from synthlib.bundle import canonical_json, write_atomically
+from synthlib.chain.accounts import load_account
 from synthlib.chain.budgets import ZCDP, loss_to_units
 from synthlib.chain.datasets import Datasets
-from synthlib.chain.errors import ChainError
+from synthlib.chain.errors import ChainError, WrongChain
 from synthlib.chain.protocols import (
     Protocol,
     Protocols,
@@ -20,11 +23,11 @@ from synthlib.chain.protocols import (
     require_running,
 )
 from synthlib.chain.records import NOT_PRIVATE
-from synthlib.chain.registry import Ledger
+from synthlib.chain.registry import JOURNAL, Ledger
 from synthlib.parsing import parse_json
 
 ATTEMPTS_FORMAT = "synthlib-attempts/1"
-PROTOCOL_FILE, ATTEMPTS_FILE = "protocol.json", "attempts.json"
+PROTOCOL_FILE, ATTEMPTS_FILE, REGISTRATION_FILE = "protocol.json", "attempts.json", "registration.json"
 
 
 class Study:
@@ -40,6 +43,7 @@ class Study:
         registration: as it was registered.
         notes: file that keeps the attempts, to go on from in another process, in the form of the release's
             `attempts.json`. None keeps them in memory.
+        attempts: earlier entries, where there are no notes.
 
     Raises:
         ChainError: if the protocol does not run, or the entries are not those that the chain has logged.
@@ -51,13 +55,14 @@ class Study:
         protocol: Protocol,
         registration: Registration,
         notes: Path | None = None,
+        attempts: Sequence[Mapping[str, Any]] = (),
     ):
         if protocol.digest != registration.digest:
             raise ValueError(
                 "expected the protocol that was registered, got another; open the registered one"
             )
         self.ledger, self.protocol, self.registration = ledger, protocol, registration
-        self.attempts: list[dict[str, Any]] = []
+        self.attempts = [dict(entry) for entry in attempts]
         self._notes = None if notes is None else Path(notes)
         if self._notes is not None and self._notes.exists():
             self.attempts = read_attempts(self._notes.read_bytes())
@@ -108,6 +113,53 @@ class Study:
         if not protocols.register(registration).is_approved:
             protocols.approve(registration, budget, open_releases)
         return cls(ledger, protocol, registration, notes)
+
+    @classmethod
+    def resume(cls, folder: Path | str, rpc: str | None = None, account: LocalAccount | None = None) -> Study:
+        """Go on with a study that `hand_on` wrote, on its chain; the folder stays as it is.
+
+        Args:
+            folder: what `hand_on` wrote.
+            rpc: URL of a node of the chain on which it is registered, None if that is in process.
+            account: the researcher's; what `load_account` finds if None, else the demo issuer in process.
+
+        Raises:
+            WrongChain: if it is registered elsewhere.
+            JournalError, ChainError: if the chain does not hold what the folder says.
+        """
+        folder = Path(folder)
+        place = parse_json((folder / REGISTRATION_FILE).read_bytes())
+        account = account or load_account()
+        if rpc is None and (folder / JOURNAL).exists():
+            ledger = Ledger.in_process(folder / JOURNAL, account, keep=False)
+        elif rpc is None:
+            raise WrongChain(
+                f"expected the URL of a node of {place['chain']}, where it is registered, got none"
+            )
+        else:
+            ledger = Ledger.connect(rpc, place["registry"], account)
+        if place["chain"] != f"eip155:{ledger.connection.chain_id}":
+            raise WrongChain(f"expected a node of {place['chain']}, got chain {ledger.connection.chain_id}")
+        registration = Registration(*(place[name] for name in Registration._fields))
+        protocol = Protocol.from_json((folder / PROTOCOL_FILE).read_bytes())
+        return cls(
+            ledger, protocol, registration, attempts=read_attempts((folder / ATTEMPTS_FILE).read_bytes())
+        )
+
+    def hand_on(self, folder: Path) -> None:
+        """Write what `resume` needs: registration, protocol, attempts, and an in-process chain's journal.
+
+        A sealed protocol's salt is in it: keep the folder from whoever shall not open the seal.
+        """
+        self.write(folder)
+        place = {
+            "chain": f"eip155:{self.ledger.connection.chain_id}",
+            "registry": self.ledger.address,
+            **self.registration._asdict(),
+        }
+        write_atomically(folder / REGISTRATION_FILE, canonical_json(place))
+        if self.ledger.journal is not None:
+            write_atomically(folder / JOURNAL, b"".join(self.ledger.journal.lines))
 
     @property
     def track(self) -> Track:
