@@ -66,35 +66,37 @@ def _draw_message(axes: object, height: float, message: Message, parties: Sequen
     start, stop = parties.index(message.sender), parties.index(message.receiver)
     look = _LOOKS[message.kind]
     arrow = {"arrowstyle": "-|>", "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 6, **look}
-    axes.annotate("", xy=(stop, height), xytext=(start, height), arrowprops=arrow)
+    axes.annotate("", xy=(stop, height), xytext=(start, height), arrowprops=arrow, zorder=3)
     if message.kind == REFUSED:
         side = -0.06 if stop > start else 0.06
-        axes.plot(stop + side, height, marker="x", color=SYNTHETIC, markersize=5)
+        axes.plot(stop + side, height, marker="x", color=SYNTHETIC, markersize=5, zorder=3)
     middle = (start + stop) / 2
-    where = {"ha": "center", "va": "bottom", "fontsize": 5.6}
+    behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}  # so that a lifeline does not cross words
+    where = {"ha": "center", "va": "bottom", "fontsize": 5.6, "bbox": behind, "zorder": 1}
     axes.text(middle, height - 0.08, message.text, color=look["color"], **where)
 
 
 def gas(groups: Mapping[str, Mapping[str, float]], marks: Iterable[float] = ()) -> Figure:
-    """Gas of operations as bars on a logarithmic scale, a colour a group.
+    """Gas of operations as bars, a colour a group.
 
     Args:
         groups: name of a group → operation → gas.
         marks: values to mark by a dashed line.
     """
     rows = [(group, name, value) for group, items in groups.items() for name, value in items.items()]
+    most = max(value for *_, value in rows)
     colours = dict(zip(groups, (REAL, HOLDOUT, *OTHERS), strict=False))
     with styled():
         figure = new_figure(WIDTH * 0.8, 0.2 * len(rows) + 0.7)
         axes = figure.subplots()
         for place, (group, _, value) in enumerate(rows):
             axes.barh(place, value, color=colours[group], height=0.7)
-            axes.text(value * 1.04, place, f"{value:,.0f}", va="center", fontsize=6)
+            axes.text(value + 0.01 * most, place, f"{value:,.0f}", va="center", fontsize=6)
         for mark in marks:
-            axes.axvline(mark, color="0.4", linewidth=0.6, linestyle=(0, (3, 2)))
+            axes.axvline(mark, color="0.6", linewidth=0.6, linestyle=(0, (3, 2)))
         axes.set_yticks(range(len(rows)), [name for _, name, _ in rows])
-        axes.set(xscale="log", xlabel="gas", ylim=(len(rows) - 0.4, -0.6))
-        axes.set_xlim(10, max(value for *_, value in rows) * 3)
+        axes.set(xlabel="gas", xlim=(0, 1.12 * most), ylim=(len(rows) - 0.4, -0.6))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         for group, colour in colours.items():
             axes.barh(0, 0, color=colour, label=group)
         figure.legend(loc="outside lower center", ncols=len(groups))
