@@ -71,7 +71,7 @@ def _draw_message(axes: object, height: float, message: Message, parties: Sequen
         side = -0.06 if stop > start else 0.06
         axes.plot(stop + side, height, marker="x", color=SYNTHETIC, markersize=5, zorder=3)
     middle = (start + stop) / 2
-    behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}  # so that a lifeline does not cross words
+    behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}  # no lifeline crosses words
     where = {"ha": "center", "va": "bottom", "fontsize": 5.6, "bbox": behind, "zorder": 1}
     axes.text(middle, height - 0.08, message.text, color=look["color"], **where)
 
