@@ -4,7 +4,8 @@
 
 Each repeat runs the study twice, in alternating order: simulate, split, fit, sample, evaluate, write the
 release. One of the two registers the protocol before, logs the attempt, records the release and verifies it.
-Compared are the bytes of the synthetic table and of the report; measured are CPU seconds of each step, and gas.
+Compared are the bytes of the synthetic table and of the report; measured are CPU seconds of each step and
+gas.
 """
 
 from __future__ import annotations
