@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +17,7 @@ from synthlib.chain import sending
 from synthlib.chain.connection import Connection
 from synthlib.chain.errors import (
     ChainError,
+    ContractError,
     InsufficientFunds,
     NodeUnreachable,
     NonceTaken,
@@ -27,6 +29,8 @@ from synthlib.chain.errors import (
 )
 from synthlib.chain.fees import higher_fees
 from synthlib.chain.patience import GWEI, Patience
+from synthlib.chain.records import load_artifact
+from synthlib.chain.registry import Ledger
 from synthlib.chain.sending import Sender
 from synthlib.chain.transactions import sign
 
@@ -35,6 +39,9 @@ pytest_plugins = ["chain_fixtures"]
 SOMEBODY = "0x" + "22" * 20
 # Writes as many new slots as slot 0 says, so that its gas depends on the state: from 26,000 a slot on.
 HUNGRY = "0x6000545b8015601357808055600190036003565b00"
+
+# Reverts unless slot 0 is empty, and fills it.
+ONCE = "0x600054600c576001600055005b60006000fd"
 
 
 @pytest.fixture
@@ -246,6 +253,43 @@ def test_base_fee_that_rises_above_a_transaction_s_fee(manual_url, sender, broad
     assert "0x" + sent.raw.hex() == broadcasts[-1] != broadcasts[0]
 
 
+def test_base_fee_that_rises_above_the_limit_is_waited_out(manual_url, sender, broadcasts, caplog):
+    def rise():
+        rpc(manual_url, "anvil_setNextBlockBaseFeePerGas", hex(50 * GWEI))
+        rpc(manual_url, "evm_mine")
+
+    def fall():
+        rpc(manual_url, "anvil_setNextBlockBaseFeePerGas", hex(GWEI))
+        rpc(manual_url, "evm_mine")
+
+    script = Script([rise, *[nothing] * 12, fall, mine(manual_url)])
+    connection = connect(manual_url, script, patience=Patience(replace_after=1, max_fee=20 * GWEI))
+    sent = send(connection, sender)
+    assert "0x" + sent.raw.hex() in broadcasts and count(manual_url, sender) == 1
+    assert "its fees may not rise" in caplog.text
+
+
+def test_fees_of_an_earlier_transaction_that_holds_up_a_later_one_rise(
+    manual_url, sender, broadcasts, tmp_path
+):
+    """Left behind by a process that gave up; the next one wants something else and has to pass it first."""
+    outbox = tmp_path / "outbox"
+    with pytest.raises(TransactionTimeout):
+        send(connect(manual_url, Script(), timeout=1, outbox=outbox), sender, "0x01")
+
+    def mine_when_raised():
+        if len(broadcasts) == 3:
+            rpc(manual_url, "evm_mine")
+
+    patience = Patience(replace_after=10)
+    sent = send(
+        connect(manual_url, Script([mine_when_raised]), patience=patience, outbox=outbox), sender, "0x02"
+    )
+    assert broadcasts[1] == "0x" + sent.raw.hex()
+    assert rpc(manual_url, "eth_getTransactionReceipt", "0x" + keccak(hexstr=broadcasts[2]).hex())
+    assert count(manual_url, sender) == 2
+
+
 def test_fees_above_the_limit_send_nothing(manual_url, sender, broadcasts):
     with pytest.raises(
         TransactionRejected, match=r"at most 1e-09 gwei .* wait until they fall, or allow more"
@@ -301,7 +345,7 @@ def test_node_that_ends_while_a_transaction_waits(start_node, tmp_path):
             proxy.rate, proxy._weights = 1, [float(fault == "502") for fault in FAULTS]
 
         connection = connect(address, Script([end]), timeout=20, outbox=tmp_path / "outbox")
-        with pytest.raises(TransactionTimeout, match="run it again later") as caught:
+        with pytest.raises(TransactionTimeout, match="node answers no more; it may still come") as caught:
             send(connection, somebody)
         with pytest.raises(NodeUnreachable, match="HTTP status 502") as refused:
             connection.get_code(SOMEBODY)
@@ -328,6 +372,21 @@ def test_chain_that_changes_meanwhile(node_url, testnet_url, start_node, broadca
     assert broadcasts == []
 
 
+def test_chain_that_changes_while_a_transaction_waits(manual_url, testnet_url, sender, tmp_path):
+    """Nonces of the other chain say nothing of this one: what waits is kept."""
+    outbox = tmp_path / "outbox"
+    rpc(testnet_url, "anvil_setNonce", sender.address, "0x9")
+    with FaultProxy(manual_url, rate=0) as proxy:
+
+        def change():
+            proxy.upstream = testnet_url
+
+        with pytest.raises(WrongChain):
+            send(connect(proxy.url, Script([change]), outbox=outbox), sender)
+    assert len(outbox.read_text().splitlines()) == 1
+    assert len(connect(manual_url, Script([mine(manual_url)]), outbox=outbox).settle()) == 1
+
+
 def test_gas_that_runs_out_in_the_block_is_doubled_once(manual_url, sender, broadcasts):
     contract = "0x" + "34" * 20
     rpc(manual_url, "anvil_setCode", contract, HUNGRY)
@@ -347,6 +406,16 @@ def test_gas_that_runs_out_in_the_block_is_doubled_once(manual_url, sender, broa
     with pytest.raises(OutOfGas, match="twice what was given before"):
         send(connection, sender, to=contract)
     assert len(broadcasts) == 2
+
+
+@pytest.mark.parametrize("gas", [22_000, 30_000, 50_000])
+def test_gas_that_would_not_be_enough_in_process_sends_nothing(gas):
+    """A failed transaction would be missing in the journal, and no later line could be replayed."""
+    ledger = Ledger.in_process()
+    before = ledger.connection.web3.eth.block_number
+    with pytest.raises(TransactionRejected, match=r"ran out|does not take it"):
+        ledger.connection.send(ledger.account, load_artifact()["bytecode"], None, gas, [])
+    assert ledger.connection.web3.eth.block_number == before
 
 
 def test_gas_below_what_any_transaction_needs(manual_url, sender, monkeypatch, tmp_path):
@@ -422,6 +491,10 @@ class Killed(BaseException):
     """Ends everything at once, as a signal would."""
 
 
+def killing(*_):
+    raise Killed
+
+
 @pytest.mark.parametrize("moment", ["before the broadcast", "after the broadcast", "after the block"])
 def test_next_process_finds_what_the_killed_one_sent(node_url, tmp_path, monkeypatch, moment):
     somebody, outbox = account(moment), tmp_path / "outbox"
@@ -435,12 +508,9 @@ def test_next_process_finds_what_the_killed_one_sent(node_url, tmp_path, monkeyp
             real(self, entry)
         raise Killed
 
-    def look(*_):
-        raise Killed
-
     with monkeypatch.context() as patched, pytest.raises(Killed):
         if moment == "after the block":
-            patched.setattr("synthlib.chain.watching.Watch._look", look)
+            patched.setattr("synthlib.chain.watching.Watch._look", killing)
         else:
             patched.setattr(Sender, "broadcast", broadcast)
         send(connect(node_url, outbox=outbox), somebody, "0x01")
@@ -453,6 +523,49 @@ def test_next_process_finds_what_the_killed_one_sent(node_url, tmp_path, monkeyp
         assert "0x" + send(again, somebody, "0x01").raw.hex() in line
     assert count(node_url, somebody) == 2
     assert outbox.read_bytes() == b"" and again.settle() == []
+
+
+def test_what_a_killed_process_sent_and_a_block_holds_is_not_refused(node_url, tmp_path):
+    """The contract takes it once; asked whether it would take it now, it says no."""
+    contract, somebody, outbox = "0x" + "35" * 20, account("once"), tmp_path / "outbox"
+    rpc(node_url, "anvil_setCode", contract, ONCE)
+    fund(connect(node_url), somebody.address)
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(Killed):
+        patched.setattr("synthlib.chain.watching.Watch._look", killing)
+        send(connect(node_url, outbox=outbox), somebody, to=contract)
+    sent = send(connect(node_url, outbox=outbox), somebody, to=contract)
+    assert (sent.receipt["status"], count(node_url, somebody)) == (1, 1)
+    with pytest.raises(ContractError, match="reverted"):
+        send(connect(node_url, outbox=outbox), somebody, to=contract)
+
+
+def test_one_wish_of_two_publishers_is_sent_once(manual_url, sender, monkeypatch, broadcasts):
+    connection = connect(manual_url, patience=QUICK)
+    both, real = threading.Barrier(2, timeout=10), Sender._try_out
+
+    def try_out(self, wish):
+        both.wait()
+        return real(self, wish)
+
+    monkeypatch.setattr(Sender, "_try_out", try_out)
+    with ThreadPoolExecutor(3) as pool:
+        sent = [pool.submit(send, connection, sender) for _ in range(2)]
+        while not broadcasts:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        rpc(manual_url, "evm_mine")
+        assert sent[0].result(10) == sent[1].result(10)
+    assert len(broadcasts) == count(manual_url, sender) == 1
+
+
+def test_what_another_process_left_is_sent_first(manual_url, sender, tmp_path, broadcasts):
+    outbox = tmp_path / "outbox"
+    with pytest.raises(TransactionTimeout):
+        send(connect(manual_url, Script(), timeout=1, outbox=outbox), sender, "0x01")
+    rpc(manual_url, "anvil_dropAllTransactions")
+    sent = send(connect(manual_url, Script([mine(manual_url)]), outbox=outbox), sender, "0x02")
+    assert broadcasts == [broadcasts[0], broadcasts[0], "0x" + sent.raw.hex()]
+    assert count(manual_url, sender) == 2
 
 
 def test_settle_waits_for_what_the_outbox_holds(manual_url, sender, tmp_path, caplog):

@@ -31,8 +31,8 @@ from synthlib.chain.patience import Patience, Pauses
 from synthlib.chain.sending import Sender
 from synthlib.chain.transactions import Sent as Sent
 from synthlib.chain.transactions import Wish, plain_receipt
+from synthlib.chain.watching import FRESH
 
-_FRESH = 10.0  # seconds for which a chain's identity is trusted when it is only read
 _ON_DEMAND = ("anvil", "hardhat", "ganache", "testrpc")  # mine when something is sent: nothing comes on top
 
 
@@ -143,7 +143,7 @@ class Connection:
             NodeUnreachable: if the node does not answer.
             WrongChain: if the node serves another chain by now.
         """
-        self.check_chain(_FRESH)
+        self.check_chain(FRESH)
         # The in-process chain would otherwise want the caller to have money.
         free = FREE if self.is_in_process else {}
         with self._reported(function.contract_abi):
@@ -151,13 +151,13 @@ class Connection:
 
     def get_code(self, address: str) -> bytes:
         """The code at an address, empty if there is none."""
-        self.check_chain(_FRESH)
+        self.check_chain(FRESH)
         with self._reported():
             return bytes(self.web3.eth.get_code(address))
 
     def get_events(self, event: Any, block: int, **filters: Any) -> list[Any]:
         """The events of one kind in one block that match."""
-        self.check_chain(_FRESH)
+        self.check_chain(FRESH)
         with self._reported():
             return event.get_logs(from_block=block, to_block=block, argument_filters=filters)
 
@@ -167,7 +167,7 @@ class Connection:
         Raises:
             TransactionVanished: if no block holds it.
         """
-        self.check_chain(_FRESH)
+        self.check_chain(FRESH)
         with self._reported():
             return plain_receipt(self.web3.eth.get_transaction_receipt(transaction))
 
@@ -236,7 +236,7 @@ class Connection:
             receipt: as in `Sent`, from now or long ago.
             confirmations: blocks on top; this connection's if None.
         """
-        self.check_chain(_FRESH)
+        self.check_chain(FRESH)
         wanted = self.confirmations if confirmations is None else confirmations
         with self._reported():
             if self.web3.eth.block_number < receipt["block"] + wanted:

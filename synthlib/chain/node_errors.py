@@ -94,6 +94,10 @@ def reported(place: str, is_in_process: bool, abi: Sequence[Mapping[str, Any]] =
             raise
         if type(error).__name__ == "ValidationError":
             raise TransactionRejected(f"the in-process chain does not take it: {error}") from None
+        if str(error).startswith("execution reverted: Out of gas"):
+            raise OutOfGas(
+                f"expected the gas given to be enough at {place}, it ran out; nothing was sent: give more"
+            ) from None
         raise to_contract_error(error, abi) from None
 
 

@@ -102,7 +102,8 @@ class Sender:
             if self.chain.is_settled(receipt):
                 self.outbox.remove(entry, is_confirmed=True)
         elif self.chain.count_mined(entry.address) > entry.nonce:
-            self.outbox.remove(entry, is_confirmed=False)
+            if not self.chain.find_receipt(entry.transactions):  # it was not mined in between
+                self.outbox.remove(entry, is_confirmed=False)
         elif not self.chain.is_known(entry.transactions):
             try:
                 self.broadcast(entry)
@@ -215,9 +216,10 @@ class Sender:
             )
         _log.warning("%s because %d gas was not enough; trying once more with twice as much", failed, gas)
 
-    def describe_wait(self, receipt: Mapping[str, Any] | None) -> str:
+    def describe_wait(self, receipt: Mapping[str, Any] | None, trouble: NodeUnreachable | None = None) -> str:
+        """Text of a TransactionTimeout: what was seen last, or why nothing was."""
         goal = "a block to hold the transaction"
-        seen = "none did"
+        seen = "the node answers no more" if trouble else "none did"
         if receipt:
             goal, seen = (
                 "enough blocks on top of the transaction's",

@@ -22,6 +22,7 @@ from synthlib.chain.transactions import Sent, identify, sign
 if TYPE_CHECKING:
     from synthlib.chain.sending import Sender
 
+FRESH = 10.0  # seconds for which it is taken for granted that the node serves the same chain
 _CERTAIN = 2  # looks in a row that must find a nonce spent by another: nodes behind one URL may lag
 _NEIGHBOURS = 8  # looks after which transactions with lower nonces are looked after too
 _log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class Watch:
     def __init__(self, sender: Sender, entry: Entry, account: LocalAccount | None):
         self._sender, self._entry = sender, entry
         self._account = account if account and account.address == entry.address else None
-        self._since, self._replacements, self._num_spent = sender.pauses.clock(), 0, 0
+        self._since, self._num_spent = sender.pauses.clock(), 0
         self._receipt: dict[str, Any] | None = None
 
     def wait(self, end: float) -> Sent:
@@ -53,20 +54,22 @@ class Watch:
             TransactionTimeout: if it is not confirmed in time; it may still come.
             TransactionRejected: if the chain dropped it and the node does not take it again.
         """
-        pauses, poll = self._sender.pauses, self._sender.patience.poll
+        pauses, poll, trouble = self._sender.pauses, self._sender.patience.poll, None
         for number in pauses.attempts(end - pauses.clock(), longest=poll, first=min(0.05, poll)):
             try:
-                if self._look(number):
+                trouble, is_confirmed = None, self._look(number)
+                if is_confirmed:
                     assert self._receipt is not None
                     raw = self._entry.transactions[self._receipt["transaction"]]
                     return Sent(raw, self._receipt)
-            except NodeUnreachable:
-                continue  # it is on its way: only the time for all of it is limited
-        raise TransactionTimeout(self._sender.describe_wait(self._receipt))
+            except NodeUnreachable as error:
+                trouble = error  # it is on its way: only the time for all of it is limited
+        raise TransactionTimeout(self._sender.describe_wait(self._receipt, trouble))
 
     def _look(self, number: int) -> bool:
         """Whether it is confirmed; if something is in its way, that is seen to."""
         chain, outbox = self._sender.chain, self._sender.outbox
+        chain.check_chain(FRESH)
         self._entry = outbox.current(self._entry)  # a neighbour may have raised its fees
         self._receipt = chain.find_receipt(self._entry.transactions)
         if self._receipt:
@@ -78,6 +81,7 @@ class Watch:
         count = chain.count_mined(self._entry.address)
         self._num_spent = self._num_spent + 1 if count > self._entry.nonce else 0
         if self._num_spent >= _CERTAIN:
+            chain.check_chain()  # else another chain's nonces would end what waits on this one
             outbox.remove(self._entry, is_confirmed=False)
             raise NonceTaken(
                 f"expected nonce {self._entry.nonce} of {self._entry.address} for this transaction, another "
@@ -103,22 +107,25 @@ class Watch:
                 is_due = True
             except NonceTaken:  # another transaction waits under this nonce; the next looks tell who got it
                 return
-        if is_due and self._account and self._replacements < sender.patience.replacements:
-            self._since, self._replacements = sender.pauses.clock(), self._replacements + 1
-            self._raise_fees(count)
+        if is_due and self._account:
+            self._since = sender.pauses.clock()
+            with sender.outbox.locked():  # neighbours that watch it raise its fees one after the other
+                self._raise_fees(count)
 
     def _raise_fees(self, count: int) -> None:
         """Broadcast a successor of this transaction, or of the earlier one that it waits for."""
-        sender = self._sender
-        pending = sender.outbox.pending(*sender.here, self._entry.address)
-        old = (
-            self._entry
-            if count == self._entry.nonce
-            else next((one for one in pending if one.nonce == count), None)
-        )
-        fees = old and higher_fees(old.fields, sender.current_fees(), sender.patience.max_fee)
-        if not fees:
-            _log.warning("nonce %d of %s waits, and its fees may not rise", count, self._entry.address)
+        sender, mine = self._sender, self._entry
+        candidates = [mine, *sender.outbox.pending(*sender.here, mine.address)]
+        old = next((sender.outbox.current(one) for one in candidates if one.nonce == count), mine)
+        was_raised = old.slot == mine.slot and len(old.raws) > len(mine.raws)  # by a neighbour
+        if was_raised or len(old.raws) > sender.patience.replacements:
+            return
+        try:
+            fees = higher_fees(old.fields, sender.current_fees(), sender.patience.max_fee)
+        except TransactionRejected:  # the chain asks for more than may be given
+            fees = None
+        if not fees or old.nonce != count:
+            _log.warning("nonce %d of %s waits, and its fees may not rise", count, mine.address)
             return
         fields = {**old.fields, **fees}
         new = replace(old, raws=(*old.raws, sign(self._account, fields)), fields=fields)
@@ -132,5 +139,5 @@ class Watch:
             _log.warning("the fees of nonce %d of %s stay: %s", count, new.address, error)
             sender.outbox.put(old)
             return
-        if old is self._entry:
+        if new.slot == mine.slot:
             self._entry = new
