@@ -13,8 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 from chain_helpers import account, fund, generation, rpc
 from fault_proxy import FaultProxy
@@ -24,12 +26,11 @@ from synthlib.chain.errors import ChainError, NotRecorded, WrongChain
 from synthlib.chain.patience import Patience
 from synthlib.chain.registry import Ledger
 
-QUICK = Patience(request=0.25, first_pause=0.01, longest_pause=0.1, connect=5, retry=5, poll=0.05)
+QUICK = Patience(request=0.15, first_pause=0.01, longest_pause=0.05, connect=5, retry=5, poll=0.05)
 SCENARIOS = ("one publisher", "several publishers", "killed", "reorganised")
 PUBLISHER = account("publisher under faults")
 _TRIES = 20  # how often a publisher calls again after an error
 # Processes that are killed start from a server that has imported everything: 10 ms instead of 2 s.
-os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["fault_runs"])
 
@@ -111,7 +112,7 @@ def run(scenario: str, seed: int, node: Node, folder: Path) -> Outcome:
     outbox = folder / f"outbox {scenario} {seed}" if scenario == "killed" or rng.random() < 0.5 else None
     before, start = count_transactions(node), {"one publisher": _one, "several publishers": _several}
     act = start | {"killed": _killed, "reorganised": _reorganised}
-    with FaultProxy(node.url, seed, rate=rng.uniform(0.1, 0.4), late=0.35) as proxy:
+    with FaultProxy(node.url, seed, rate=rng.uniform(0.1, 0.4), late=0.2) as proxy:
         again, more = act[scenario](proxy, node, releases, outbox, rng)
     if outbox:
         connect_ledger(node.url, PUBLISHER, node.address, outbox=outbox, patience=QUICK).connection.settle()
@@ -167,6 +168,8 @@ def _several(proxy, node, releases, outbox, rng) -> tuple[int, dict]:
 
 def _killed(proxy, node, releases, outbox, rng) -> tuple[int, dict]:
     """Processes that are killed soon after they have noted a transaction, or at any moment."""
+    with mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)):
+        forkserver.ensure_running()
     kills = 0
     for _ in range(rng.randint(1, 2)):
         process = _CONTEXT.Process(target=publish, args=(proxy.url, node, releases, outbox))

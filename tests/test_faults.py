@@ -1,9 +1,12 @@
 """Releases recorded through a faulty network: in the end each stands on the chain once."""
 
+import csv
 from collections import Counter
 
 import pytest
 from fault_runs import SCENARIOS, prepare, run
+
+from benchmarks import faults
 
 pytest_plugins = ["chain_fixtures"]
 
@@ -29,3 +32,19 @@ def test_every_release_is_recorded_once(nodes, tmp_path, scenario):
     faults = sum((Counter(outcome.faults) for outcome in outcomes), Counter())
     assert faults.total() > 3 * len(outcomes)
     assert {"killed": faults["kill"], "reorganised": faults["reorganisation"]}.get(scenario, 1)
+
+
+def test_benchmark_counts_every_run(start_node, tmp_path, capsys):
+    start_node()  # skips where anvil is missing
+    results = tmp_path / "faults.csv"
+    assert faults.main(["--runs", "5", "--seed", "900", "--results", str(results)]) == 0
+    with results.open() as file:
+        rows = list(csv.DictReader(file))
+    totals = [row for row in rows if row["fault"] == "any"]
+    assert [int(row["num_runs"]) for row in totals] == [2, 1, 1, 1]
+    for row in rows:
+        assert row["num_once"] == row["num_releases"] and row["num_lost"] == row["num_twice"] == "0"
+    for row in totals:
+        of_kinds = sum(int(one["num_faults"]) for one in rows if one["scenario"] == row["scenario"]) // 2
+        assert int(row["num_faults"]) == of_kinds
+    assert "called again" in capsys.readouterr().out

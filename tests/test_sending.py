@@ -239,12 +239,16 @@ def test_fees_rise_no_more_often_and_no_higher_than_allowed(manual_url, sender, 
 
 
 def test_base_fee_that_rises_above_a_transaction_s_fee(manual_url, sender, broadcasts):
+    """The node drops it, and does not take the same bytes again: fees rise at once, whatever the patience."""
+
     def rise():
         rpc(manual_url, "anvil_setNextBlockBaseFeePerGas", hex(50 * GWEI))
         rpc(manual_url, "evm_mine")
         rpc(manual_url, "anvil_setNextBlockBaseFeePerGas", hex(50 * GWEI))
+        rpc(manual_url, "anvil_dropAllTransactions")
 
-    connection = connect(manual_url, Script([rise, mine(manual_url)]), patience=Patience(replace_after=1))
+    script = Script([rise, mine(manual_url)])
+    connection = connect(manual_url, script, patience=Patience(replace_after=1e6))
     try:
         sent = send(connection, sender)
     finally:
