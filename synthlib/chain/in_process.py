@@ -1,0 +1,35 @@
+"""The chain inside this process: py-evm behind eth-tester, made deterministic.
+
+Its blocks carry no randomness and no clock (time starts at 2100-01-01 and advances a second a block, so that
+nobody takes it for a date), and gas costs nothing, so that any account may act. The same transactions give
+the same hashes on every machine. Nothing else knows what runs underneath.
+"""
+
+from __future__ import annotations
+
+from web3.providers.base import BaseProvider
+
+GENESIS_TIME = 4_102_444_800  # 2100-01-01T00:00:00Z
+
+
+def in_process_provider() -> BaseProvider:
+    """A new chain, the same every time."""
+    from eth_tester import EthereumTester
+    from eth_tester.backends.pyevm.main import PyEVMBackend
+    from web3 import EthereumTesterProvider
+
+    class DeterministicBackend(PyEVMBackend):
+        """py-evm without the randomness that eth-tester puts into each block."""
+
+        def mine_blocks(self, num_blocks: int = 1, coinbase: bytes = bytes(20)) -> tuple[bytes, ...]:
+            mined = []
+            for _ in range(num_blocks):
+                mined.append(
+                    self.chain.mine_block(coinbase=coinbase, mix_hash=bytes(32), blob_gas_used=0).hash
+                )
+            return tuple(mined)
+
+    genesis = PyEVMBackend.generate_genesis_params({"timestamp": GENESIS_TIME}) | {"base_fee_per_gas": 0}
+    # eth-tester wants one account to exist; this one has no money and nobody's key.
+    nobody = {bytes(20): {"balance": 0, "nonce": 0, "code": b"", "storage": {}}}
+    return EthereumTesterProvider(EthereumTester(DeterministicBackend(genesis, nobody)))
