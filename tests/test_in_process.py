@@ -13,7 +13,7 @@ from synthlib.chain.transactions import plain_receipt
 
 @pytest.fixture
 def sent() -> list[tuple[bytes, dict]]:
-    """Signed transactions and their receipts: a deployment, a study, a record, one that fails, a revocation."""
+    """Signed transactions with receipts: a deployment, a study, a record, one that fails, a revocation."""
     ledger = Ledger.in_process(account=account("admin"))
     open_study(ledger)
     first = ledger.record_generation(generation("first"))

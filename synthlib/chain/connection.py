@@ -180,6 +180,14 @@ class Connection:
         with self._reported():
             return self.web3.eth.get_block(block)["timestamp"]
 
+    def estimate(self, sender: str, data: str) -> tuple[int, int, int, int]:
+        """What creating a contract would take now: gas, price of a unit, the nonce, and the balance in wei."""
+        self.check_chain(FRESH)
+        with self._reported():
+            eth = self.web3.eth
+            gas = eth.estimate_gas({"from": sender, "data": data})
+            return gas, eth.gas_price, self._nonce(sender), eth.get_balance(sender)
+
     def get_receipt(self, transaction: str) -> dict[str, Any]:
         """The receipt of a transaction, as in `Sent`.
 

@@ -347,9 +347,7 @@ class Ledger:
 
     def _deploy(self) -> str:
         owner = "0x" + "00" * 20 if self.account is None else self.account.address
-        arguments = encode(["uint48", "address", "address"], [ADMIN_DELAY, owner, owner])
-        data = load_artifact()["bytecode"] + arguments.hex()
-        return self._transact(data, None, _DEPLOYMENT_GAS)["contract"]
+        return self._transact(deployment_data(owner), None, _DEPLOYMENT_GAS)["contract"]
 
     def _check_code(self) -> None:
         for name in (REGISTRY, *PARTS):
@@ -377,6 +375,12 @@ class Ledger:
         if transaction not in self._gas:
             self._gas[transaction] = self.connection.get_receipt(transaction)["gas_used"]
         return self._gas[transaction]
+
+
+def deployment_data(owner: str) -> str:
+    """What is sent to deploy a registry; `owner` is its administrator, first steward and first researcher."""
+    arguments = encode(["uint48", "address", "address"], [ADMIN_DELAY, owner, owner])
+    return load_artifact()["bytecode"] + arguments.hex()
 
 
 def to_bytes32(text: str) -> bytes:
