@@ -181,7 +181,7 @@ class Connection:
             return self.web3.eth.get_block(block)["timestamp"]
 
     def estimate(self, sender: str, data: str) -> tuple[int, int, int, int]:
-        """What creating a contract would take now: gas, price of a unit, the nonce, and the balance in wei."""
+        """What creating a contract would take now: gas, its price, the nonce, and the balance in wei."""
         self.check_chain(FRESH)
         with self._reported():
             eth = self.web3.eth
