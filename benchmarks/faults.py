@@ -53,10 +53,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def run_all(num_runs: int, seed: int, folder: Path) -> Iterator:
     """The outcomes of all runs, scenario by scenario."""
-    from fault_runs import prepare, run
+    from fault_runs import Miner, prepare, run
 
-    with node() as on_demand, node("--block-time", "0.05") as steady:
-        nodes = {name: prepare(on_demand) for name in SHARES} | {"reorganised": prepare(steady, 1)}
+    with node() as on_demand, node("--no-mining") as steady, Miner(steady) as miner:
+        nodes = dict.fromkeys(SHARES, prepare(on_demand)) | {"reorganised": prepare(steady, miner)}
         for scenario, share in SHARES.items():
             for number in range(round(share * num_runs)):
                 yield run(scenario, seed + number, nodes[scenario], folder)

@@ -4,7 +4,7 @@ import csv
 from collections import Counter
 
 import pytest
-from fault_runs import SCENARIOS, prepare, run
+from fault_runs import SCENARIOS, Miner, prepare, run
 
 from benchmarks import faults
 
@@ -16,8 +16,10 @@ NUM_RUNS = {"one publisher": 20, "several publishers": 10, "killed": 10, "reorga
 @pytest.fixture(scope="module")
 def nodes(start_node):
     """A node that mines what is sent, and one with a block every 50 ms, whose blocks can be replaced."""
-    on_demand, steady = prepare(start_node()), prepare(start_node("--block-time", "0.05"), confirmations=1)
-    return {scenario: steady if scenario == "reorganised" else on_demand for scenario in SCENARIOS}
+    on_demand, url = prepare(start_node()), start_node("--no-mining")
+    with Miner(url) as miner:
+        steady = prepare(url, miner)
+        yield {scenario: steady if scenario == "reorganised" else on_demand for scenario in SCENARIOS}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
