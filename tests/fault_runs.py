@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-from chain_helpers import account, fund, generation, rpc
+from chain_helpers import account, fund, generation, open_study, rpc
 from fault_proxy import FaultProxy
 
 from synthlib.chain.connection import Connection
@@ -29,7 +29,8 @@ from synthlib.chain.registry import Ledger
 
 QUICK = Patience(request=0.15, first_pause=0.01, longest_pause=0.05, connect=5, retry=5, poll=0.05)
 SCENARIOS = ("one publisher", "several publishers", "killed", "reorganised")
-PUBLISHER = account("publisher under faults")
+PUBLISHER_NAME = "publisher under faults"
+PUBLISHER = account(PUBLISHER_NAME)
 _TRIES = 20  # how often a publisher calls again after an error
 # Processes that are killed start from a server that has imported everything: 10 ms instead of 2 s.
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -62,8 +63,11 @@ class Outcome(NamedTuple):
 
 
 def connect_ledger(url, publisher, address=None, **options) -> Ledger:
-    """A ledger by URL; without an address it deploys a registry on which the publisher may record."""
-    return Ledger(Connection.by_url(url, **options), address, publisher)
+    """A ledger by URL; without an address it deploys a registry, on which the publisher opens a study."""
+    ledger = Ledger(Connection.by_url(url, **options), address, publisher)
+    if address is None:
+        open_study(ledger, open_releases=60_000)
+    return ledger
 
 
 def record(ledger: Ledger, said):
@@ -142,7 +146,7 @@ def prepare(url: str, miner: Miner | None = None) -> Node:
 def run(scenario: str, seed: int, node: Node, folder: Path) -> Outcome:
     """Record some releases; the faults, their number and their moments come from the seed."""
     rng = random.Random(f"{scenario} {seed}")
-    releases = [generation(f"{scenario} {seed} {number}") for number in range(rng.randint(1, 3))]
+    releases = [generation(f"{scenario} {seed} {number}", PUBLISHER_NAME) for number in range(rng.randint(1, 3))]
     outbox = folder / f"outbox {scenario} {seed}" if scenario == "killed" or rng.random() < 0.5 else None
     before, start = count_transactions(node), {"one publisher": _one, "several publishers": _several}
     act = start | {"killed": _killed, "reorganised": _reorganised}

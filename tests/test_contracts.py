@@ -22,7 +22,7 @@ from synthlib.chain.errors import (
     ZeroDigest,
     to_contract_error,
 )
-from synthlib.chain.records import load_artifact
+from synthlib.chain.contracts import load_artifact
 
 pytest_plugins = ["chain_fixtures"]
 

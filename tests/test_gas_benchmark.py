@@ -10,7 +10,7 @@ from benchmarks.gas import IN_PROCESS, NODE, Run, add_up, compiler_of, measure_a
 from benchmarks.gas_contracts import describe
 from benchmarks.gas_scenarios import OURS, Scenario, Watched, make_generation
 from benchmarks.gas_state import Growth, Price, price_growth
-from synthlib.chain.records import load_artifact
+from synthlib.chain.contracts import load_artifact
 from synthlib.chain.registry import Ledger
 
 

@@ -17,7 +17,7 @@ from synthlib.chain.errors import (
     TransactionVanished,
     WrongChain,
 )
-from synthlib.chain.records import load_artifact
+from synthlib.chain.contracts import load_artifact
 from synthlib.chain.registry import Ledger
 from synthlib.chain.sending import Sender
 

@@ -126,6 +126,7 @@ class Ledger:
         account: LocalAccount | None = None,
         chain_id: int | None = None,
         timeout: float = 120.0,
+        **options: Any,
     ) -> Ledger:
         """A ledger on a node.
 
@@ -136,6 +137,7 @@ class Ledger:
             account: who signs; what `load_account` finds if None, and reading only if it finds nothing.
             chain_id: the chain it must be, or None for any.
             timeout: seconds to wait for a block to hold a transaction.
+            options: confirmations, patience and outbox, as in `Connection.by_url`.
 
         Raises:
             NodeUnreachable, WrongChain: if the chain is not there.
@@ -143,7 +145,7 @@ class Ledger:
             NoAccount: if a registry is to be deployed and nobody can sign.
         """
         account = account or load_account()
-        connection = Connection.by_url(rpc_url, chain_id, timeout)
+        connection = Connection.by_url(rpc_url, chain_id, timeout, **options)
         if registry_address is not None:
             return cls(connection, registry_address, account)
         ledger = cls(connection, None, account)
