@@ -146,7 +146,8 @@ def prepare(url: str, miner: Miner | None = None) -> Node:
 def run(scenario: str, seed: int, node: Node, folder: Path) -> Outcome:
     """Record some releases; the faults, their number and their moments come from the seed."""
     rng = random.Random(f"{scenario} {seed}")
-    releases = [generation(f"{scenario} {seed} {number}", PUBLISHER_NAME) for number in range(rng.randint(1, 3))]
+    names = [f"{scenario} {seed} {number}" for number in range(rng.randint(1, 3))]
+    releases = [generation(name, PUBLISHER_NAME) for name in names]
     outbox = folder / f"outbox {scenario} {seed}" if scenario == "killed" or rng.random() < 0.5 else None
     before, start = count_transactions(node), {"one publisher": _one, "several publishers": _several}
     act = start | {"killed": _killed, "reorganised": _reorganised}

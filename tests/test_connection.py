@@ -160,9 +160,9 @@ def test_deployment_to_a_public_test_network_in_rehearsal(testnet_url):
     ledger = connect_ledger(testnet_url, publisher, chain_id=SEPOLIA)
     assert ledger.connection.chain_id == SEPOLIA
     with pytest.raises(NotRecorded):
-        find(ledger, generation("rehearsal"))
-    assert record(ledger, generation("rehearsal")).issuer == publisher.address
+        find(ledger, generation("rehearsal", "publisher"))
+    assert record(ledger, generation("rehearsal", "publisher")).issuer == publisher.address
     for other in (1, 31337, 17000):
         with pytest.raises(WrongChain, match=rf"expected chain {other} at .* found chain {SEPOLIA}"):
             connect_ledger(testnet_url, publisher, chain_id=other)
-    assert int(rpc(testnet_url, "eth_getTransactionCount", publisher.address, "latest"), 16) == 2
+    assert int(rpc(testnet_url, "eth_getTransactionCount", publisher.address, "latest"), 16) == 6
