@@ -7,6 +7,7 @@ from fault_proxy import FAULTS, FaultProxy
 from sending_fixtures import HUNGRY, QUICK, SOMEBODY, connect, count, mine, nothing, raw_transaction, send
 
 from synthlib.chain.connection import Connection
+from synthlib.chain.contracts import load_artifact
 from synthlib.chain.errors import (
     InsufficientFunds,
     NodeUnreachable,
@@ -17,7 +18,6 @@ from synthlib.chain.errors import (
     TransactionVanished,
     WrongChain,
 )
-from synthlib.chain.contracts import load_artifact
 from synthlib.chain.registry import Ledger
 from synthlib.chain.sending import Sender
 
