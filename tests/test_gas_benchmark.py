@@ -115,4 +115,4 @@ def test_a_journal_is_built_and_replayed(tmp_path):
     replay.build(tmp_path / "journal.jsonl", 2)
     row = replay.replay(tmp_path / "journal.jsonl")
     assert row["lines"] == 8  # the header, the deployment, four of the study, two records
-    assert replay.describe(row).startswith("4 lines, 0.0 MB")
+    assert replay.describe(row).startswith("8 lines, 0.1 MB")
