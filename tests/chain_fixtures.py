@@ -16,6 +16,7 @@ from chain_helpers import CONTRACTS, account, free_port, fund, make_release, ope
 from synthlib.bundle import Bundle
 from synthlib.chain.connection import Connection
 from synthlib.chain.registry import Ledger
+from synthlib.chain.study import Study
 
 
 def find_anvil() -> str | None:
@@ -71,10 +72,15 @@ def node_url(start_node) -> str:
 
 
 @pytest.fixture
-def ledger(empty_ledger) -> Ledger:
+def ledger(study) -> Ledger:
     """The same with a study of one attempt: `generation(name)` can be recorded."""
-    open_study(empty_ledger)
-    return empty_ledger
+    return study.ledger
+
+
+@pytest.fixture
+def study(empty_ledger) -> Study:
+    """The study of `ledger`."""
+    return open_study(empty_ledger)
 
 
 @pytest.fixture(params=["in-process", "node"])
@@ -98,5 +104,11 @@ def workspace(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def release(workspace) -> Bundle:
-    """A release that is not recorded yet."""
+    """A release that is not recorded yet, with the journal of a chain in this process."""
     return make_release(workspace / "release")
+
+
+@pytest.fixture
+def own_release(study, workspace) -> Bundle:
+    """A release that `ledger` can record."""
+    return make_release(workspace / "own", study=study)

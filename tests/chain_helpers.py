@@ -2,6 +2,7 @@
 
 import hashlib
 import socket
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -80,12 +81,24 @@ def synthetic_table(seed: int = 0) -> pd.DataFrame:
     )
 
 
-def make_release(path: Path, seed: int = 0, study: Study | None = None, **changes) -> Bundle:
+@cache
+def demo_study() -> Study:
+    """The demo issuer's study of one attempt on a chain of its own. All tests share it: log nothing there."""
+    return open_study(Ledger.in_process())
+
+
+def make_release(
+    path: Path, seed: int = 0, study: Study | None = None, attempt: int = 1, **changes
+) -> Bundle:
     """A release Bundle of three rows.
 
-    Without a study, it is one of the demo issuer's on a chain of its own, whose journal waits in `ledger/`.
+    Args:
+        seed: changes a row.
+        study: whose it is. If None, it is one of the demo issuer's, whose journal waits in `ledger/`.
+        attempt: that it is of.
+        changes: of the manifest's parameters.
     """
-    own = study or open_study(Ledger.in_process())
+    own = study or demo_study()
     parameters = {
         "model_type": "TabularGAN",
         "model": {
@@ -103,7 +116,7 @@ def make_release(path: Path, seed: int = 0, study: Study | None = None, **change
         "seed": seed,
         "num_rows": 3,
         "versions": {"keras": "3.15.1"},
-        "protocol": own.describe(1, None),
+        "protocol": own.describe(attempt, None),
     }
     with Bundle.create(path, kind="release", parameters=parameters) as folder:
         synthetic_table(seed).to_csv(folder / "synthetic.csv", index=False)

@@ -188,7 +188,8 @@ class Connection:
         with self._reported(abi):
             self.web3.eth.call({**message, **self._free()}, "pending")
             if not self.is_in_process:
-                gas = self.web3.eth.estimate_gas(message) * 5 // 4
+                # In the next block, as above: what may not happen in the latest one may be allowed in that.
+                gas = self.web3.eth.estimate_gas(message, "pending") * 5 // 4
         for attempt in range(_NONCE_ATTEMPTS):
             fields = {"chainId": self.chain_id, "value": 0, "gas": gas, **self._fees()}
             signed = account.sign_transaction({**message, **fields, "nonce": self._nonce(account.address)})
