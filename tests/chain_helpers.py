@@ -1,7 +1,9 @@
 """Small releases, accounts and transactions for tests of the chain."""
 
 import hashlib
+import json
 import socket
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pandas as pd
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from synthlib.bundle import Bundle
+from synthlib.bundle import Bundle, canonical_json
 from synthlib.chain.commitments import commit, read_synthetic, table_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import REGISTRY, load_artifact, load_errors
@@ -134,6 +136,26 @@ def make_release(
     if study is None:
         own.ledger.leave_journal(bundle)
     return bundle
+
+
+def write_changed(bundle: Bundle, name: str, change: Callable[[bytes], bytes], path: Path) -> Bundle:
+    """A release as an issuer would write it who lies in one file: its manifest fits what it says."""
+    with Bundle.create(path, "release", bundle.parameters) as folder:
+        for each in bundle.files:
+            data = bundle.file(each).read_bytes()
+            (folder / each).write_bytes(change(data) if each == name else data)
+    return Bundle.open(path)
+
+
+def edit_json(change: Callable[[dict], None]) -> Callable[[bytes], bytes]:
+    """What changes a JSON document's bytes as `change` changes the document."""
+
+    def edit(data: bytes) -> bytes:
+        document = json.loads(data)
+        change(document)
+        return canonical_json(document)
+
+    return edit
 
 
 def fund(connection: Connection, address: str) -> None:

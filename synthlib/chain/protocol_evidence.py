@@ -31,6 +31,7 @@ def check_protocol(
         record: what the chain knows of the release.
         findings: what is found is added.
     """
+    track = None
     with guard(PROTOCOL, findings):
         track = Protocols(ledger).find(record.protocol, record.issuer)
         wrong = find_place_problems(manifest, ledger, record.issuer, track)
@@ -41,8 +42,11 @@ def check_protocol(
             block = track.registration_block
             detail = f"registered in block {block}, before the first of {track.attempts} attempts"
             findings.append(Finding(PROTOCOL, "matched", detail))
+    if track is None:
+        detail = "the chain does not tell the protocol that they are of"
+        findings.append(Finding(ATTEMPTS, "unchecked", detail))
+        return
     with guard(ATTEMPTS, findings):
-        track = Protocols(ledger).find(record.protocol, record.issuer)
         before = _list_before(read_log(ledger, track), record)
         entries = read_attempts(_read(path, ATTEMPTS_FILE), record.protocol)
         difference = find_difference(entries, before) or _find_other_model(entries, record.generation)

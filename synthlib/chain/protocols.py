@@ -258,12 +258,12 @@ class Protocols:
             return 0, ZERO_DIGEST, ZERO_DIGEST
         registered = self._find_one("ProtocolRegistered", protocol)
         dataset, seal = registered.arguments["dataset"], registered.arguments["seal"]
-        digest = ZERO_DIGEST
+        digest, same = ZERO_DIGEST, protocol_id(researcher, dataset, seal) == protocol
         if state & _REVEALED:
             revealed = self._find_one("ProtocolRevealed", protocol).arguments
             digest = revealed["digest"]
-            seal = Registration(dataset, researcher, digest, revealed["salt"]).seal
-        if protocol_id(researcher, dataset, seal) != protocol:
+            same = same and Registration(dataset, researcher, digest, revealed["salt"]).seal == seal
+        if not same:
             raise ChainError(
                 f"expected the words of protocol {protocol} of {researcher}, {self._ledger.connection.place} "
                 "gave another's: its log does not fit its state; ask another node"
