@@ -112,3 +112,11 @@ def release(workspace) -> Bundle:
 def own_release(study, workspace) -> Bundle:
     """A release that `ledger` can record."""
     return make_release(workspace / "own", study=study)
+
+
+@pytest.fixture
+def node_study(node_url, workspace, monkeypatch) -> Study:
+    """The study of an issuer whose key is in the environment, on a node."""
+    monkeypatch.setenv("SYNTHLIB_PRIVATE_KEY", account("issuer").key.hex())
+    fund(Connection.by_url(node_url), account("issuer").address)
+    return open_study(Ledger.connect(node_url))

@@ -15,9 +15,10 @@ from synthlib.bundle import Bundle, canonical_json
 from synthlib.chain.commitments import commit, read_synthetic, table_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import REGISTRY, load_artifact, load_errors
-from synthlib.chain.protocols import Protocol, Registration
+from synthlib.chain.protocols import Protocol, Protocols, Registration
 from synthlib.chain.records import NOT_PRIVATE, Generation
 from synthlib.chain.registry import Ledger
+from synthlib.chain.roles import RESEARCHER, Roles
 from synthlib.chain.rows import ROWS_FILE, RowTree, describe_rows
 from synthlib.chain.study import Study
 from synthlib.keys import StewardKey
@@ -67,6 +68,19 @@ def open_study(ledger: Ledger, num_attempts: int = 1, **options) -> Study:
     study = Study.open(ledger, PROTOCOL, DATASET, **settings)
     for number in range(num_attempts):
         study.attempt({"model_type": "TabularGAN", "seed": number})
+    return study
+
+
+def approve_study(steward: Ledger, researcher: LocalAccount) -> Study:
+    """A study of another researcher, who gets the role, on the dataset of the ledger's account."""
+    fund(steward.connection, researcher.address)
+    Roles(steward).grant(RESEARCHER, researcher.address)
+    theirs = steward.acting_as(researcher)
+    registration = Protocols(theirs).prepare(PROTOCOL, DATASET)
+    Protocols(theirs).register(registration)
+    Protocols(steward).approve(registration, 0.1, 2)
+    study = Study(theirs, PROTOCOL, registration)
+    study.attempt({"model_type": "TabularGAN", "seed": 9})
     return study
 
 
@@ -156,6 +170,11 @@ def edit_json(change: Callable[[dict], None]) -> Callable[[bytes], bytes]:
         return canonical_json(document)
 
     return edit
+
+
+def read_ledger(bundle: Bundle) -> dict[str, bytes]:
+    """The files of a release's `ledger/`."""
+    return {file.name: file.read_bytes() for file in (bundle.path / "ledger").iterdir()}
 
 
 def fund(connection: Connection, address: str) -> None:

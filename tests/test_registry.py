@@ -5,7 +5,6 @@ import http.server
 import json
 import logging
 import os
-import shutil
 import stat
 import threading
 
@@ -16,25 +15,23 @@ from chain_helpers import (
     PROTOCOL,
     TRAINING,
     account,
+    approve_study,
     digest,
-    edit_json,
     free_port,
     fund,
     generation,
     make_release,
     open_study,
+    read_ledger,
     send,
-    write_changed,
 )
 from eth_utils import keccak
 
-import synthlib
-from synthlib.bundle import Bundle, BundleError, canonical_json
+from synthlib.bundle import canonical_json
 from synthlib.chain import accounts
-from synthlib.chain.accounts import create_keyfile, demo_account, load_account
+from synthlib.chain.accounts import create_keyfile, load_account
 from synthlib.chain.commitments import open_commitment
 from synthlib.chain.connection import Connection
-from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import (
     AccessControlUnauthorizedAccount,
     AlreadyRecorded,
@@ -51,13 +48,11 @@ from synthlib.chain.errors import (
     TransactionTimeout,
     WrongChain,
 )
-from synthlib.chain.journal import Journal
 from synthlib.chain.protocols import Protocols, Registration
 from synthlib.chain.recording import record_bundle
 from synthlib.chain.records import NOT_PRIVATE, Generation, release_fields, signer_of
 from synthlib.chain.registry import Ledger
 from synthlib.chain.roles import RESEARCHER, Roles
-from synthlib.chain.study import Study
 
 pytest_plugins = ["chain_fixtures"]
 
@@ -112,14 +107,6 @@ def test_protocol_that_says_no_id_spend_or_attempt_is_refused(release, name, val
             release_fields(release.manifest | {"parameters": parameters}, release.digest)
 
 
-def test_bundle_of_another_kind_is_refused(workspace):
-    with Bundle.create(workspace / "model", kind="model", parameters={}) as folder:
-        (folder / "a.txt").write_text("a")
-    with pytest.raises(ValueError, match="kind 'release'"):
-        record_bundle(workspace / "model")
-    assert not (workspace / "model" / "ledger").exists()
-
-
 # --- the same on both chains ---------------------------------------------------------------------------
 
 
@@ -154,26 +141,13 @@ def test_recording_twice_is_harmless(ledger, own_release):
 
 def test_one_digest_is_recorded_once_whoever_and_under_whichever_protocol(ledger):
     other = account("other researcher")
-    fund(ledger.connection, other.address)
-    Roles(ledger).grant(RESEARCHER, other.address)
-    theirs = make_study_of(ledger, other)
+    theirs = approve_study(ledger, other)
     said = generation("a", researcher="other researcher")
     record = theirs.ledger.record_generation(said)
     assert record.issuer == other.address
     assert ledger.record_generation(said) == record  # nothing is sent: it is there
     with pytest.raises(ChainError, match=f"another protocol by {other.address}"):
         ledger.record_generation(generation("a"))
-
-
-def make_study_of(ledger: Ledger, researcher) -> Study:
-    """A study of another researcher on the dataset of the ledger's account, with one attempt."""
-    theirs = ledger.acting_as(researcher)
-    registration = Protocols(theirs).prepare(PROTOCOL, DATASET)
-    Protocols(theirs).register(registration)
-    Protocols(ledger).approve(registration, 0.1, 2)
-    study = Study(theirs, PROTOCOL, registration)
-    study.attempt({"model_type": "TabularGAN", "seed": 9})
-    return study
 
 
 def test_record_with_other_content_under_the_same_digest_is_reported(ledger):
@@ -223,9 +197,7 @@ def test_supersede(ledger):
 
 
 def test_nobody_supersedes_by_anothers_release(ledger):
-    fund(ledger.connection, account("other researcher").address)
-    Roles(ledger).grant(RESEARCHER, account("other researcher").address)
-    theirs = make_study_of(ledger, account("other researcher")).ledger
+    theirs = approve_study(ledger, account("other researcher")).ledger
     mine = ledger.record_generation(generation("a"))
     other = theirs.record_generation(generation("b", researcher="other researcher"))
     for who, old, new in ((ledger, mine, other), (theirs, mine, other), (ledger, other, mine)):
@@ -264,34 +236,6 @@ def test_without_an_account_a_ledger_reads_only(ledger, own_release):
     assert reader.find(own_release.digest) == record
     with pytest.raises(NoAccount, match="SYNTHLIB_PRIVATE_KEY"):
         reader.revoke(own_release.digest, "no key")
-
-
-def test_two_parties_act_on_one_ledger(empty_ledger, workspace):
-    """The steward owns and approves, the researcher registers, tries and records; neither the other's."""
-    steward, researcher = empty_ledger, empty_ledger.acting_as(account("researcher"))
-    fund(empty_ledger.connection, researcher.account.address)
-    Roles(steward).grant(RESEARCHER, researcher.account.address)
-    Datasets(steward).register(DATASET, cap=1.0)
-    protocols = Protocols(researcher)
-    registration = protocols.prepare(PROTOCOL, DATASET, sealed=True)
-    assert not protocols.register(registration).is_revealed
-    with pytest.raises(ChainError, match="steward"):
-        protocols.approve(registration, 0.5, 1)
-    with pytest.raises(ChainError, match="approve"):
-        Study(researcher, PROTOCOL, registration)
-    Protocols(steward).approve(registration, 0.5, 1)
-    study = Study(researcher, PROTOCOL, registration)
-    study.attempt_all([{"model_type": "TabularGAN", "seed": number} for number in range(3)])
-    protocols.reveal(registration)
-    bundle = make_release(workspace / "theirs", study=study, attempt=2)
-    record = researcher.record(bundle)
-    assert (record.issuer, record.attempt, record.attempts) == (researcher.account.address, 2, 3)
-    with pytest.raises(NotIssuer):
-        steward.revoke(bundle.digest, "not mine")
-    assert steward.account == account("admin")  # acting_as changed nobody
-    assert study.track.open_releases_left == 0
-    with pytest.raises(ChainError, match="NoOpenReleaseLeft"):
-        researcher.record(make_release(workspace / "second", seed=1, study=study))
 
 
 def test_save_writes_what_the_chain_holds(ledger, own_release):
@@ -342,320 +286,6 @@ def test_the_journal_is_left_in_a_release_before_it_is_recorded(ledger, own_rele
 def test_many_transactions_in_a_row_keep_their_nonces(ledger):
     records = [ledger.record_generation(generation(str(number))) for number in range(10)]
     assert [record.block for record in records] == sorted({record.block for record in records})
-
-
-# --- record_bundle -------------------------------------------------------------------------------------
-
-
-def read_ledger(bundle) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in (bundle.path / "ledger").iterdir()}
-
-
-@pytest.fixture
-def node_study(node_url, workspace, monkeypatch) -> Study:
-    """The study of an issuer whose key is in the environment, on a node."""
-    monkeypatch.setenv("SYNTHLIB_PRIVATE_KEY", account("issuer").key.hex())
-    fund(Connection.by_url(node_url), account("issuer").address)
-    return open_study(Ledger.connect(node_url))
-
-
-def test_record_bundle_twice_gives_the_same_bytes(release):
-    record = record_bundle(release.path)
-    files = read_ledger(release)
-    assert set(files) == {"journal.jsonl", "manifest.json", "record.json"}
-    assert record_bundle(release.path) == record
-    assert read_ledger(release) == files
-
-
-def test_record_bundle_by_name_in_the_workspace(workspace):
-    make_release(workspace / "bundles" / "04_release")
-    assert synthlib.record_bundle("04_release").issuer == demo_account().address
-
-
-def test_record_bundle_completes_what_a_crash_left(release):
-    """Ended before the record, after it, or while saving."""
-    waiting = read_ledger(release)["journal.jsonl"]
-    record = record_bundle(release.path)
-    files = read_ledger(release)
-    folder = release.path / "ledger"
-    for left in (["journal.jsonl"], ["journal.jsonl", "manifest.json"]):
-        for name in files:
-            (folder / name).unlink()
-        for name in left:
-            (folder / name).write_bytes(files[name])
-        (folder / ".record.json.0a1b2c3d.partial").write_bytes(b"{")
-        assert record_bundle(release.path) == record
-        assert read_ledger(release) == files
-    (folder / "record.json").unlink()
-    (folder / "journal.jsonl").write_bytes(waiting)  # ended before the record
-    assert record_bundle(release.path) == record
-    assert read_ledger(release) == files
-
-
-@pytest.mark.parametrize("num_lines", range(1, 7))
-def test_a_release_is_not_recorded_where_its_study_is_not_all_there(release, num_lines):
-    """A journal that ends before the last attempt; what is missing is said, and nothing is sent."""
-    path = release.path / "ledger" / "journal.jsonl"
-    lines = path.read_bytes().splitlines(keepends=True)
-    assert len(lines) == 6  # the header and five transactions
-    path.write_bytes(b"".join(lines[:num_lines]))
-    if num_lines == 6:
-        assert record_bundle(release.path)
-        return
-    with pytest.raises(ChainError, match=r"WrongChain|registr|ProtocolNotApproved|attempt 1"):
-        record_bundle(release.path)
-    assert path.read_bytes().splitlines(keepends=True)[:num_lines] == lines[:num_lines]
-    assert set(read_ledger(release)) == {"journal.jsonl"}
-
-
-def test_a_study_goes_on_after_a_crash_at_any_transaction(tmp_path, monkeypatch):
-    """Killed once a transaction stands in the journal, or just before: the same chain comes of it."""
-
-    def work(journal, notes) -> Study:
-        ledger = Ledger.in_process(journal, account("admin"))
-        study = Study.open(ledger, PROTOCOL, DATASET, cap=1.0, budget=0.5, notes=notes)
-        study.settle(study.attempt({"model_type": "TabularGAN"}), {"ks": 0.1})
-        return study
-
-    class Killed(BaseException):
-        pass
-
-    whole = work(tmp_path / "whole.jsonl", tmp_path / "whole.json")
-    steps = [(Connection, "send"), (Journal, "append")]
-    for step, (owner, name) in enumerate(steps * 5):
-        folder, calls, real = tmp_path / str(step), [], getattr(owner, name)
-        folder.mkdir()
-
-        def stop(self, *given, calls=calls, real=real, place=step // 2):
-            result = real(self, *given)
-            calls.append(given)
-            if len(calls) > place:
-                raise Killed  # sent and not in the journal; in the journal
-            return result
-
-        with monkeypatch.context() as patched, pytest.raises(Killed):
-            patched.setattr(owner, name, stop)
-            work(folder / "journal.jsonl", folder / "notes.json")
-        study = work(folder / "journal.jsonl", folder / "notes.json")
-        assert study.ledger.journal.lines == whole.ledger.journal.lines, step
-        assert study.attempts == whole.attempts
-
-
-def test_record_bundle_refuses_a_changed_bundle(release):
-    (release.path / "report.csv").write_text("better")
-    with pytest.raises(BundleError, match=r"report\.csv"):
-        record_bundle(release.path)
-
-
-def test_record_bundle_wants_the_journal_of_its_protocol(release):
-    (release.path / "ledger" / "journal.jsonl").unlink()
-    with pytest.raises(ChainError, match="the journal in which the protocol of release is registered"):
-        record_bundle(release.path)
-    assert read_ledger(release) == {}
-
-
-def test_releases_of_a_study_share_its_journal_and_each_keeps_its_part(workspace):
-    journal = workspace / "journal.jsonl"
-    study = open_study(Ledger.in_process(journal))
-    first, second = (make_release(workspace / name, seed, study) for seed, name in enumerate("ab"))
-    record_bundle(first.path, journal=journal)
-    part = read_ledger(first)["journal.jsonl"]
-    record_bundle(second.path, journal=journal)
-    assert read_ledger(second)["journal.jsonl"] == journal.read_bytes()
-    record_bundle(first.path, journal=journal)
-    assert read_ledger(first)["journal.jsonl"] == part
-    assert journal.read_bytes().startswith(part)
-
-
-@pytest.mark.parametrize(
-    ("name", "change", "message"),
-    [
-        ("protocol.json", lambda data: data.replace(b"four", b"five"), "protocol.json is not the protocol"),
-        ("attempts.json", edit_json(lambda told: told["attempts"].pop()), "attempt 2 is left out"),
-        ("attempts.json", edit_json(lambda told: told["attempts"].pop(0)), "expected attempt 1"),
-        ("attempts.json", edit_json(lambda told: told["attempts"].reverse()), "expected attempt 1"),
-        (
-            "attempts.json",
-            edit_json(lambda told: told["attempts"][1]["describes"].update(seed=7)),
-            "attempt 2 is not what the chain logged",
-        ),
-        ("attempts.json", lambda data: b"{}", "expected attempts of format"),
-        ("attempts.json", lambda data: data.replace(b'"protocol": "0x', b'"protocol": "1x'), "of protocol"),
-    ],
-)
-def test_what_would_not_verify_is_not_recorded(workspace, name, change, message):
-    study = open_study(Ledger.in_process(account=account("admin")), 2)
-    lying = write_changed(make_release(workspace / "release", study=study), name, change, workspace / "lying")
-    study.ledger.leave_journal(lying)
-    before = read_ledger(lying)
-    with pytest.raises(ChainError, match=message):
-        record_bundle(lying.path, account=account("admin"))
-    assert read_ledger(lying) == before
-
-
-def test_an_attempt_after_the_release_was_written_wants_it_written_again(workspace):
-    study = open_study(Ledger.in_process(account=account("admin")))
-    early = make_release(workspace / "early", study=study)
-    study.attempt({"model_type": "TabularGAN", "seed": 1})
-    study.ledger.leave_journal(early)
-    with pytest.raises(ChainError, match=r"attempt 2 is left out.*write the release again"):
-        record_bundle(early.path, account=account("admin"))
-    late = make_release(workspace / "late", study=study)
-    study.ledger.leave_journal(late)
-    assert record_bundle(late.path, account=account("admin")).attempts == 2
-
-
-@pytest.mark.parametrize("name", ["dataset", "researcher", "registry", "chain"])
-def test_a_manifest_that_names_another_place_is_not_recorded(workspace, name):
-    said = make_release(workspace / "whole").parameters["protocol"]
-    changed = make_release(workspace / "changed", protocol=said | {name: said[name][:-1] + "0"})
-    with pytest.raises(ChainError, match=rf"(?s){name}.* is |expected the registry .*{said[name][:-1]}"):
-        record_bundle(changed.path)
-    assert set(read_ledger(changed)) == {"journal.jsonl"}
-
-
-def test_record_bundle_on_a_node_again_needs_no_address(node_url, node_study, workspace):
-    release = make_release(workspace / "release", study=node_study)
-    record = record_bundle(release.path, rpc=node_url)
-    files = read_ledger(release)
-    assert set(files) == {"manifest.json", "record.json"}
-    assert record_bundle(release.path, rpc=node_url) == record
-    assert read_ledger(release) == files
-    with pytest.raises(ChainError, match="recorded on chain 31337"):
-        record_bundle(release.path)
-
-
-def test_a_release_is_recorded_on_its_protocols_registry_alone(node_url, node_study, workspace):
-    release = make_release(workspace / "release", study=node_study)
-    other = Ledger.connect(node_url)
-    with pytest.raises(WrongChain, match=f"expected the registry {node_study.ledger.address} on eip155:3"):
-        record_bundle(release.path, rpc=node_url, registry=other.address)
-    assert not (release.path / "ledger").exists()
-    in_process = make_release(workspace / "in process")
-    shutil.rmtree(in_process.path / "ledger")
-    with pytest.raises(WrongChain, match=f"on eip155:{Connection.in_process().chain_id}, where the release"):
-        record_bundle(in_process.path, rpc=node_url, registry=other.address)
-
-
-def test_no_registry_is_deployed_to_record_a_release(node_url, node_study, workspace):
-    said = node_study.describe(1, None)
-    del said["registry"]
-    release = make_release(workspace / "release", study=node_study, protocol=said)
-    blocks = node_study.ledger.connection.get_block_number()
-    with pytest.raises(ValueError, match=r"parameters\.protocol\.registry"):
-        record_bundle(release.path, rpc=node_url)
-    assert node_study.ledger.connection.get_block_number() == blocks
-
-
-def test_recording_on_a_node_does_not_replace_a_journal(node_url, node_study, release):
-    record_bundle(release.path, account=demo_account())
-    files = read_ledger(release)
-    with pytest.raises(ChainError, match=r"in-process chain; verify it there, or move its ledger/"):
-        record_bundle(release.path, rpc=node_url)
-    assert read_ledger(release) == files
-    (release.path / "ledger" / "record.json").unlink()  # as a crash leaves it
-    with pytest.raises(ChainError, match="in-process chain"):
-        record_bundle(release.path, rpc=node_url)
-
-
-def test_a_journal_stays_until_the_record_that_replaces_it_is_written(node_study, workspace, monkeypatch):
-    release = make_release(workspace / "release", study=node_study)
-    (release.path / "ledger").mkdir()
-    (release.path / "ledger" / "journal.jsonl").write_bytes(b"left\n")
-    node_study.ledger.record(release)
-
-    def fail(*_):
-        raise OSError("disk")
-
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="disk"):
-        patched.setattr("synthlib.chain.registry.write_atomically", fail)
-        node_study.ledger.save(release)
-    assert read_ledger(release) == {"journal.jsonl": b"left\n"}
-    node_study.ledger.save(release)
-    assert set(read_ledger(release)) == {"manifest.json", "record.json"}
-
-
-# --- studies -------------------------------------------------------------------------------------------
-
-
-def test_a_study_that_is_opened_again_has_the_attempts_of_its_notes(study, tmp_path):
-    registration = study.registration
-    notes = tmp_path / "notes.json"
-    with pytest.raises(ChainError, match="attempt 1 is left out"):
-        Study(study.ledger, PROTOCOL, registration)
-    study.write(tmp_path)
-    (tmp_path / "attempts.json").rename(notes)
-    again = Study(study.ledger, PROTOCOL, registration, notes)
-    assert again.attempts == study.attempts
-    again.attempt({"model_type": "TabularGPT"})
-    again.settle(2, "failed")
-    assert Study(study.ledger, PROTOCOL, registration, notes).attempts == again.attempts
-    body = json.loads(notes.read_bytes())
-    body["attempts"][0]["describes"] = {"model_type": "another"}
-    for wrong, message in (
-        (body, "attempt 1 is not what the chain logged"),
-        (body | {"protocol": "0x" + digest("p")}, "of protocol"),
-    ):
-        notes.write_bytes(canonical_json(wrong))
-        with pytest.raises((ChainError, ValueError), match=message):
-            Study(study.ledger, PROTOCOL, registration, notes)
-
-
-def test_an_attempt_that_the_chain_refused_is_none(study):
-    roles = Roles(study.ledger)
-    roles.pause()
-    for _ in range(2):
-        with pytest.raises(ChainError, match="EnforcedPause"):
-            study.attempt({"model_type": "TabularGPT"})
-    assert len(study.attempts) == 1 == study.track.attempts
-    roles.unpause()
-    assert study.attempt({"model_type": "TabularGPT"}) == 2 == study.track.attempts
-
-
-@pytest.mark.parametrize("arrives", [True, False])
-def test_an_attempt_whose_answer_was_lost_is_logged_once(node_study, monkeypatch, arrives):
-    study, real = node_study, Connection.send
-
-    def lose(self, *given):
-        if arrives:
-            real(self, *given)
-        raise TransactionTimeout("no answer")
-
-    with monkeypatch.context() as patched, pytest.raises(TransactionTimeout):
-        patched.setattr(Connection, "send", lose)
-        study.attempt({"model_type": "TabularGPT"})
-    assert study.attempt({"model_type": "TabularGPT"}) == 2 == study.track.attempts
-    assert study.attempt({"model_type": "another"}) == 3 == study.track.attempts
-    assert [entry["describes"].get("model_type") for entry in study.attempts[1:]] == ["TabularGPT", "another"]
-
-
-def test_attempts_of_another_process_are_noticed(study):
-    Protocols(study.ledger).attempt(study.registration.id, digest("another process"))
-    with pytest.raises(ChainError, match="AttemptOutOfOrder"):
-        study.attempt({"model_type": "TabularGPT"})
-    with pytest.raises(ChainError, match="logged another: attempt 2"):
-        study.attempt({"model_type": "TabularGPT"})
-
-
-def test_numbers_of_no_attempt(study):
-    for number in (0, -1, 2):
-        for call in (lambda n: study.settle(n, 1), lambda n: study.describe(n, None)):
-            with pytest.raises(ValueError, match="expected the number of one of 1 attempts"):
-                call(number)
-
-
-def test_a_handed_on_study_is_resumed_on_its_own_registry(workspace):
-    study = open_study(Ledger.in_process(account=account("admin")), 2)
-    (workspace / "on").mkdir()
-    study.hand_on(workspace / "on")
-    again = Study.resume(workspace / "on", account=account("admin"))
-    assert again.attempts == study.attempts and again.track == study.track
-    place = json.loads((workspace / "on" / "registration.json").read_bytes())
-    (workspace / "on" / "registration.json").write_bytes(
-        canonical_json(place | {"registry": account("x").address})
-    )
-    with pytest.raises(WrongChain, match=account("x").address):
-        Study.resume(workspace / "on", account=account("admin"))
 
 
 # --- what a node may do wrong --------------------------------------------------------------------------
@@ -789,9 +419,7 @@ def test_release_recorded_by_this_account_in_the_meantime(ledger, own_release, m
 def test_transaction_that_fails_in_its_block_says_why(ledger, own_release, monkeypatch):
     """Tried out it would pass, but another transaction comes first: the reason is asked for afterwards."""
     other, sent = account("other researcher"), []
-    fund(ledger.connection, other.address)
-    Roles(ledger).grant(RESEARCHER, other.address)
-    theirs = make_study_of(ledger, other)
+    theirs = approve_study(ledger, other)
     said = release_fields(own_release)._replace(protocol=theirs.registration.id)
     real = Connection.send_raw
 
