@@ -279,7 +279,7 @@ def test_provenance_leads_from_the_table_to_the_commitment_and_the_issuer(public
     assert {("run:recording", issuer), ("run:registration", issuer)} <= relations["wasAssociatedWith"]
     assert relations["wasAttributedTo"] == {(issuer, record), (issuer, protocol)}
     assert ("run:registration", protocol) in relations["wasGeneratedBy"]
-    assert relations["wasInformedBy"] == {("run:fit", "run:registration")}
+    assert relations["wasInformedBy"] == {("run:registration", "run:fit")}  # informant, informed
     plan = f"sha256:{facts.files['protocol.json']['digest']}"
     assert relations["alternateOf"] == {(plan, protocol)} and (release, plan) in relations["hadMember"]
     assert "wasInvalidatedBy" not in told
@@ -287,8 +287,8 @@ def test_provenance_leads_from_the_table_to_the_commitment_and_the_issuer(public
         f"run:{name}"
         for name in ("registration", "deidentification", "fit", "sampling", "evaluation", "recording")
     }
-    assert told["activity"]["run:fit"]["synthlib:attempt"] == 2
-    assert told["activity"]["run:sampling"]["synthlib:privacyLoss"]["$"] in (0.25, "0.25")
+    assert told["activity"]["run:fit"]["synthlib:attempt"]["$"] == "2"
+    assert told["activity"]["run:sampling"]["synthlib:privacyLoss"]["$"] == "0.25"
     assert set(told["agent"]) == {"software:synthlib", issuer}
     assert told["entity"][table]["synthlib:canonicalDigest"] == facts.parameters["synthetic_digest"]
     assert told["prefix"]["transaction"] == "eip155:11155111:txn/"
@@ -463,10 +463,8 @@ def test_a_release_that_is_not_recorded_is_exported_without_the_chain(release, t
         (folder / name).read_text()
         for name in ("provenance.json", "ro-crate-metadata.json", "croissant.json")
     )
-    assert "transaction" not in told and "run:recording" not in told and "on no chain" in told
-    assert (
-        f"protocol:{registration_of(release)}" in told
-    )  # the manifest names it; whether it is, only a record tells
+    assert "txn" not in told and "run:recording" not in told and "on no chain" in told
+    assert f"protocol:{registration_of(release)}" in told  # as its manifest says
     assert validate_crate(folder) == []
     read_prov(folder)
     assert len(list(mlcroissant.Dataset(jsonld=folder / "croissant.json").records("synthetic"))) == 3
@@ -493,11 +491,8 @@ def registration_of(bundle: Bundle) -> str:
 def test_what_the_record_says_is_told_to_people(public, recorded, tmp_path):
     told = read_graph(export_release(public.path, tmp_path / "out"))
     assert f"attempt 2 of 3 under protocol {PROTOCOL}, which was registered" in told["./"]["description"]
-    for name, word in (
-        ("protocol", "registered before"),
-        ("attempts", "Every attempt"),
-        ("rows", "Merkle tree"),
-    ):
+    words = {"protocol": "registered before", "attempts": "Every attempt", "rows": "Merkle tree"}
+    for name, word in words.items():
         assert word in told[f"release/{name}.json"]["description"]
     told = read_graph(export_release(recorded.path, tmp_path / "other"))
     assert "attempt 1 of 1" in told["./"]["description"]
@@ -562,7 +557,8 @@ def test_a_superseded_release_names_its_successor_everywhere(recorded, public, t
     assert revision["prov:usedEntity"] == f"sha256:{bundle.digest}"
     times = {one.get("prov:time", "")[:19] for one in told["wasInvalidatedBy"].values()}
     assert times == ({"2026-01-01T00:00:00"} if is_public else {""})
-    assert validate_crate(folder) == [] or not is_public
+    if is_public:
+        assert validate_crate(folder) == []
     read_prov(folder)
 
 
