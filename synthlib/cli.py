@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthlib import __version__, terminal
+from synthlib import __version__, ledger_commands, terminal
 from synthlib.options import (
     Identifier,
     Keep,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     import synthlib as sl
+    from synthlib.chain.study import Study
     from synthlib.models.synthesizer import Synthesizer
 
 MODELS = ("gpt", "gan", "independent")
@@ -129,8 +130,7 @@ def synthesize(
     """De-identify and split a table, register a protocol, train, sample, evaluate, and write the release."""
     import synthlib as sl
     from synthlib.bundle import check_destination
-    from synthlib.preregistration import describe_attempt
-    from synthlib.registering import hand_over, open_ledger, open_study
+    from synthlib.registering import clear, open_ledger, open_study
     from synthlib.release import write_data, write_release
 
     if model not in MODELS:
@@ -172,9 +172,7 @@ def synthesize(
     generator = _choose(model, described, seed, epochs or steps)
     ledger = open_ledger(out, rpc, registry, keyfile)
     study = open_study(ledger, out, generator, safe, steward, holdout_fraction, seed)
-    number = study.attempt(describe_attempt(generator))
-    synthesizer = _train(generator, train, checkpoint)
-    study.settle(number, "fitted")
+    synthesizer = _train(study, generator, train, checkpoint)
     rows = rows or len(train)
     say_stage("sample", f"{rows} rows")
     synthetic = synthesizer.sample(rows, seed=seed + 1)
@@ -201,7 +199,7 @@ def synthesize(
         keep=reasons,
         study=study,
     )
-    hand_over(study, bundle, out)
+    clear(out)
     if save_report:
         sl.write_table(report, save_report)
         save_report.chmod(0o600)
@@ -221,21 +219,22 @@ def _choose(model: str, schema: sl.Schema, seed: int, length: int | None) -> Syn
     return sl.TabularGAN(schema, seed=seed, num_steps=length)
 
 
-def _train(generator: Synthesizer, train: pd.DataFrame, checkpoint: Path) -> Synthesizer:
-    """The generator, fitted."""
+def _train(study: Study, generator: Synthesizer, train: pd.DataFrame, checkpoint: Path) -> Synthesizer:
+    """The generator, fitted as an attempt of the study."""
     import synthlib as sl
+    from synthlib.preregistration import fit_attempt
 
     columns = len(generator.schema.modelled)
     if isinstance(generator, sl.IndependentMarginals):
         say_stage("train", f"independent marginals of {columns} columns")
-        return generator.fit(train)
+        return fit_attempt(study, generator, train)
     model, unit = ("GPT", "epochs") if isinstance(generator, sl.TabularGPT) else ("GAN", "steps")
     most = f"{generator.settings(len(train), columns)[f'num_{unit}']} {unit}"
     resumed = f", going on from {checkpoint}" if checkpoint.exists() else ""
     say_stage("train", f"{model} of {columns} columns, at most {most}{resumed}")
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return generator.fit(train, checkpoint=checkpoint, progress=sys.stderr.isatty())
+        return fit_attempt(study, generator, train, checkpoint=checkpoint, progress=sys.stderr.isatty())
     except KeyboardInterrupt:
         if checkpoint.exists():
             say(f"the same command goes on from {checkpoint}")
@@ -323,6 +322,9 @@ def verify(
         else:
             terminal.show_findings(findings, code, caveat)
     raise typer.Exit(code)
+
+
+ledger_commands.add_to(app)
 
 
 @app.command()

@@ -60,7 +60,8 @@ def check_release_folder(path: Path) -> Path:
     from synthlib.bundle import LEDGER_FOLDER, check_destination
 
     path = check_destination(path.absolute())
-    if (path / LEDGER_FOLDER).exists():
+    evidence = path / LEDGER_FOLDER
+    if evidence.exists() and [entry.name for entry in evidence.iterdir()] != ["journal.jsonl"]:
         refuse("--out", f"the release in {path} is recorded, its evidence would go; choose another folder")
     return path
 

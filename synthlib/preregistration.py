@@ -3,13 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from synthlib.chain.budgets import ZCDP
+from synthlib.chain.commitments import commit
 from synthlib.chain.protocols import Protocol
+from synthlib.chain.registry import Ledger
+from synthlib.chain.study import Study
+from synthlib.keys import StewardKey
 from synthlib.models.synthesizer import Synthesizer
 from synthlib.schema import Schema
 
 ATTACKS_NOTE = "the report's membership attack, exact copies and distances, each beside its control"
+
+
+def preregister(
+    ledger: Ledger,
+    candidates: Sequence[Synthesizer],
+    table: pd.DataFrame,
+    key: StewardKey,
+    holdout_fraction: float,
+    seed: int,
+    open_releases: int = 1,
+    cap: float = 0.0,
+    order: int = ZCDP,
+    budget: float = 0.0,
+    notes: Path | None = None,
+    **sections: Any,
+) -> Study:
+    """Register a table, by its commitment, and what is about to be done with it, before anything is fitted.
+
+    For an account that is steward and researcher at once; two parties use `Datasets`, `Protocols` and `Study`
+    themselves. Doing it again changes nothing.
+
+    Args:
+        ledger: acts as the steward and researcher.
+        candidates: generators that may be fitted, not fitted yet; of one schema.
+        table: de-identified, before the split: whoever divides it anew spends the same budget. The chain sees
+            its commitment alone.
+        key: the steward's.
+        holdout_fraction, seed: of the split.
+        open_releases: how many releases without differential privacy may be made.
+        cap, order, budget: privacy loss, as in `Study.open`.
+        notes: file that keeps the attempts, to go on from after an interruption.
+        sections: `cohort`, `acceptance`, `privacy` of `write_protocol`.
+
+    Raises:
+        ContractError: what the contract refuses.
+    """
+    protocol = write_protocol(candidates[0].schema, candidates, holdout_fraction, seed, **sections)
+    return Study.open(ledger, protocol, commit(table, key).hex(), cap, order, budget, open_releases, notes)
+
+
+def fit_attempt(study: Study, synthesizer: Synthesizer, train: pd.DataFrame, **options: Any) -> Synthesizer:
+    """Fit a generator as an attempt of a study: logged before, settled after, also where it fails.
+
+    Args:
+        study: whose protocol was registered.
+        synthesizer: not fitted yet.
+        train: DataFrame of the synthesizer's schema.
+        options: of its `fit`.
+
+    Returns:
+        The synthesizer, fitted.
+
+    Raises:
+        Exception: what `fit` raises, once the attempt is settled as failed. An interruption leaves it open:
+            the same call goes on with the same attempt.
+    """
+    number = study.attempt(describe_attempt(synthesizer))
+    try:
+        synthesizer.fit(train, **options)
+    except Exception as error:
+        study.settle(number, f"failed: {type(error).__name__}")
+        raise
+    study.settle(number, "fitted")
+    return synthesizer
 
 
 def write_protocol(

@@ -10,7 +10,6 @@ from synthlib.terminal import say_stage
 if TYPE_CHECKING:
     import pandas as pd
 
-    from synthlib.bundle import Bundle
     from synthlib.chain.registry import Ledger
     from synthlib.chain.study import Study
     from synthlib.keys import StewardKey
@@ -45,25 +44,18 @@ def open_study(
     holdout_fraction: float,
     seed: int,
 ) -> Study:
-    """Register a table, by the commitment to all of it, and what is about to be done with it.
+    """`preregister`, with notes beside the release to be, so that an interrupted run goes on."""
+    from synthlib.preregistration import preregister, write_protocol
 
-    The dataset is the de-identified table before the split: whoever divides it anew spends the same budget.
-    """
-    from synthlib.chain.commitments import commit
-    from synthlib.chain.study import Study
-    from synthlib.preregistration import write_protocol
-
-    protocol = write_protocol(generator.schema, [generator], holdout_fraction, seed)
-    notes = out.with_name(f".{out.name}.{protocol.digest[:12]}.attempts.json")
-    study = Study.open(ledger, protocol, commit(table, key).hex(), notes=notes)
+    digest = write_protocol(generator.schema, [generator], holdout_fraction, seed).digest
+    notes = out.with_name(f".{out.name}.{digest[:12]}.attempts.json")
+    study = preregister(ledger, [generator], table, key, holdout_fraction, seed, notes=notes)
     say_stage("register", f"protocol {study.registration.id} on {ledger.connection.place}")
     return study
 
 
-def hand_over(study: Study, bundle: Bundle, out: Path) -> None:
-    """Put the journal into the release's folder, and remove what waited beside it."""
-    if study.ledger.journal is not None:
-        study.ledger.leave_journal(bundle)
+def clear(out: Path) -> None:
+    """Remove what waited beside the release: it is in there now."""
     find_journal(out).unlink(missing_ok=True)
     for notes in out.parent.glob(f".{out.name}.*.attempts.json"):
         notes.unlink()

@@ -11,6 +11,7 @@ from eth_abi import decode, encode
 from eth_utils import keccak
 
 from synthlib.chain import errors
+from synthlib.chain.contracts import load_artifact
 from synthlib.chain.errors import (
     AccessControlUnauthorizedAccount,
     AlreadyRecorded,
@@ -22,7 +23,6 @@ from synthlib.chain.errors import (
     ZeroDigest,
     to_contract_error,
 )
-from synthlib.chain.records import load_artifact
 
 pytest_plugins = ["chain_fixtures"]
 

@@ -53,6 +53,7 @@ from synthlib.chain.recording import record_bundle
 from synthlib.chain.records import NOT_PRIVATE, Generation, release_fields, signer_of
 from synthlib.chain.registry import Ledger
 from synthlib.chain.roles import RESEARCHER, Roles
+from synthlib.chain.sending import Sender
 
 pytest_plugins = ["chain_fixtures"]
 
@@ -421,15 +422,15 @@ def test_transaction_that_fails_in_its_block_says_why(ledger, own_release, monke
     other, sent = account("other researcher"), []
     theirs = approve_study(ledger, other)
     said = release_fields(own_release)._replace(protocol=theirs.registration.id)
-    real = Connection.send_raw
+    real = Sender.broadcast
 
-    def send_raw(self, raw, transaction):
+    def broadcast(self, entry):
         if not sent:
             sent.append(True)
             send(ledger, other, "recordRelease", said.to_abi())
-        return real(self, raw, transaction)
+        return real(self, entry)
 
-    monkeypatch.setattr(Connection, "send_raw", send_raw)
+    monkeypatch.setattr(Sender, "broadcast", broadcast)
     with pytest.raises(ChainError, match=f"another protocol by {other.address}"):
         ledger.record(own_release)
 

@@ -24,7 +24,6 @@ from chain_helpers import (
     synthetic_table,
 )
 from test_journal import relink
-from web3 import HTTPProvider
 
 import synthlib
 from synthlib.bundle import Finding, canonical_json
@@ -32,6 +31,7 @@ from synthlib.chain import events, verification
 from synthlib.chain.accounts import demo_account
 from synthlib.chain.connection import Connection
 from synthlib.chain.errors import ChainError, NodeUnreachable
+from synthlib.chain.node import NodeProvider
 from synthlib.chain.protocols import Protocols
 from synthlib.chain.recording import record_bundle
 from synthlib.chain.records import release_fields, sign_record
@@ -382,14 +382,14 @@ def test_a_node_that_goes_away_meanwhile_cannot_be_told(on_node, node_url, monke
 
 @pytest.mark.parametrize("what", ["call", "getLogs", "getCode", "getBlockByNumber", "chainId"])
 def test_a_node_that_answers_nonsense_is_never_a_yes(on_node, node_url, monkeypatch, what):
-    real = HTTPProvider.make_request
+    real = NodeProvider.make_request
 
     def make_request(self, asked, parameters):
         said = real(self, asked, parameters)
         return {"jsonrpc": "2.0", "id": 1, "result": answers[-1]} if asked == f"eth_{what}" else said
 
     answers = [None, 7, [], {}, "0x", "0x" + "ff" * 2000, [{}], {"data": "0x"}]
-    monkeypatch.setattr(HTTPProvider, "make_request", make_request)
+    monkeypatch.setattr(NodeProvider, "make_request", make_request)
     while answers:
         assert verdict(verify(on_node, rpc=node_url)) in (NO, CANNOT_TELL), answers[-1]
         answers.pop()

@@ -124,6 +124,7 @@ class Ledger:
         account: LocalAccount | None = None,
         chain_id: int | None = None,
         timeout: float = 120.0,
+        **options: Any,
     ) -> Ledger:
         """A ledger on a node.
 
@@ -134,6 +135,7 @@ class Ledger:
             account: who signs; what `load_account` finds if None, and reading only if it finds nothing.
             chain_id: the chain it must be, or None for any.
             timeout: seconds to wait for a block to hold a transaction.
+            options: confirmations, patience and outbox, as in `Connection.by_url`.
 
         Raises:
             NodeUnreachable, WrongChain: if the chain is not there.
@@ -141,7 +143,7 @@ class Ledger:
             NoAccount: if a registry is to be deployed and nobody can sign.
         """
         account = account or load_account()
-        connection = Connection.by_url(rpc_url, chain_id, timeout)
+        connection = Connection.by_url(rpc_url, chain_id, timeout, **options)
         if registry_address is not None:
             return cls(connection, registry_address, account)
         ledger = cls(connection, None, account)
@@ -363,8 +365,7 @@ class Ledger:
 
     def _deploy(self) -> str:
         owner = "0x" + "00" * 20 if self.account is None else self.account.address
-        arguments = encode(["uint48", "address", "address"], [ADMIN_DELAY, owner, owner])
-        data = load_artifact()["bytecode"] + arguments.hex()
+        data = deployment_data(owner)
         sent = self.connection.send(self.account, data, None, _DEPLOYMENT_GAS, load_errors())
         self._keep(sent)
         return sent.receipt["contract"]
@@ -393,6 +394,12 @@ class Ledger:
         if transaction not in self._gas:
             self._gas[transaction] = self.connection.get_receipt(transaction)["gas_used"]
         return self._gas[transaction]
+
+
+def deployment_data(owner: str) -> str:
+    """What is sent to deploy a registry; `owner` is its administrator, first steward and first researcher."""
+    arguments = encode(["uint48", "address", "address"], [ADMIN_DELAY, owner, owner])
+    return load_artifact()["bytecode"] + arguments.hex()
 
 
 def to_bytes32(text: str) -> bytes:
