@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,6 +55,15 @@ def check_protocol(
         if difference:
             detail = f"{ATTEMPTS_FILE}: {difference}"
         findings.append(Finding(ATTEMPTS, "differs" if difference else "matched", detail))
+
+
+def find_erasure(ledger: Ledger, record: Record) -> str:
+    """SHA-256 of the certificate that the commitment's key was destroyed; empty if the steward said no such."""
+    with contextlib.suppress(ChainError):  # what the chain does not tell is said by the other checks
+        dataset = Protocols(ledger).find(record.protocol, record.issuer).dataset
+        for event in ledger.find_events("DatasetErased", dataset=dataset):
+            return event.arguments["certificate"]
+    return ""
 
 
 def require_recordable(path: Path, manifest: Mapping[str, Any], ledger: Ledger, said: Generation) -> None:

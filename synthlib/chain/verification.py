@@ -39,7 +39,7 @@ from synthlib.chain.evidence import (
     show,
 )
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
-from synthlib.chain.protocol_evidence import check_protocol
+from synthlib.chain.protocol_evidence import check_protocol, find_erasure
 from synthlib.chain.records import SUPERSEDED, Generation, Record, release_fields, signer_of
 from synthlib.chain.registry import JOURNAL, RECORD, ZERO_DIGEST, Ledger
 from synthlib.chain.rows import ROWS_FILE, compute_root, read_rows_secret
@@ -111,9 +111,11 @@ def verify(
         _check_issuer(record, issuer, findings)
     said = record or (Record(**body["record"]) if body else None)
     _check_content(path, manifest, said, findings)
+    certificate = ""
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
-    _check_training(said, key, training, findings)
+        certificate = find_erasure(chain, record)
+    _check_training(said, key, training, certificate, findings)
     return [
         Finding(_printable(subject), outcome, _printable(detail))
         for subject, outcome, detail in shorten(findings)
@@ -360,11 +362,17 @@ def _check_content(path: Path, manifest: Any, record: Record | None, findings: l
 
 
 def _check_training(
-    record: Record | None, key: StewardKey | None, training: pd.DataFrame | None, findings: list[Finding]
+    record: Record | None,
+    key: StewardKey | None,
+    training: pd.DataFrame | None,
+    certificate: str,
+    findings: list[Finding],
 ) -> None:
     subject = "training table"
     if record is None or key is None or training is None:
         detail = "only the data's steward can open the commitment to it, with the key and the table"
+        if certificate:
+            detail = f"cannot be checked: key destroyed; SHA-256 of the steward's certificate: {certificate}"
         findings.append(Finding(subject, "unchecked", detail))
         return
     try:
