@@ -188,7 +188,7 @@ class Connection:
         with self._reported(abi):
             self.web3.eth.call({**message, **self._free()}, "pending")
             if not self.is_in_process:
-                gas = self.web3.eth.estimate_gas(message) * 5 // 4
+                gas = self.web3.eth.estimate_gas(message, "pending") * 5 // 4
         for attempt in range(_NONCE_ATTEMPTS):
             fields = {"chainId": self.chain_id, "value": 0, "gas": gas, **self._fees()}
             signed = account.sign_transaction({**message, **fields, "nonce": self._nonce(account.address)})
