@@ -93,7 +93,7 @@ AdministrationNotOffered = _define(
     "AdministrationNotOffered", "the administration is handed over by beginDefaultAdminTransfer, with a delay"
 )
 EnforcedPause = _define("EnforcedPause", "the administrator paused new records; reading and revoking go on")
-ExpectedPause = _define("ExpectedPause", "expected a registry whose new records are paused; this one's are not")
+ExpectedPause = _define("ExpectedPause", "expected a registry that is paused; this one takes new records")
 Paused = _define("Paused", EnforcedPause.meaning)
 ZeroDigest = _define("ZeroDigest", "expected a digest, got zero bytes")
 ZeroAddress = _define("ZeroAddress", "expected an address, got zero bytes")
