@@ -37,6 +37,8 @@ _HOMES = {
     "Selection": "selection",
     "Ledger": "chain.registry",
     "record_bundle": "chain.recording",
+    "preregister": "preregistration",
+    "fit_attempt": "preregistration",
     "Protocol": "chain.protocols",
     "Study": "chain.study",
     "verify": "chain.verification",

@@ -14,9 +14,11 @@ from synthlib import __version__, terminal
 from synthlib.options import (
     Identifier,
     Keep,
+    Keyfile,
     Kind,
     Leak,
     PatientId,
+    Registry,
     Rpc,
     SchemaFile,
     Seed,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     import synthlib as sl
+    from synthlib.chain.study import Study
     from synthlib.models.synthesizer import Synthesizer
 
 MODELS = ("gpt", "gan", "independent")
@@ -120,10 +123,14 @@ def synthesize(
         Path | None,
         typer.Option(help="Also keep all scores here, each column's too, as CSV (confidential)."),
     ] = None,
+    rpc: Rpc = None,
+    registry: Registry = None,
+    keyfile: Keyfile = None,
 ) -> None:
-    """De-identify, split, train, sample and evaluate a table, and write the release Bundle."""
+    """De-identify and split a table, register a protocol, train, sample, evaluate, and write the release."""
     import synthlib as sl
     from synthlib.bundle import check_destination
+    from synthlib.registering import clear, open_ledger, open_study
     from synthlib.release import write_data, write_release
 
     if model not in MODELS:
@@ -161,7 +168,11 @@ def synthesize(
     train, holdout = sl.split(safe, described, holdout_fraction=holdout_fraction, seed=seed)
     check_levels(train, described, reasons)
     say_stage("split", f"{len(train)} rows to learn from, {len(holdout)} held out")
-    synthesizer = _train(model, train, described, seed, epochs or steps, checkpoint)
+    steward = sl.StewardKey.open_or_create(key)
+    generator = _choose(model, described, seed, epochs or steps)
+    ledger = open_ledger(out, rpc, registry, keyfile)
+    study = open_study(ledger, out, generator, safe, steward, holdout_fraction, seed)
+    synthesizer = _train(study, generator, train, checkpoint)
     rows = rows or len(train)
     say_stage("sample", f"{rows} rows")
     synthetic = synthesizer.sample(rows, seed=seed + 1)
@@ -169,7 +180,6 @@ def synthesize(
     report = sl.evaluate(train, holdout, synthetic, described, seed=seed)
     terminal.show_report(report)
     say_stage("write", str(out))
-    steward = sl.StewardKey.open_or_create(key)
     if save_model:
         synthesizer.save(save_model)
         save_model.chmod(0o700)
@@ -177,8 +187,19 @@ def synthesize(
     if save_data:
         parents["data"] = write_data(save_data, train, holdout, described, deidentification, steward)
     bundle = write_release(
-        out, synthesizer, synthetic, train, report, deidentification, steward, seed + 1, parents, keep=reasons
+        out,
+        synthesizer,
+        synthetic,
+        train,
+        report,
+        deidentification,
+        steward,
+        seed + 1,
+        parents,
+        keep=reasons,
+        study=study,
     )
+    clear(out)
     if save_report:
         sl.write_table(report, save_report)
         save_report.chmod(0o600)
@@ -187,26 +208,33 @@ def synthesize(
     say(f"next: synthlib record {shlex.quote(str(out))}")
 
 
-def _train(
-    model: str, train: pd.DataFrame, schema: sl.Schema, seed: int, length: int | None, checkpoint: Path
-) -> Synthesizer:
-    """The generator, fitted; `length` is of its training, in epochs of the GPT or steps of the GAN."""
+def _choose(model: str, schema: sl.Schema, seed: int, length: int | None) -> Synthesizer:
+    """The generator, not fitted; `length` is of its training, in epochs of the GPT or steps of the GAN."""
     import synthlib as sl
 
-    columns = len(schema.modelled)
     if model == "independent":
-        say_stage("train", f"independent marginals of {columns} columns")
-        return sl.IndependentMarginals(schema).fit(train)
+        return sl.IndependentMarginals(schema)
     if model == "gpt":
-        generator, unit = sl.TabularGPT(schema, seed=seed, num_epochs=length), "epochs"
-    else:
-        generator, unit = sl.TabularGAN(schema, seed=seed, num_steps=length), "steps"
+        return sl.TabularGPT(schema, seed=seed, num_epochs=length)
+    return sl.TabularGAN(schema, seed=seed, num_steps=length)
+
+
+def _train(study: Study, generator: Synthesizer, train: pd.DataFrame, checkpoint: Path) -> Synthesizer:
+    """The generator, fitted as an attempt of the study."""
+    import synthlib as sl
+    from synthlib.preregistration import fit_attempt
+
+    columns = len(generator.schema.modelled)
+    if isinstance(generator, sl.IndependentMarginals):
+        say_stage("train", f"independent marginals of {columns} columns")
+        return fit_attempt(study, generator, train)
+    model, unit = ("GPT", "epochs") if isinstance(generator, sl.TabularGPT) else ("GAN", "steps")
     most = f"{generator.settings(len(train), columns)[f'num_{unit}']} {unit}"
     resumed = f", going on from {checkpoint}" if checkpoint.exists() else ""
-    say_stage("train", f"{model.upper()} of {columns} columns, at most {most}{resumed}")
+    say_stage("train", f"{model} of {columns} columns, at most {most}{resumed}")
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return generator.fit(train, checkpoint=checkpoint, progress=sys.stderr.isatty())
+        return fit_attempt(study, generator, train, checkpoint=checkpoint, progress=sys.stderr.isatty())
     except KeyboardInterrupt:
         if checkpoint.exists():
             say(f"the same command goes on from {checkpoint}")
@@ -249,15 +277,10 @@ def evaluate(
 def record(
     bundle: Annotated[Path, typer.Argument(help="Folder of a release Bundle.")],
     rpc: Rpc = None,
-    registry: Annotated[
-        str | None, typer.Option(help="Registry's address on the node; else one is deployed.")
-    ] = None,
-    keyfile: Annotated[
-        Path | None,
-        typer.Option(help="Encrypted keyfile of the issuer; else SYNTHLIB_KEYFILE or SYNTHLIB_PRIVATE_KEY."),
-    ] = None,
+    registry: Registry = None,
+    keyfile: Keyfile = None,
 ) -> None:
-    """Record a release on a chain. Recording it again changes nothing."""
+    """Record a release on the chain of its protocol. Recording it again changes nothing."""
     from synthlib.chain.accounts import load_account
     from synthlib.chain.recording import record_bundle
 

@@ -33,6 +33,13 @@ Keep = Annotated[
 SchemaFile = Annotated[Path | None, typer.Option(help="Schema as JSON, instead of inferring one.")]
 Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of every random choice.")]
 Rpc = Annotated[str | None, typer.Option(help="URL of an Ethereum node; without it, the in-process chain.")]
+Registry = Annotated[
+    str | None, typer.Option(help="Address of the registry on the node; else one is deployed.")
+]
+Keyfile = Annotated[
+    Path | None,
+    typer.Option(help="Encrypted keyfile of who signs; else SYNTHLIB_KEYFILE or SYNTHLIB_PRIVATE_KEY."),
+]
 
 
 def refuse(option: str, reason: str) -> Any:
@@ -53,7 +60,8 @@ def check_release_folder(path: Path) -> Path:
     from synthlib.bundle import LEDGER_FOLDER, check_destination
 
     path = check_destination(path.absolute())
-    if (path / LEDGER_FOLDER).exists():
+    evidence = path / LEDGER_FOLDER
+    if evidence.exists() and [entry.name for entry in evidence.iterdir()] != ["journal.jsonl"]:
         refuse("--out", f"the release in {path} is recorded, its evidence would go; choose another folder")
     return path
 

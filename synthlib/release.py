@@ -113,8 +113,9 @@ def write_release(
 
     It holds `synthetic.csv`, `schema.json` (`public_schema`), `report.csv` (`public_report`),
     `deidentification.csv`, `rows.json` (the root of the tree over its rows) and, of a study, `protocol.json`
-    and `attempts.json`. Of the training table it tells aggregates, and a commitment that nobody can open
-    without the steward's key. The aggregates carry no noise: releases of overlapping cohorts can be compared.
+    and `attempts.json`; beside these, in `ledger/`, the journal of the in-process chain on which the protocol
+    is registered. Of the training table it tells aggregates, and a commitment that nobody can open without
+    the steward's key. The aggregates carry no noise: releases of overlapping cohorts can be compared.
 
     Args:
         path: folder, or bare name for the workspace's `bundles/`.
@@ -176,7 +177,10 @@ def write_release(
         write_table(deidentification, folder / "deidentification.csv")
         if study is not None:
             study.write(folder)
-    return Bundle.open(path)
+    bundle = Bundle.open(path)
+    if study is not None and study.ledger.journal is not None:
+        study.ledger.leave_journal(bundle)
+    return bundle
 
 
 def write_data(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synthlib.bundle import Finding
     from synthlib.chain.records import Record
 
-STAGES = ("read", "de-identify", "split", "train", "sample", "evaluate", "write")
+STAGES = ("read", "de-identify", "split", "register", "train", "sample", "evaluate", "write")
 VERDICTS = {0: "yes: all that is recorded holds", 1: "no: something is not as recorded", 2: "could not tell"}
 MARKS = {"matched": "ok", "differs": "DIFFERS", "unchecked": "not checked"}
 INTERRUPTED = 130

@@ -98,9 +98,9 @@ def test_a_table_becomes_a_release(study):
 
 def test_each_stage_is_said_on_stderr(study):
     _, made, _, _ = study
-    stages = re.findall(r"^\[(\d)/7\] ([\w-]+):", made.stderr, re.MULTILINE)
+    stages = re.findall(r"^\[(\d)/8\] ([\w-]+):", made.stderr, re.MULTILINE)
     assert [name for _, name in stages] == list(terminal.STAGES)
-    assert [int(number) for number, _ in stages] == list(range(1, 8))
+    assert [int(number) for number, _ in stages] == list(range(1, 9))
     assert "new key of the data's steward" in made.stderr
     assert "taken for direct identifiers, and left out: name, mrn" in made.stderr
 
@@ -248,7 +248,7 @@ def test_a_training_all_the_way(tmp_path):
     options = ["--target", "died", "--epochs", "2", "--rows", "50", "--out", "releases/first"]
     made = run_process(tmp_path, "synthesize", "patients.csv", *options, "--save-model", "model")
     assert made.returncode == 0, made.stderr
-    allowed = r"\[\d/7\] |taken for direct|new key|  |next: synthlib record |note: "
+    allowed = r"\[\d/8\] |taken for direct|new key|  |next: synthlib record |note: "
     assert [line for line in made.stderr.splitlines() if not re.match(allowed, line)] == []
     assert "train: GPT of 6 columns, at most 2 epochs\n" in made.stderr
     assert not list(tmp_path.rglob("*checkpoint*"))
@@ -475,13 +475,23 @@ def test_the_same_key_serves_again(study, tmp_path, run):
     assert len(commitments) == 1
 
 
-def test_a_failure_while_writing_leaves_nothing_but_the_key(study, tmp_path, run, monkeypatch):
+def test_a_failure_while_writing_leaves_the_key_and_what_is_on_record(study, tmp_path, run, monkeypatch):
     folder, *_ = study
-    monkeypatch.setattr("synthlib.release.commit", lambda *_: 1 / 0)
     options = ["--target", "died", "--model", "independent", "--out", "release"]
-    code, _, err = run("synthesize", folder / "patients.csv", *options)
+    with monkeypatch.context() as broken:
+        broken.setattr("synthlib.release.commit", lambda *_: 1 / 0)
+        code, _, err = run("synthesize", folder / "patients.csv", *options)
     assert code == 2 and "unexpected ZeroDivisionError" in err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["release.key"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert [re.sub("[0-9a-f]{12}", "…", name) for name in left] == [
+        ".release.….attempts.json",
+        ".release.journal.jsonl",
+        "release.key",
+    ]
+    assert run("synthesize", folder / "patients.csv", *options)[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["release", "release.key"]
+    attempts = json.loads((tmp_path / "release" / "attempts.json").read_text())["attempts"]
+    assert [attempt["number"] for attempt in attempts] == [1]  # the same attempt, not another one
 
 
 def test_columns_can_be_kept_and_dates_counted_from_an_index(tmp_path, run):
@@ -703,7 +713,7 @@ def test_the_readmes_python_runs_as_it_stands(tmp_path):
     sl.StewardKey.create("patients.key")
     shown = []
     names = {"print": lambda *words, sep=" ": shown.extend(map(str, words))}
-    exec(program.replace("seed=0).fit", "seed=0, num_epochs=1).fit"), names)
+    exec(program.replace("GPT(schema, seed=0)", "GPT(schema, seed=0, num_epochs=1)"), names)
     assert names["sl"].Bundle.open("releases/first").kind == "release"
     assert verdict(sl.verify("releases/first")) == 0
     assert len(shown) > 20

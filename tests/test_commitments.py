@@ -78,6 +78,16 @@ def test_bytes_of_a_small_table_written_out_by_hand():
     )
 
 
+@pytest.mark.parametrize("last", [-(2**63), 2**63 - 1, 2**63, -(2**63) - 1, True, 1.0, np.int64(5)])
+def test_columns_of_python_integers_have_the_bytes_of_their_cells(last):
+    """Whole numbers are encoded at once where they can be, cell by cell where one is of another kind."""
+    cells = [7, None, -1, last]
+    encoded = [commitments.encode_cell(cell, "x") if cell is not None else (0, b"", b"") for cell in cells]
+    tags, words, texts = zip(*encoded, strict=True)
+    expected = bytes(tags) + b"".join(words) + b"".join(texts)
+    assert b"".join(commitments.column_chunks(pd.Series(cells, dtype=object))) == expected
+
+
 def test_bytes_of_every_other_kind_written_out_by_hand():
     cells = [
         -1,

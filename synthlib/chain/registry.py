@@ -92,12 +92,15 @@ class Ledger:
         return f"Ledger({self.address} on {self.connection.place})"
 
     @classmethod
-    def in_process(cls, journal: Path | str | None = None, account: LocalAccount | None = None) -> Ledger:
+    def in_process(
+        cls, journal: Path | str | None = None, account: LocalAccount | None = None, keep: bool = True
+    ) -> Ledger:
         """A ledger on a chain in this process, which lives on in its journal.
 
         Args:
             journal: file to replay if it exists and to keep up to date; None keeps the journal in memory.
             account: who signs; the demo issuer, whose key everybody knows, if None.
+            keep: whether the file is kept up to date; if not, it is read only.
 
         Raises:
             JournalError: if the journal is not what was written; each wrong line is named.
@@ -107,6 +110,7 @@ class Ledger:
         if journal is None or not Path(journal).exists():
             return cls(connection, None, account, Journal.start(journal, connection))
         opened = Journal.open(journal)
+        opened.path = opened.path if keep else None
         receipts: list[dict[str, Any]] = []
         opened.replay(connection, load_artifact()["bytecode"], receipts.append)
         ledger = cls(connection, receipts[0]["contract"] if receipts else None, account, opened)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eth_account.signers.local import LocalAccount
+
 from synthlib.bundle import canonical_json, write_atomically
+from synthlib.chain.accounts import load_account
 from synthlib.chain.budgets import ZCDP, loss_to_units
 from synthlib.chain.datasets import Datasets
-from synthlib.chain.errors import ChainError
+from synthlib.chain.errors import ChainError, WrongChain
 from synthlib.chain.protocols import (
     Protocol,
     Protocols,
@@ -21,11 +23,11 @@ from synthlib.chain.protocols import (
     require_running,
 )
 from synthlib.chain.records import NOT_PRIVATE
-from synthlib.chain.registry import Ledger
+from synthlib.chain.registry import JOURNAL, Ledger
 from synthlib.parsing import parse_json
 
 ATTEMPTS_FORMAT = "synthlib-attempts/1"
-PROTOCOL_FILE, ATTEMPTS_FILE = "protocol.json", "attempts.json"
+PROTOCOL_FILE, ATTEMPTS_FILE, REGISTRATION_FILE = "protocol.json", "attempts.json", "registration.json"
 
 
 class Study:
@@ -39,7 +41,9 @@ class Study:
         ledger: acts as the researcher.
         protocol: what is to be done.
         registration: as it was registered.
-        attempts: entries of an earlier `attempts.json`, to go on from.
+        notes: file that keeps the attempts, to go on from in another process, in the form of the release's
+            `attempts.json`. None keeps them in memory.
+        attempts: earlier entries, where there are no notes.
 
     Raises:
         ChainError: if the protocol does not run, or the entries are not those that the chain has logged.
@@ -50,6 +54,7 @@ class Study:
         ledger: Ledger,
         protocol: Protocol,
         registration: Registration,
+        notes: Path | None = None,
         attempts: Sequence[Mapping[str, Any]] = (),
     ):
         if protocol.digest != registration.digest:
@@ -58,12 +63,17 @@ class Study:
             )
         self.ledger, self.protocol, self.registration = ledger, protocol, registration
         self.attempts = [dict(entry) for entry in attempts]
+        self._notes = None if notes is None else Path(notes)
+        if self._notes is not None and self._notes.exists():
+            self.attempts = read_attempts(self._notes.read_bytes())
         track = self.track
         require_running(track)
+        if track.attempts < len(self.attempts):
+            self.attempts = self.attempts[: track.attempts]  # noted, and not sent any more
         if track.attempts != len(self.attempts):
             raise ChainError(
                 f"expected the {track.attempts} attempts that the chain has logged, got "
-                f"{len(self.attempts)}; give the attempts.json that goes with this ledger"
+                f"{len(self.attempts)}; give the notes that go with this ledger"
             )
 
     def __repr__(self) -> str:
@@ -79,7 +89,7 @@ class Study:
         order: int = ZCDP,
         budget: float = 0.0,
         open_releases: int = 1,
-        attempts: Sequence[Mapping[str, Any]] = (),
+        notes: Path | None = None,
     ) -> Study:
         """Register dataset and protocol and approve it, where that has not been done.
 
@@ -92,7 +102,7 @@ class Study:
             dataset: keyed commitment to the data, hexadecimal.
             cap, order: of the dataset, as in `Datasets.register`.
             budget, open_releases: of the protocol, as in `Protocols.approve`.
-            attempts: entries of an earlier `attempts.json`, to go on from.
+            notes: file that keeps the attempts.
 
         Raises:
             ContractError: what the contract refuses.
@@ -102,7 +112,54 @@ class Study:
         registration = protocols.prepare(protocol, dataset)
         if not protocols.register(registration).is_approved:
             protocols.approve(registration, budget, open_releases)
-        return cls(ledger, protocol, registration, attempts)
+        return cls(ledger, protocol, registration, notes)
+
+    @classmethod
+    def resume(cls, folder: Path | str, rpc: str | None = None, account: LocalAccount | None = None) -> Study:
+        """Go on with a study that `hand_on` wrote, on its chain; the folder stays as it is.
+
+        Args:
+            folder: what `hand_on` wrote.
+            rpc: URL of a node of the chain on which it is registered, None if that is in process.
+            account: the researcher's; what `load_account` finds if None, else the demo issuer in process.
+
+        Raises:
+            WrongChain: if it is registered elsewhere.
+            JournalError, ChainError: if the chain does not hold what the folder says.
+        """
+        folder = Path(folder)
+        place = parse_json((folder / REGISTRATION_FILE).read_bytes())
+        account = account or load_account()
+        if rpc is None and (folder / JOURNAL).exists():
+            ledger = Ledger.in_process(folder / JOURNAL, account, keep=False)
+        elif rpc is None:
+            raise WrongChain(
+                f"expected the URL of a node of {place['chain']}, where it is registered, got none"
+            )
+        else:
+            ledger = Ledger.connect(rpc, place["registry"], account)
+        if place["chain"] != f"eip155:{ledger.connection.chain_id}":
+            raise WrongChain(f"expected a node of {place['chain']}, got chain {ledger.connection.chain_id}")
+        registration = Registration(*(place[name] for name in Registration._fields))
+        protocol = Protocol.from_json((folder / PROTOCOL_FILE).read_bytes())
+        return cls(
+            ledger, protocol, registration, attempts=read_attempts((folder / ATTEMPTS_FILE).read_bytes())
+        )
+
+    def hand_on(self, folder: Path) -> None:
+        """Write what `resume` needs: registration, protocol, attempts, and an in-process chain's journal.
+
+        A sealed protocol's salt is in it: keep the folder from whoever shall not open the seal.
+        """
+        self.write(folder)
+        place = {
+            "chain": f"eip155:{self.ledger.connection.chain_id}",
+            "registry": self.ledger.address,
+            **self.registration._asdict(),
+        }
+        write_atomically(folder / REGISTRATION_FILE, canonical_json(place))
+        if self.ledger.journal is not None:
+            write_atomically(folder / JOURNAL, b"".join(self.ledger.journal.lines))
 
     @property
     def track(self) -> Track:
@@ -128,21 +185,18 @@ class Study:
         """Log several attempts at once, for the gas of one. Returns their numbers."""
         digests = [attempt_digest(description) for description in descriptions]
         first = len(self.attempts) + 1
-        Protocols(self.ledger).attempt(self.registration.id, digests, first)
         numbers = list(range(first, first + len(digests)))
         for number, description in zip(numbers, descriptions, strict=True):
-            entry = {
-                "number": number,
-                "together_from": first,
-                "describes": _as_json(description),
-                "outcome": None,
-            }
-            self.attempts.append(entry)
+            entry = {"number": number, "together_from": first, "describes": _as_json(description)}
+            self.attempts.append(entry | {"outcome": None})
+        self._keep()  # first, so that what the chain has logged is known whenever the process is killed
+        Protocols(self.ledger).attempt(self.registration.id, digests, first)
         return numbers
 
     def settle(self, number: int, outcome: Any) -> None:
         """Say what came of an attempt: scores, or how it failed. Any JSON."""
         self.attempts[number - 1]["outcome"] = _as_json(outcome)
+        self._keep()
 
     def describe(self, attempt: int, loss: float | None) -> dict[str, Any]:
         """What a release's manifest says of its protocol.
@@ -170,8 +224,15 @@ class Study:
     def write(self, folder: Path) -> None:
         """Write `protocol.json` and `attempts.json`."""
         self.protocol.save(folder / PROTOCOL_FILE)
+        write_atomically(folder / ATTEMPTS_FILE, self._to_json())
+
+    def _to_json(self) -> bytes:
         body = {"format": ATTEMPTS_FORMAT, "protocol": self.registration.id, "attempts": self.attempts}
-        write_atomically(folder / ATTEMPTS_FILE, canonical_json(body))
+        return canonical_json(body)
+
+    def _keep(self) -> None:
+        if self._notes is not None:
+            write_atomically(self._notes, self._to_json())
 
 
 def read_attempts(data: bytes) -> list[dict[str, Any]]:
@@ -202,11 +263,6 @@ def list_links(entries: Sequence[Mapping[str, Any]]) -> list[str]:
             raise ValueError(f"expected attempt {expected}, got another in its place")
         groups.setdefault(entry["together_from"], []).append(attempt_digest(entry["describes"]))
     return [link_of(group) for group in groups.values()]
-
-
-def digest_of_attempts(entries: Sequence[Mapping[str, Any]]) -> str:
-    """SHA-256 of entries as canonical JSON."""
-    return hashlib.sha256(canonical_json(list(entries))).hexdigest()
 
 
 def _as_json(value: Any) -> Any:

@@ -3,6 +3,7 @@
 Real patients are blue, synthetic ones orange, the holdout grey, everywhere.
 """
 
+from synthlib.paper.ledger_figures import OFF_CHAIN, REFUSED, Message, gas, sequence
 from synthlib.paper.relation_figures import comorbidity_structure, conditioning_and_intervention
 from synthlib.paper.score_figures import comparison, headline_scores, roc_and_calibration, training_curves
 from synthlib.paper.style import HOLDOUT, REAL, SYNTHETIC, save
@@ -10,17 +11,22 @@ from synthlib.paper.table_figures import association_heatmaps, marginals, plot_c
 
 __all__ = [
     "HOLDOUT",
+    "OFF_CHAIN",
     "REAL",
+    "REFUSED",
     "SYNTHETIC",
+    "Message",
     "association_heatmaps",
     "comorbidity_structure",
     "comparison",
     "conditioning_and_intervention",
+    "gas",
     "headline_scores",
     "marginals",
     "plot_cohort",
     "qq_plots",
     "roc_and_calibration",
     "save",
+    "sequence",
     "training_curves",
 ]

@@ -1,0 +1,61 @@
+"""Where the command line registers what it is about to do: in process or on a node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synthlib.terminal import say_stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthlib.chain.registry import Ledger
+    from synthlib.chain.study import Study
+    from synthlib.keys import StewardKey
+    from synthlib.models.synthesizer import Synthesizer
+
+
+def find_journal(out: Path) -> Path:
+    """Where the in-process chain's journal waits until there is a release."""
+    return out.with_name(f".{out.name}.journal.jsonl")
+
+
+def open_ledger(out: Path, rpc: str | None, registry: str | None, keyfile: Path | None) -> Ledger:
+    """The ledger on which a protocol is registered.
+
+    In process, that of the release's earlier, interrupted run if there is one.
+    """
+    from synthlib.chain.accounts import load_account
+    from synthlib.chain.registry import Ledger
+
+    account = load_account(keyfile)
+    if rpc is None:
+        return Ledger.in_process(find_journal(out), account)
+    return Ledger.connect(rpc, registry, account)
+
+
+def open_study(
+    ledger: Ledger,
+    out: Path,
+    generator: Synthesizer,
+    table: pd.DataFrame,
+    key: StewardKey,
+    holdout_fraction: float,
+    seed: int,
+) -> Study:
+    """`preregister`, with notes beside the release to be, so that an interrupted run goes on."""
+    from synthlib.preregistration import preregister, write_protocol
+
+    digest = write_protocol(generator.schema, [generator], holdout_fraction, seed).digest
+    notes = out.with_name(f".{out.name}.{digest[:12]}.attempts.json")
+    study = preregister(ledger, [generator], table, key, holdout_fraction, seed, notes=notes)
+    say_stage("register", f"protocol {study.registration.id} on {ledger.connection.place}")
+    return study
+
+
+def clear(out: Path) -> None:
+    """Remove what waited beside the release: it is in there now."""
+    find_journal(out).unlink(missing_ok=True)
+    for notes in out.parent.glob(f".{out.name}.*.attempts.json"):
+        notes.unlink()
