@@ -144,16 +144,18 @@ class Protocols:
     def prepare(self, protocol: Protocol, dataset: str, sealed: bool = False) -> Registration:
         """What this account would register; nothing is sent. A sealed one draws a secret salt: keep it."""
         salt = secrets.token_bytes(32).hex() if sealed else ZERO_DIGEST
-        return Registration(dataset, self._ledger.account.address, protocol.digest, salt)
+        return Registration(dataset, self._ledger.sender, protocol.digest, salt)
 
     def register(self, registration: Registration) -> Track:
         """Register a protocol. A second time changes nothing.
 
         Raises:
+            ChainError: if it is another account's: what one registers becomes one's own.
             DatasetNotActive: if the dataset is unknown, renounced or erased.
             AccessControlUnauthorizedAccount: if the account is no researcher.
         """
         if not self.find(registration.id, registration.researcher).registration_block:
+            self._require_researcher(registration)
             dataset = to_bytes32(registration.dataset)
             if registration.is_sealed:
                 self._ledger.send("registerProtocol", dataset, to_bytes32(registration.seal))
@@ -162,8 +164,14 @@ class Protocols:
         return self.find(registration.id, registration.researcher)
 
     def reveal(self, registration: Registration) -> Track:
-        """Tell a sealed protocol's digest; a release needs that. For who registered it."""
+        """Tell a sealed protocol's digest; a release needs that. For who registered it.
+
+        Raises:
+            ChainError: if it is another account's.
+            ProtocolNotRegistered: if it is not registered.
+        """
         if not self.find(registration.id, registration.researcher).is_revealed:
+            self._require_researcher(registration)
             parts = (registration.dataset, registration.digest, registration.salt)
             self._ledger.send("revealProtocol", *map(to_bytes32, parts))
         return self.find(registration.id, registration.researcher)
@@ -216,7 +224,7 @@ class Protocols:
         if not digests:
             raise ValueError("expected a digest of an attempt, got none")
         if first is None:
-            first = self.find(protocol, self._ledger.account.address).attempts + 1
+            first = self.find(protocol, self._ledger.sender).attempts + 1
         leaves = [to_bytes32(digest) for digest in digests]
         if len(leaves) == 1:
             self._ledger.send("logAttempt", to_bytes32(protocol), first, leaves[0])
@@ -227,11 +235,13 @@ class Protocols:
 
     def find(self, protocol: str, researcher: str) -> Track:
         """What the registry knows of a researcher's protocol; `registration_block` is 0 if nothing."""
+        researcher = to_checksum_address(researcher)
         head, attempts, budget, private, left, state = self._ledger.call(
             "trackOf", to_bytes32(protocol), researcher
         )
         block, digest, dataset = 0, ZERO_DIGEST, ZERO_DIGEST
-        for event in self._ledger.find_events("ProtocolRegistered", protocol=protocol):
+        names = {"protocol": protocol, "researcher": researcher}
+        for event in self._ledger.find_events("ProtocolRegistered", **names):
             block, dataset = event.block, event.arguments["dataset"]
         for event in (
             self._ledger.find_events("ProtocolRevealed", protocol=protocol) if state & _REVEALED else ()
@@ -239,7 +249,7 @@ class Protocols:
             digest = event.arguments["digest"]
         return Track(
             protocol,
-            to_checksum_address(researcher),
+            researcher,
             head.hex() if state & _APPROVED else "00" * 20,
             attempts,
             budget,
@@ -252,6 +262,13 @@ class Protocols:
             digest,
             dataset,
         )
+
+    def _require_researcher(self, registration: Registration) -> None:
+        if self._ledger.sender != to_checksum_address(registration.researcher):
+            raise ChainError(
+                f"expected to act as the researcher {registration.researcher}, acting as "
+                f"{self._ledger.sender}; use acting_as, or prepare a registration of your own"
+            )
 
 
 def attempt_digest(description: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ from synthlib.chain.contracts import (
     load_artifact,
     load_errors,
 )
-from synthlib.chain.errors import AlreadyRecorded, ChainError, NoRegistry, NotRecorded
+from synthlib.chain.errors import AlreadyRecorded, ChainError, NoAccount, NoRegistry, NotRecorded
 from synthlib.chain.events import Event, Events
 from synthlib.chain.journal import Journal
 from synthlib.chain.records import (
@@ -154,6 +154,17 @@ class Ledger:
             connection.place,
         )
         return ledger
+
+    @property
+    def sender(self) -> str:
+        """Address of the account that acts.
+
+        Raises:
+            NoAccount: if this ledger only reads.
+        """
+        if self.account is None:
+            raise NoAccount("expected an account to act as, found none; take a Ledger that acts as one")
+        return self.account.address
 
     def acting_as(self, account: LocalAccount | None) -> Ledger:
         """The same ledger with another account signing."""
