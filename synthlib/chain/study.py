@@ -19,6 +19,7 @@ from synthlib.chain.protocols import (
     Registration,
     Track,
     attempt_digest,
+    chain_head,
     link_of,
     require_running,
 )
@@ -47,6 +48,7 @@ class Study:
 
     Raises:
         ChainError: if the protocol does not run, or the entries are not those that the chain has logged.
+        ValueError: if the registration is of another protocol, or the entries do not count up from 1.
     """
 
     def __init__(
@@ -74,6 +76,12 @@ class Study:
             raise ChainError(
                 f"expected the {track.attempts} attempts that the chain has logged, got "
                 f"{len(self.attempts)}; give the notes that go with this ledger"
+            )
+        links = list_links(self.attempts)
+        if chain_head(registration.id, track.registration_block, links) != track.head:
+            raise ChainError(
+                f"expected the {track.attempts} attempts that the chain has logged, got others; give the "
+                "notes that go with this protocol"
             )
 
     def __repr__(self) -> str:
@@ -190,11 +198,21 @@ class Study:
             entry = {"number": number, "together_from": first, "describes": _as_json(description)}
             self.attempts.append(entry | {"outcome": None})
         self._keep()  # first, so that what the chain has logged is known whenever the process is killed
-        Protocols(self.ledger).attempt(self.registration.id, digests, first)
+        try:
+            Protocols(self.ledger).attempt(self.registration.id, digests, first)
+        except BaseException:
+            # Perhaps not logged, so not taken for logged. The notes keep it: who opens them asks the chain.
+            del self.attempts[first - 1 :]
+            raise
         return numbers
 
     def settle(self, number: int, outcome: Any) -> None:
-        """Say what came of an attempt: scores, or how it failed. Any JSON."""
+        """Say what came of an attempt: scores, or how it failed. Any JSON.
+
+        Raises:
+            ValueError: if there is no such attempt.
+        """
+        self._require_attempt(number)
         self.attempts[number - 1]["outcome"] = _as_json(outcome)
         self._keep()
 
@@ -209,8 +227,7 @@ class Study:
         Raises:
             ValueError: if there is no such attempt.
         """
-        if not 1 <= attempt <= len(self.attempts):
-            raise ValueError(f"expected the number of one of {len(self.attempts)} attempts, got {attempt}")
+        self._require_attempt(attempt)
         return {
             "id": self.registration.id,
             "dataset": self.registration.dataset,
@@ -225,6 +242,10 @@ class Study:
         """Write `protocol.json` and `attempts.json`."""
         self.protocol.save(folder / PROTOCOL_FILE)
         write_atomically(folder / ATTEMPTS_FILE, self._to_json())
+
+    def _require_attempt(self, number: int) -> None:
+        if not 1 <= number <= len(self.attempts):
+            raise ValueError(f"expected the number of one of {len(self.attempts)} attempts, got {number}")
 
     def _to_json(self) -> bytes:
         body = {"format": ATTEMPTS_FORMAT, "protocol": self.registration.id, "attempts": self.attempts}
@@ -248,6 +269,8 @@ def read_attempts(data: bytes) -> list[dict[str, Any]]:
     entries = body.get("attempts")
     if not isinstance(entries, list) or not all(isinstance(e, dict) and set(e) == fields for e in entries):
         raise ValueError(f"expected entries of {', '.join(sorted(fields))}, got others")
+    if not all(type(e["number"]) is int and type(e["together_from"]) is int for e in entries):
+        raise ValueError("expected whole numbers as number and together_from, got something else")
     return entries
 
 
