@@ -247,8 +247,7 @@ class Agreements:
 
     def trail(self) -> list[Event]:
         """Every request, denial, grant, access and end, in the order in which the chain took them."""
-        said = [event for name in TRAIL for event in self._ledger.find_events(name, _CONTRACT)]
-        return sorted(said, key=lambda event: event.block)
+        return [event for event in self._ledger.find_events(contract=_CONTRACT) if event.name in TRAIL]
 
     def _to_statement(self, agreement: Agreement, encryption_key: str) -> SignableMessage:
         values = {"agreement": to_bytes32(agreement.id), "encryptionKey": to_bytes32(encryption_key)}

@@ -199,8 +199,8 @@ class Ledger:
         data = self._contracts[contract].encode_abi(name, arguments)
         return self.hear(self._transact(data, self.addresses[contract], _GAS))
 
-    def find_events(self, name: str, contract: str = REGISTRY, **arguments: Any) -> list[Event]:
-        """Events of one kind, oldest first; `arguments` select by indexed ones. See `Events.find`."""
+    def find_events(self, name: str | None = None, contract: str = REGISTRY, **arguments: Any) -> list[Event]:
+        """Events of one kind, or all, oldest first; `arguments` select by indexed ones. See `Events.find`."""
         return self._events.find(contract, name, **arguments)
 
     def record(self, bundle: Bundle) -> Record:
