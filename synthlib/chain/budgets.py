@@ -7,8 +7,9 @@ A dataset's steward chooses one of two measures, and both add up under compositi
 - order a >= 2: the epsilon of Renyi differential privacy at order a. That is what an accountant gives for
   DP-SGD with Poisson sampling, which has no useful rho. (Mironov 2017.)
 
-The contract adds integers; every conversion here rounds against the publisher: a loss up, a budget down. What
-the sum says of epsilon is for everybody to compute; the chain does not need to.
+The contract adds integers; every conversion here rounds against the publisher: a loss up, a budget down. A
+number is what it is written as in decimal. What the sum says of epsilon is for everybody to compute; the
+chain does not need to.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def loss_to_units(loss: float) -> int:
     """
     if not (_is_finite(loss) and loss > 0):
         raise ValueError(f"expected a positive, finite loss, got {loss!r}")
-    return _check_units(math.ceil(Fraction(loss) * SCALE))
+    return _check_units(math.ceil(_as_written(loss) * SCALE))
 
 
 def budget_to_units(budget: float) -> int:
@@ -48,7 +49,7 @@ def budget_to_units(budget: float) -> int:
     """
     if not (_is_finite(budget) and budget >= 0):
         raise ValueError(f"expected a budget of zero or more, got {budget!r}")
-    return _check_units(math.floor(Fraction(budget) * SCALE))
+    return _check_units(math.floor(_as_written(budget) * SCALE))
 
 
 def epsilon_of(units: int, order: int, delta: float) -> float:
@@ -100,6 +101,12 @@ def _from_renyi(loss: float, order: float, delta: float) -> float:
 def _is_finite(value: object) -> bool:
     """Whether it is a finite number; a whole one may be too large for a float."""
     return type(value) is int or (isinstance(value, float) and math.isfinite(value))
+
+
+def _as_written(value: float) -> Fraction:
+    """The decimal number that a float is shown as. Of 0.1 it is a tenth: the float is a little more, and a
+    release of loss 0.1 would not fit into a budget of 0.1."""
+    return Fraction(value) if type(value) is int else Fraction(repr(float(value)))
 
 
 def _check_units(units: int) -> int:
