@@ -85,7 +85,8 @@ class Agreement(NamedTuple):
         """
         dataset, terms, purpose = map(to_bytes32, (self.dataset, self.terms, self.purpose))
         request = to_bytes32(self.request)
-        return (dataset, self.grantee, terms, purpose, uses_to_abi(self.uses), self.expiry, request)
+        grantee = to_checksum_address(self.grantee)
+        return (dataset, grantee, terms, purpose, uses_to_abi(self.uses), self.expiry, request)
 
     @property
     def id(self) -> str:

@@ -190,7 +190,7 @@ class Protocols:
         """
         self._ledger.send(
             "approveProtocol",
-            registration.researcher,
+            to_checksum_address(registration.researcher),
             to_bytes32(registration.dataset),
             to_bytes32(registration.seal),
             budget_to_units(budget),
@@ -201,7 +201,7 @@ class Protocols:
     def close(self, registration: Registration) -> Track:
         """End a protocol; what it did not spend goes back. For the dataset's steward and the researcher."""
         parts = (to_bytes32(registration.dataset), to_bytes32(registration.seal))
-        self._ledger.send("closeProtocol", registration.researcher, *parts)
+        self._ledger.send("closeProtocol", to_checksum_address(registration.researcher), *parts)
         return self.find(registration.id, registration.researcher)
 
     def attempt(self, protocol: str, digests: str | Sequence[str], first: int | None = None) -> int:
