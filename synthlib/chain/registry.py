@@ -78,7 +78,8 @@ class Ledger:
             raise NoRegistry(
                 "expected a registry's address, 0x and 40 hexadecimal digits, got something else"
             )
-        self.address = self._deploy() if address is None else to_checksum_address(address)
+        deployment = self._deploy() if address is None else None
+        self.address = to_checksum_address(address) if deployment is None else deployment["contract"]
         self.addresses = find_addresses(self.address)
         self._contracts = {
             name: connection.web3.eth.contract(place, abi=load_artifact(name)["abi"])
@@ -87,6 +88,8 @@ class Ledger:
         self._events = Events(connection, self.addresses)
         self._gas: dict[str, int] = {}
         self._check_code()
+        if deployment is not None:
+            self.hear(deployment)
 
     def __repr__(self) -> str:
         return f"Ledger({self.address} on {self.connection.place})"
@@ -356,11 +359,11 @@ class Ledger:
                 return event.arguments["reason"], event.arguments.get("successor", ZERO_DIGEST)
         return ZERO_DIGEST, ZERO_DIGEST
 
-    def _deploy(self) -> str:
+    def _deploy(self) -> dict[str, Any]:
         owner = "0x" + "00" * 20 if self.account is None else self.account.address
         arguments = encode(["uint48", "address", "address"], [ADMIN_DELAY, owner, owner])
         data = load_artifact()["bytecode"] + arguments.hex()
-        return self._transact(data, None, _DEPLOYMENT_GAS)["contract"]
+        return self._transact(data, None, _DEPLOYMENT_GAS)
 
     def _check_code(self) -> None:
         for name in (REGISTRY, *PARTS):
