@@ -139,8 +139,8 @@ def refuses(kind: type[ContractError], *arguments) -> Iterator[None]:
     assert found == (kind, arguments), f"expected {kind.__name__}{arguments}, got {caught.value}"
 
 
-def everybody(ledger: Ledger) -> World:
-    """The parties with their roles, a dataset, and a protocol that runs and has one attempt."""
+def registered_parties(ledger: Ledger) -> World:
+    """The parties with their roles, and nothing else."""
     world = World(ledger)
     for party in PARTIES.values():
         fund(ledger.connection, party.address)
@@ -148,6 +148,12 @@ def everybody(ledger: Ledger) -> World:
         world.send(ADMIN, "grantRole", role_id(role), party.address)
     for role in (STEWARD_ROLE, RESEARCHER_ROLE):
         world.send(ADMIN, "renounceRole", role, ADMIN.address)
+    return world
+
+
+def everybody(ledger: Ledger) -> World:
+    """The parties with their roles, a dataset, and a protocol that runs and has one attempt."""
+    world = registered_parties(ledger)
     world.send(STEWARD, "registerDataset", DATA, 0, CAP)
     world.register(OPEN)
     world.approve(OPEN, BUDGET, OPEN_RELEASES)
