@@ -27,7 +27,7 @@ from benchmarks.gas_contracts import EVM, OURS, Artifact, compile_eas, compile_p
 from benchmarks.gas_scenarios import SCENARIOS, Bench, Scenario, Watched
 from benchmarks.gas_state import Growth, count_growth, price_growth, watch_writes
 from synthlib.chain.accounts import demo_account
-from synthlib.chain.records import load_artifact
+from synthlib.chain.contracts import load_artifact
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "gas.csv"

@@ -17,9 +17,16 @@ from eth_tester import EthereumTester
 from web3 import EthereumTesterProvider
 
 from benchmarks.gas_contracts import Artifact
-from synthlib.chain.connection import GENESIS_TIME, Connection, Sent
-from synthlib.chain.records import Generation
+from synthlib.chain.agreements import Agreement, Agreements
+from synthlib.chain.attestations import Attestations, Verdict
+from synthlib.chain.connection import Connection, Sent
+from synthlib.chain.in_process import GENESIS_TIME
+from synthlib.chain.merkle import leaf_hash, root_from_path
+from synthlib.chain.protocols import Protocol
+from synthlib.chain.records import NOT_PRIVATE, Generation
 from synthlib.chain.registry import Ledger
+from synthlib.chain.roles import AUDITOR, Roles
+from synthlib.chain.study import Study
 
 ROOM = 200_000_000  # gas that a block of the in-process chain holds here
 GAS = 29_000_000  # limit of a transaction on the in-process chain; a node estimates
@@ -114,10 +121,20 @@ class Scenario(NamedTuple):
 # Ours, through the Ledger, which asks the chain before and after. Its CPU time includes that.
 
 
-def make_generation(name: str) -> Generation:
-    """What could be said of a release, other digests for each name."""
+def open_study(ledger: Ledger) -> Study:
+    """A study of the ledger's account on a dataset of its own, with an attempt and room for many releases."""
+    protocol = Protocol(*["measured"] * len(Protocol._fields))
+    dataset = hashlib.sha256(b"dataset").hexdigest()
+    study = Study.open(ledger, protocol, dataset, cap=4000.0, budget=4000.0, open_releases=60_000)
+    study.attempt({"model_type": "TabularGAN"})
+    return study
+
+
+def make_generation(name: str, study: Study, spend: int = NOT_PRIVATE) -> Generation:
+    """What could be said of a release of a study, other digests for each name."""
     release, commitment, synthetic, parameters, characteristics = (word.hex() for word in make_words(name))
-    return Generation(release, commitment, synthetic, "TabularGAN", parameters, characteristics, "0" * 64)
+    said = (commitment, synthetic, "TabularGAN", parameters, characteristics)
+    return Generation(release, study.registration.id, *said, spend, 1)
 
 
 def _ledger(bench: Bench) -> Ledger:
@@ -128,24 +145,86 @@ def _deploy_ours(bench: Bench) -> Action:
     return lambda number: _ledger(bench)
 
 
-def _record(bench: Bench) -> Action:
-    ledger = _ledger(bench)
-    return lambda number: ledger.record_generation(make_generation(f"{bench.name} {number}"))
+def _record(spend: int) -> Callable[[Bench], Action]:
+    def prepare(bench: Bench) -> Action:
+        ledger = _ledger(bench)
+        study, name = open_study(ledger), bench.name
+        return lambda number: ledger.record_generation(make_generation(f"{name} {number}", study, spend))
+
+    return prepare
 
 
 def _revoke(bench: Bench) -> Action:
     ledger = _ledger(bench)
+    study = open_study(ledger)
     digests = [
-        ledger.record_generation(make_generation(f"{bench.name} {number}")).release
+        ledger.record_generation(make_generation(f"{bench.name} {number}", study)).release
         for number in range(bench.count)
     ]
     return lambda number: ledger.revoke(digests[number], "superseded")
 
 
+def _attempt(size: int) -> Callable[[Bench], Action]:
+    def prepare(bench: Bench) -> Action:
+        study = open_study(_ledger(bench))
+
+        def act(number: int) -> None:
+            study.attempt_all([{"seed": number * size + each} for each in range(size)])
+
+        return act
+
+    return prepare
+
+
+def _row(bench: Bench) -> Action:
+    """A row of a table of 2^20 rows, shown to the contract in a transaction. Its 20 siblings are made up."""
+    ledger = _ledger(bench)
+    study, num_rows, index = open_study(ledger), 2**20, 123_456
+    header, rest = hashlib.sha256(b"header").digest(), hashlib.shake_256(b"row").digest(132)
+    data = header + index.to_bytes(8, "big") + rest
+    path = [hashlib.sha256(f"sibling {level}".encode()).digest() for level in range(20)]
+    root = root_from_path(leaf_hash(data), index, num_rows, path)
+    said = make_generation(bench.name, study)._replace(synthetic=root.hex())
+    ledger.record_generation(said)
+    shown = (said.to_abi(), bench.account.address, data, index, num_rows, path)
+    if not ledger.call("isRow", *shown, contract="RowProofs"):
+        raise AssertionError("expected the contract to find the row")
+    return lambda number: ledger.send("isRow", *shown, contract="RowProofs")
+
+
+def _verdict(bench: Bench) -> Action:
+    ledger = _ledger(bench)
+    Roles(ledger).grant(AUDITOR, bench.account.address)
+    release = ledger.record_generation(make_generation(bench.name, open_study(ledger))).release
+    attestations = Attestations(ledger)
+
+    def act(number: int) -> None:
+        verdict = Verdict(release, "passed", make_words(f"report {number}")[0].hex(), "ab" * 32, 2**40)
+        attestations.attest(verdict, bench.account.address, attestations.sign(verdict))
+
+    return act
+
+
+def _access(bench: Bench) -> Action:
+    ledger = _ledger(bench)
+    dataset, agreements = open_study(ledger).registration.dataset, Agreements(ledger)
+    terms, purpose, key = (word.hex() for word in make_words(bench.name)[:3])
+    agreement = Agreement(dataset, bench.account.address, terms, purpose, ("DUO:0000042",), 2**40)
+    agreements.offer(agreement)
+    agreements.accept(agreement, key, agreements.sign(agreement, key))
+    return lambda number: agreements.log_access(agreement.id, bench.words(number)[0].hex())
+
+
 OURS: dict[str, Scenario] = {
     "deploy": Scenario(_deploy_ours, times=1),
-    "record": Scenario(_record),
+    "record": Scenario(_record(NOT_PRIVATE)),
+    "record with a privacy spend": Scenario(_record(1000)),
+    "attempt": Scenario(_attempt(1)),
+    "1,000 attempts together": Scenario(_attempt(1000), records=1000, times=3),
     "revoke": Scenario(_revoke),
+    "a row of 2^20, shown in a transaction": Scenario(_row, times=3),
+    "verdict": Scenario(_verdict),
+    "access under an agreement": Scenario(_access),
 }
 
 # EAS: a schema of five words, no resolver, nobody as the recipient, no expiry, revocable.

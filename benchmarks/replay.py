@@ -51,12 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build(path: Path, num_records: int) -> float:
     """Write the journal of so many records; returns the CPU seconds that recording took."""
-    from benchmarks.gas_scenarios import make_generation
+    from benchmarks.gas_scenarios import make_generation, open_study
     from synthlib.chain.registry import Ledger
 
     ledger, begun = Ledger.in_process(), time.process_time()
+    study = open_study(ledger)
     for number in range(num_records):
-        ledger.record_generation(make_generation(f"replay {number}"))
+        ledger.record_generation(make_generation(f"replay {number}", study))
     path.write_bytes(b"".join(ledger.journal.lines))
     return round(time.process_time() - begun, 2)
 

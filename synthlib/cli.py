@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthlib import __version__, terminal
+from synthlib import __version__, ledger_commands, terminal
 from synthlib.options import (
     Identifier,
     Keep,
@@ -322,6 +322,9 @@ def verify(
         else:
             terminal.show_findings(findings, code, caveat)
     raise typer.Exit(code)
+
+
+ledger_commands.add_to(app)
 
 
 @app.command()

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from chain_helpers import CONTRACTS, account, free_port, fund, make_release, open_study
+from chain_helpers import CONTRACTS, SEPOLIA, account, free_port, fund, make_release, open_study
 
 from synthlib.bundle import Bundle
 from synthlib.chain.connection import Connection
@@ -68,6 +68,18 @@ def start_node():
 def node_url(start_node) -> str:
     """URL of a node that all tests share."""
     return start_node()
+
+
+@pytest.fixture(scope="session")
+def manual_url(start_node) -> str:
+    """URL of a node that mines when it is told to (`evm_mine`)."""
+    return start_node("--no-mining")
+
+
+@pytest.fixture(scope="session")
+def testnet_url(start_node) -> str:
+    """URL of a node that says it is the public test network Sepolia: for rehearsals of a deployment."""
+    return start_node("--chain-id", str(SEPOLIA))
 
 
 @pytest.fixture

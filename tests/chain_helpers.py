@@ -2,9 +2,12 @@
 
 import hashlib
 import socket
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
+import requests
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
@@ -21,6 +24,7 @@ from synthlib.keys import StewardKey
 from synthlib.schema import Column, Schema
 
 CONTRACTS = Path(__file__).parents[1] / "contracts"
+SEPOLIA = 11_155_111  # number of a public test network
 KEY = StewardKey.for_public_data("tests")
 TRAINING = pd.DataFrame({"age": [61, 45, 77, 50], "sex": ["f", "m", "f", "m"]})
 SCHEMA = Schema(
@@ -153,6 +157,39 @@ def send(ledger: Ledger, sender: LocalAccount, name: str, *arguments, contract: 
 def call(ledger: Ledger, sender: LocalAccount, name: str, *arguments, contract: str = REGISTRY):
     """What any function of a ledger's contracts would return to a sender."""
     return ledger.acting_as(sender).call(name, *arguments, contract=contract)
+
+
+def rpc(url: str, method: str, *params):
+    """One request to a node, past the library; its result."""
+    answer = requests.post(url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).json()
+    assert "error" not in answer, answer
+    return answer["result"]
+
+
+class Script:
+    """A clock that runs when somebody sleeps, and what happens on the chain meanwhile.
+
+    Args:
+        events: functions, one called at each pause; the last one at every further pause.
+    """
+
+    def __init__(self, events: Iterable[Callable] = ()):
+        self.events, self.now, self.pauses = list(events), 0.0, []
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+        if self.events:
+            (self.events.pop(0) if len(self.events) > 1 else self.events[0])()
+        time.sleep(0.002)  # a node needs a moment too
+
+    def clock(self) -> float:
+        return self.now
+
+    @property
+    def times(self) -> dict[str, Callable]:
+        """What `Connection.by_url` takes."""
+        return {"sleep": self.sleep, "clock": self.clock}
 
 
 def free_port() -> int:

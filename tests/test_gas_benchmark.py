@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from benchmarks import replay
 from benchmarks.gas import IN_PROCESS, NODE, Run, add_up, compiler_of, measure_all, summarise, to_markdown
 from benchmarks.gas_contracts import describe
-from benchmarks.gas_scenarios import OURS, Scenario, Watched, make_generation
+from benchmarks.gas_scenarios import OURS, Scenario, Watched, make_generation, open_study
 from benchmarks.gas_state import Growth, Price, price_growth
-from synthlib.chain.records import load_artifact
+from synthlib.chain.contracts import CONTRACTS, load_artifact
 from synthlib.chain.registry import Ledger
+from synthlib.chain.roles import AUDITOR, Roles
 
 
 @pytest.fixture(scope="module")
@@ -50,27 +51,26 @@ def test_a_record_adds_one_slot_and_a_revocation_another(rows):
 
 
 def test_a_deployment_adds_its_code(rows):
-    assert rows["deploy"]["new_code_bytes"] == len(load_artifact()["deployedBytecode"]) // 2 - 1
+    sizes = [len(load_artifact(name)["deployedBytecode"]) // 2 - 1 for name in CONTRACTS]
+    assert rows["deploy"]["new_code_bytes"] == sum(sizes)
     assert rows["deploy"]["transactions"] == 1
 
 
 def test_gas_is_what_the_ledger_says(rows):
     ledger = Ledger.in_process()
-    used = [
-        ledger.record_generation(make_generation(f"ours record {number}")).gas_used for number in range(3)
-    ]
+    study = open_study(ledger)
+    said = [make_generation(f"ours record {number}", study) for number in range(3)]
+    used = [ledger.record_generation(generation).gas_used for generation in said]
     assert (rows["record"]["gas_min"], rows["record"]["gas_max"]) == (min(used), max(used))
 
 
 def test_what_a_scenario_only_tries_out_is_no_growth():
     def prepare(bench):
         ledger = Ledger(bench.connection, None, bench.account)
-        generation = make_generation("tried")
-        contract = bench.connection.web3.eth.contract(ledger.address, abi=load_artifact()["abi"])
-        trial = contract.functions.record(generation.to_abi())
+        generation = make_generation("tried", open_study(ledger))
         return lambda number: (
-            bench.connection.call(trial, bench.account.address),
-            ledger.grant_recorder("0x" + "11" * 20),
+            ledger.call("recordRelease", generation.to_abi()),
+            Roles(ledger).grant(AUDITOR, "0x" + "11" * 20),
         )
 
     (row,) = measure_all(Watched.roomy(), None, {"ours": {"try": Scenario(prepare)}}, {}, 1)
@@ -114,5 +114,5 @@ def test_compilers_are_named_with_their_settings():
 def test_a_journal_is_built_and_replayed(tmp_path):
     replay.build(tmp_path / "journal.jsonl", 2)
     row = replay.replay(tmp_path / "journal.jsonl")
-    assert row["lines"] == 4  # the header, the deployment, two records
-    assert replay.describe(row).startswith("4 lines, 0.0 MB")
+    assert row["lines"] == 8  # the header, the deployment, four of the study, two records
+    assert replay.describe(row).startswith("8 lines, 0.1 MB")

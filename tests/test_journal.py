@@ -12,9 +12,9 @@ from chain_helpers import account, digest, generation, send
 from eth_utils import keccak
 
 from synthlib.chain.connection import GENESIS_TIME, Connection
+from synthlib.chain.contracts import load_artifact
 from synthlib.chain.errors import ChainError
 from synthlib.chain.journal import Journal, JournalError, find_problems, sender_of
-from synthlib.chain.records import load_artifact
 from synthlib.chain.registry import Ledger
 
 OTHER = account("other recorder")

@@ -33,6 +33,7 @@ from synthlib.chain.errors import (
 )
 from synthlib.chain.records import Generation, release_fields, signer_of
 from synthlib.chain.registry import Ledger, record_bundle
+from synthlib.chain.sending import Sender
 
 pytest_plugins = ["chain_fixtures"]
 
@@ -436,17 +437,17 @@ def test_release_recorded_by_somebody_in_the_meantime(ledger, release, monkeypat
 def test_transaction_that_fails_in_its_block_says_why(ledger, release, monkeypatch):
     """Tried out it would pass, but another transaction comes first: the reason is asked for afterwards."""
     connection, contract_data = ledger.connection, []
-    real = Connection.send_raw
+    real = Sender.broadcast
 
-    def send_raw(self, raw, transaction):
+    def broadcast(self, entry):
         if not contract_data:
             contract_data.append(True)
             send(ledger, account("other recorder"), "record", release_fields(release).to_abi())
-        return real(self, raw, transaction)
+        return real(self, entry)
 
     fund(connection, account("other recorder").address)
     ledger.grant_recorder(account("other recorder").address)
-    monkeypatch.setattr(Connection, "send_raw", send_raw)
+    monkeypatch.setattr(Sender, "broadcast", broadcast)
     assert ledger.record(release).issuer == account("other recorder").address
 
 

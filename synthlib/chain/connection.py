@@ -1,58 +1,39 @@
 """One way to send and to ask, whether the chain lives in this process or behind a URL.
 
-The in-process chain is py-evm behind eth-tester, made deterministic: its blocks carry no randomness and no
-clock (time starts at 2100-01-01 and advances a second a block, so that nobody takes it for a date), and gas
-costs nothing, so that any account may act. The same transactions give the same hashes on every machine.
-Only `_in_process_provider` knows what runs underneath.
+`sending.py` says what is promised of a transaction, and what its sender has to do when something is raised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 from eth_account.signers.local import LocalAccount
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 from web3.contract.contract import ContractFunction
-from web3.exceptions import (
-    BadResponseFormat,
-    BlockNotFound,
-    ContractLogicError,
-    TimeExhausted,
-    Web3RPCError,
-    Web3ValueError,
-)
+from web3.exceptions import TransactionIndexingInProgress, TransactionNotFound
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers.base import BaseProvider
-from web3.providers.rpc.utils import ExceptionRetryConfiguration
 
-from synthlib.chain.errors import (
-    NoAccount,
-    NodeUnreachable,
-    TransactionRejected,
-    TransactionTimeout,
-    WrongChain,
-    to_contract_error,
-)
+from synthlib.chain.errors import ChainError, NoAccount, NodeUnreachable, TransactionVanished, WrongChain
+from synthlib.chain.fees import FREE
+from synthlib.chain.in_process import GENESIS_TIME as GENESIS_TIME
+from synthlib.chain.in_process import in_process_provider
+from synthlib.chain.node import NodeProvider
+from synthlib.chain.node_errors import reported
+from synthlib.chain.outbox import Outbox
+from synthlib.chain.patience import Patience, Pauses
+from synthlib.chain.sending import Sender
+from synthlib.chain.transactions import Sent as Sent
+from synthlib.chain.transactions import Wish, plain_log, plain_receipt
+from synthlib.chain.watching import FRESH
 
-GENESIS_TIME = 4_102_444_800  # 2100-01-01T00:00:00Z
-_NONCE_TROUBLE = ("nonce too low", "replacement transaction underpriced", "already imported", "already known")
-_NONCE_ATTEMPTS = 3
-
-
-class Sent(NamedTuple):
-    """A transaction that a block holds.
-
-    Attributes:
-        raw: the signed transaction.
-        receipt: `transaction, block, block_hash, status, gas_used, contract, logs`, hashes in hexadecimal.
-    """
-
-    raw: bytes
-    receipt: dict[str, Any]
+_ON_DEMAND = ("anvil", "hardhat", "ganache", "testrpc")  # mine when something is sent: nothing comes on top
 
 
 class Connection:
@@ -66,28 +47,60 @@ class Connection:
         is_in_process: whether it lives and dies with this process.
     """
 
-    def __init__(self, provider: BaseProvider, place: str, is_in_process: bool, timeout: float = 120.0):
+    def __init__(
+        self,
+        provider: BaseProvider,
+        place: str,
+        is_in_process: bool,
+        timeout: float = 120.0,
+        confirmations: int | None = None,
+        patience: Patience | None = None,
+        pauses: Pauses | None = None,
+        outbox: Path | str | None = None,
+    ):
         self.web3 = Web3(provider)
-        self.place, self.is_in_process, self._timeout = place, is_in_process, timeout
+        self.place, self.is_in_process = place, is_in_process
+        patience = patience or Patience()
+        self._pauses, self._confirmations = pauses or Pauses(patience), confirmations
+        self._sender = Sender(self, patience, self._pauses, Outbox(outbox, self._pauses, timeout), timeout)
         if not is_in_process:
             self.web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
-        with self._reported():
-            self.chain_id: int = self.web3.eth.chain_id
-            self.genesis = self.web3.eth.get_block(0)["hash"].to_0x_hex()
+        self.chain_id, self.genesis = self._identity()
+        self._checked = self._pauses.clock()
 
     @classmethod
     def in_process(cls) -> Connection:
         """A new chain inside this process, the same every time."""
-        return cls(_in_process_provider(), "the in-process chain", True)
+        return cls(in_process_provider(), "the in-process chain", True)
 
     @classmethod
-    def by_url(cls, url: str, chain_id: int | None = None, timeout: float = 120.0) -> Connection:
+    def by_url(
+        cls,
+        url: str,
+        chain_id: int | None = None,
+        timeout: float = 120.0,
+        *,
+        confirmations: int | None = None,
+        patience: Patience | None = None,
+        outbox: Path | str | None = None,
+        rng: random.Random | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Connection:
         """A chain behind a node's JSON-RPC URL.
 
         Args:
             url: `http://…` or `https://…`.
             chain_id: the chain it must be, or None for any.
-            timeout: seconds to wait for a transaction to appear in a block.
+            timeout: seconds to wait for a transaction, from signing to its last confirmation.
+            confirmations: blocks that must lie on top of a transaction's. None is 1, and 0 on anvil, Hardhat
+                and Ganache, which mine when something is sent: no block would come on top. Public chains are
+                reorganised at times; more is safer there.
+            patience: the other limits.
+            outbox: file that notes what is sent until it is confirmed, for the next process if this one is
+                killed; other processes that use the account should share it. None keeps notes in memory.
+            rng: draws the jitter of pauses, never anything that is written down.
+            sleep, clock: what waits and what tells the time, in seconds.
 
         Raises:
             NodeUnreachable: if no node answers there.
@@ -98,15 +111,25 @@ class Connection:
             raise NodeUnreachable(
                 "expected the URL of a node, such as http://127.0.0.1:8545, got something else"
             )
+        if confirmations is not None and confirmations < 0:
+            raise ValueError(f"expected 0 or more confirmations, got {confirmations}")
         place = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-        retries = ExceptionRetryConfiguration(errors=(requests.ConnectionError, requests.Timeout), retries=2)
-        provider = HTTPProvider(url, request_kwargs={"timeout": 30}, exception_retry_configuration=retries)
-        connection = cls(provider, place, False, timeout)
+        patience = patience or Patience()
+        pauses = Pauses(patience, rng, sleep, clock)
+        provider = NodeProvider(url, patience, pauses)
+        connection = cls(provider, place, False, timeout, confirmations, patience, pauses, outbox)
         if chain_id is not None and connection.chain_id != chain_id:
             raise WrongChain(
                 f"expected chain {chain_id} at {place}, found chain {connection.chain_id}; give another URL"
             )
         return connection
+
+    @property
+    def confirmations(self) -> int:
+        """How many blocks must lie on top of a transaction's block before `send` returns."""
+        if self._confirmations is None:
+            self._confirmations = 0 if self.is_in_process or self._mines_on_demand() else 1
+        return self._confirmations
 
     def call(self, function: ContractFunction, sender: str | None = None) -> Any:
         """What a function returns if it were called now; nothing is sent.
@@ -118,23 +141,29 @@ class Connection:
         Raises:
             ContractError: the custom error it reverts with.
             NodeUnreachable: if the node does not answer.
+            WrongChain: if the node serves another chain by now.
         """
+        self.check_chain(FRESH)
+        # The in-process chain would otherwise want the caller to have money.
+        free = FREE if self.is_in_process else {}
         with self._reported(function.contract_abi):
-            return function.call({**({"from": sender} if sender else {}), **self._free()})
+            return function.call({**({"from": sender} if sender else {}), **free})
 
     def get_code(self, address: str) -> bytes:
         """The code at an address, empty if there is none."""
+        self.check_chain(FRESH)
         with self._reported():
             return bytes(self.web3.eth.get_code(address))
 
     def get_logs(self, address: str, topics: list[str | None], first: int, last: int) -> list[dict[str, Any]]:
         """Logs of a contract in a span of blocks: `address, topics, data, block, transaction`."""
+        self.check_chain(FRESH)
         wanted = {"address": address, "topics": topics, "fromBlock": first, "toBlock": last}
         with self._reported():
             found = self.web3.eth.get_logs(wanted)
         return [
             {
-                **_plain_log(log),
+                **plain_log(log),
                 "block": log["blockNumber"],
                 "transaction": log["transactionHash"].to_0x_hex(),
             }
@@ -151,10 +180,23 @@ class Connection:
         with self._reported():
             return self.web3.eth.get_block(block)["timestamp"]
 
-    def get_receipt(self, transaction: str) -> dict[str, Any]:
-        """The receipt of a transaction, as in `Sent`."""
+    def estimate(self, sender: str, data: str) -> tuple[int, int, int, int]:
+        """What creating a contract would take now: gas, its price, the nonce, and the balance in wei."""
+        self.check_chain(FRESH)
         with self._reported():
-            return _plain_receipt(self.web3.eth.get_transaction_receipt(transaction))
+            eth = self.web3.eth
+            gas = eth.estimate_gas({"from": sender, "data": data})
+            return gas, eth.gas_price, self._nonce(sender), eth.get_balance(sender)
+
+    def get_receipt(self, transaction: str) -> dict[str, Any]:
+        """The receipt of a transaction, as in `Sent`.
+
+        Raises:
+            TransactionVanished: if no block holds it.
+        """
+        self.check_chain(FRESH)
+        with self._reported():
+            return plain_receipt(self.web3.eth.get_transaction_receipt(transaction))
 
     def send(
         self,
@@ -164,7 +206,7 @@ class Connection:
         gas: int,
         abi: Sequence[Mapping[str, Any]],
     ) -> Sent:
-        """Try a transaction out, sign it, send it and wait until a block holds it.
+        """Try a transaction out, sign it, send it and wait until blocks hold it.
 
         Args:
             account: who signs.
@@ -175,9 +217,12 @@ class Connection:
 
         Raises:
             NoAccount: if there is nobody to sign.
-            ContractError: what the contract refuses it with; nothing was sent then.
-            TransactionRejected: if the node does not take it.
-            TransactionTimeout: if no block holds it in time.
+            ContractError: what the contract refuses it with, tried out (nothing was sent) or in its block.
+            NonceTaken: if other programs' transactions took its nonce each time.
+            InsufficientFunds, OutOfGas, Underpriced, TransactionRejected: if the node does not take it.
+            TransactionTimeout: if it is not confirmed in time; it may still come.
+            NodeUnreachable: if the node fails for long; it may have been sent.
+            WrongChain: if the node serves another chain by now; nothing was sent.
         """
         if account is None:
             raise NoAccount(
@@ -185,140 +230,132 @@ class Connection:
                 "the path of an encrypted keyfile"
             )
         message = {"from": account.address, "data": data, **({"to": to} if to else {})}
-        with self._reported(abi):
-            self.web3.eth.call({**message, **self._free()}, "pending")
-            if not self.is_in_process:
-                gas = self.web3.eth.estimate_gas(message, "pending") * 5 // 4
-        for attempt in range(_NONCE_ATTEMPTS):
-            fields = {"chainId": self.chain_id, "value": 0, "gas": gas, **self._fees()}
-            signed = account.sign_transaction({**message, **fields, "nonce": self._nonce(account.address)})
-            try:
-                receipt = self.send_raw(bytes(signed.raw_transaction), bytes(signed.hash))
-                break
-            except TransactionRejected as error:
-                if attempt + 1 == _NONCE_ATTEMPTS or not any(text in str(error) for text in _NONCE_TROUBLE):
-                    raise
-        if receipt["status"] != 1:
-            with self._reported(abi):  # the state it failed in says why
-                self.web3.eth.call({**message, **self._free()}, receipt["block"])
-            raise TransactionRejected(
-                f"transaction {receipt['transaction']} failed in block {receipt['block']} though it had been "
-                "tried out; another transaction came first, or gas ran out: run it again"
-            )
-        return Sent(bytes(signed.raw_transaction), receipt)
+        return self._sender.send(Wish(account, message, gas, abi))
 
     def send_raw(self, raw: bytes, transaction: bytes) -> dict[str, Any]:
-        """Send a signed transaction as it is and return its receipt once a block holds it."""
+        """Send a signed transaction as it is and return its receipt once blocks hold it.
+
+        Args:
+            raw: the transaction, of type 2.
+            transaction: its hash.
+        """
+        return self._sender.send_raw(raw)
+
+    def settle(self, account: LocalAccount | None = None) -> list[Sent]:
+        """Wait for what the outbox still holds for this chain, sending again what the node lost.
+
+        Args:
+            account: only what it signed, with higher fees if need be; None takes every account's.
+
+        Returns:
+            What was mined, failed transactions among it (`status` 0).
+
+        Raises:
+            TransactionTimeout: if one is not confirmed in time.
+        """
+        self.check_chain()
+        return self._sender.settle(account)
+
+    def is_final(self, receipt: Mapping[str, Any], confirmations: int | None = None) -> bool:
+        """Whether the chain still has a receipt's block, with enough blocks on top.
+
+        Args:
+            receipt: as in `Sent`, from now or long ago.
+            confirmations: blocks on top; this connection's if None.
+        """
+        self.check_chain(FRESH)
+        wanted = self.confirmations if confirmations is None else confirmations
         with self._reported():
-            self.web3.eth.send_raw_transaction(raw)
-            return _plain_receipt(
-                self.web3.eth.wait_for_transaction_receipt(transaction, timeout=self._timeout)
+            if self.web3.eth.block_number < receipt["block"] + wanted:
+                return False
+            block = self.web3.eth.get_block(receipt["block"])
+            return block["hash"].to_0x_hex() == receipt["block_hash"]
+
+    def check_receipt(self, receipt: Mapping[str, Any]) -> dict[str, Any]:
+        """A transaction's receipt as the chain has it now: a reorganisation may have moved it.
+
+        Args:
+            receipt: as in `Sent`, from an earlier time.
+
+        Raises:
+            TransactionVanished: if no block holds the transaction any more. Look up what it recorded, and
+                record it again if it is missing.
+        """
+        now = self.get_receipt(receipt["transaction"])
+        if not self.is_final(now, 0):
+            raise TransactionVanished(
+                f"expected the block of transaction {receipt['transaction']} in the chain at {self.place}, "
+                "a reorganisation dropped it; look the record up, and send it again if it is missing"
             )
+        return now
+
+    def check_chain(self, age: float = 0.0) -> None:
+        """That the node still serves the chain it served at first.
+
+        Args:
+            age: seconds for which an earlier check is good enough.
+
+        Raises:
+            WrongChain: if it does not.
+        """
+        if self.is_in_process or self._pauses.clock() - self._checked < age:
+            return
+        found = self._identity()
+        if found != (self.chain_id, self.genesis):
+            raise WrongChain(
+                f"expected chain {self.chain_id} from block {self.genesis[:10]}… at {self.place}, found "
+                f"chain {found[0]} from {found[1][:10]}…: the node changed meanwhile; nothing is sent there, "
+                "connect again"
+            )
+        self._checked = self._pauses.clock()
+
+    # --- what sending.py asks ---------------------------------------------------------------------------
+
+    def find_receipt(self, transactions: Iterable[str]) -> dict[str, Any] | None:
+        """The receipt of the one transaction of several that a block holds."""
+        for transaction in transactions:
+            with self._reported():
+                try:
+                    return plain_receipt(self.web3.eth.get_transaction_receipt(transaction))
+                except (TransactionNotFound, TransactionIndexingInProgress):
+                    continue
+        return None
+
+    def is_known(self, transactions: Iterable[str]) -> bool:
+        """Whether the node has one of the transactions, mined or waiting; False if it does not answer."""
+        for transaction in transactions:
+            try:
+                with self._reported():
+                    self.web3.eth.get_transaction(transaction)
+                return True
+            except (TransactionVanished, NodeUnreachable):
+                continue
+        return False
+
+    def is_settled(self, receipt: Mapping[str, Any]) -> bool:
+        """Whether a fresh receipt has the confirmations that this connection wants."""
+        return self.confirmations == 0 or self.is_final(receipt)
+
+    def count_mined(self, address: str) -> int:
+        """How many transactions of an account blocks hold, which is the first nonce that is not spent."""
+        with self._reported():
+            return self.web3.eth.get_transaction_count(address, "latest")
 
     def _nonce(self, address: str) -> int:
         with self._reported():
             return self.web3.eth.get_transaction_count(address, "latest" if self.is_in_process else "pending")
 
-    def _free(self) -> dict[str, int]:
-        """Price of a call: the in-process chain would otherwise want the caller to have money."""
-        return {"maxFeePerGas": 0, "maxPriorityFeePerGas": 0} if self.is_in_process else {}
-
-    def _fees(self) -> dict[str, int]:
-        if self.is_in_process:
-            return self._free()
+    def _identity(self) -> tuple[int, str]:
         with self._reported():
-            base = self.web3.eth.get_block("latest").get("baseFeePerGas")
-            if base is None:  # a chain from before EIP-1559
-                return {"gasPrice": self.web3.eth.gas_price}
-            tip = self.web3.eth.max_priority_fee
-            return {"maxFeePerGas": 2 * base + tip, "maxPriorityFeePerGas": tip}
+            return self.web3.eth.chain_id, self.web3.eth.get_block(0)["hash"].to_0x_hex()
 
-    @contextmanager
-    def _reported(self, abi: Sequence[Mapping[str, Any]] = ()) -> Iterator[None]:
-        """Turn what web3, requests and eth-tester raise into ChainErrors that show no URL and no key."""
+    def _mines_on_demand(self) -> bool:
         try:
-            yield
-        except ContractLogicError as error:
-            raise to_contract_error(error, abi) from None
-        except TimeExhausted:
-            raise TransactionTimeout(
-                f"expected a block to hold the transaction within {self._timeout:g} s at {self.place}, none "
-                "did; it may still come: run it again later, nothing is recorded twice"
-            ) from None
-        except Web3RPCError as error:
-            raise TransactionRejected(_explain_rejection(error, self.place)) from None
-        except (requests.RequestException, OSError) as error:
-            raise NodeUnreachable(
-                f"expected an Ethereum node to answer at {self.place}, got {type(error).__name__}; start it, "
-                "or check the URL and the network"
-            ) from None
-        except (BadResponseFormat, BlockNotFound, Web3ValueError, ValueError) as error:
-            raise NodeUnreachable(
-                f"expected an Ethereum node's answer from {self.place}, got something else "
-                f"({type(error).__name__}); check the URL"
-            ) from None
-        except Exception as error:
-            if not self.is_in_process or type(error).__name__ not in ("TransactionFailed", "ValidationError"):
-                raise
-            if type(error).__name__ == "ValidationError":
-                raise TransactionRejected(f"the in-process chain does not take it: {error}") from None
-            raise to_contract_error(error, abi) from None
+            with self._reported():
+                return any(name in self.web3.client_version.lower() for name in _ON_DEMAND)
+        except ChainError:  # not every node says
+            return False
 
-
-def _explain_rejection(error: Web3RPCError, place: str) -> str:
-    response = error.rpc_response or {}
-    detail = response.get("error", {}) if isinstance(response, Mapping) else {}
-    text = (
-        str(detail.get("message", "") if isinstance(detail, Mapping) else detail)[:200] or "no reason given"
-    )
-    advice = {
-        "insufficient funds": "send it some ether for gas",
-        "nonce": "another program uses this account; run it again",
-        "underpriced": "another program uses this account; run it again",
-        "intrinsic gas": "the node's estimate was too low; run it again",
-    }
-    todo = next((todo for part, todo in advice.items() if part in text.lower()), "see the node's log")
-    return f"expected the node at {place} to take the request, it answered: {text}; {todo}"
-
-
-def _plain_log(log: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "address": log["address"],
-        "topics": [topic.to_0x_hex() for topic in log["topics"]],
-        "data": log["data"].to_0x_hex(),
-    }
-
-
-def _plain_receipt(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    logs = [_plain_log(log) for log in receipt["logs"]]
-    return {
-        "transaction": receipt["transactionHash"].to_0x_hex(),
-        "block": receipt["blockNumber"],
-        "block_hash": receipt["blockHash"].to_0x_hex(),
-        "status": receipt["status"],
-        "gas_used": receipt["gasUsed"],
-        "contract": receipt["contractAddress"],
-        "logs": logs,
-    }
-
-
-def _in_process_provider() -> BaseProvider:
-    from eth_tester import EthereumTester
-    from eth_tester.backends.pyevm.main import PyEVMBackend
-    from web3 import EthereumTesterProvider
-
-    class DeterministicBackend(PyEVMBackend):
-        """py-evm without the randomness that eth-tester puts into each block."""
-
-        def mine_blocks(self, num_blocks: int = 1, coinbase: bytes = bytes(20)) -> tuple[bytes, ...]:
-            mined = []
-            for _ in range(num_blocks):
-                mined.append(
-                    self.chain.mine_block(coinbase=coinbase, mix_hash=bytes(32), blob_gas_used=0).hash
-                )
-            return tuple(mined)
-
-    genesis = PyEVMBackend.generate_genesis_params({"timestamp": GENESIS_TIME}) | {"base_fee_per_gas": 0}
-    # eth-tester wants one account to exist; this one has no money and nobody's key.
-    nobody = {bytes(20): {"balance": 0, "nonce": 0, "code": b"", "storage": {}}}
-    return EthereumTesterProvider(EthereumTester(DeterministicBackend(genesis, nobody)))
+    def _reported(self, abi: Sequence[Mapping[str, Any]] = ()) -> AbstractContextManager[None]:
+        """Turn what web3, requests and eth-tester raise into ChainErrors that show no URL and no key."""
+        return reported(self.place, self.is_in_process, abi)

@@ -1,13 +1,15 @@
-"""Certificates of erasure: what stays when a vault's object is gone."""
+"""Certificates of erasure: what stays when a vault's object, or the key of a commitment, is gone."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+from pathlib import Path
 from typing import NamedTuple
 
 from synthlib.bundle import canonical_json
 from synthlib.chain.errors import ChainError
+from synthlib.keys import StewardKey
 from synthlib.parsing import parse_json
 
 ERASURE_FORMAT = "synthlib-erasure/1"
@@ -18,10 +20,10 @@ class MalformedErasure(ChainError):
 
 
 class Erasure(NamedTuple):
-    """A certificate that an object was erased.
+    """A certificate that an object, or the key of a commitment, was erased.
 
     Attributes:
-        address: the object's.
+        address: the object's, or the commitment.
         what: kind and size of what was erased.
         when: as the caller gave it, or None: the vault has no clock that anybody else would trust.
         how: what was done.
@@ -56,3 +58,25 @@ class Erasure(NamedTuple):
         raise MalformedErasure(
             f"expected a certificate ({ERASURE_FORMAT}), found something else; restore the file"
         )
+
+
+def erase_key(path: Path | str, commitment: str, when: str | None = None) -> Erasure:
+    """Destroy the steward's key, so that commitments under it are random numbers to everybody from now on.
+
+    `Datasets.record_erasure` puts the certificate's digest on the chain; verification then says that the
+    training table cannot be checked any more, and everything else still verifies.
+
+    Args:
+        path: the key's file. It is overwritten and removed; copies elsewhere are not.
+        commitment: to the dataset, hexadecimal.
+        when: time to certify, as text; None says nothing of it.
+
+    Returns:
+        The certificate. If the file is gone already, it says so: a crash after the destruction loses nothing.
+    """
+    if Path(path).exists():
+        StewardKey.destroy(path)
+        how = "key file overwritten and removed"
+    else:
+        how = "no key file was there any more"
+    return Erasure(commitment, "steward's key of a commitment", when, how)

@@ -36,8 +36,31 @@ class TransactionRejected(ChainError):
     """The node did not take a transaction, or the chain did not carry it out."""
 
 
+class NonceTaken(TransactionRejected):
+    """Another transaction of the account has the nonce: this one can never be mined.
+
+    Nothing of it is on the chain. Look the record up by its id, and send it again if it is missing.
+    """
+
+
+class Underpriced(TransactionRejected):
+    """The fees are too low for the chain, or too high for the limit that was set."""
+
+
+class InsufficientFunds(TransactionRejected):
+    """The account cannot pay for the gas."""
+
+
+class OutOfGas(TransactionRejected):
+    """A transaction needs more gas than it was given, or than a block holds."""
+
+
 class TransactionTimeout(ChainError):
-    """A transaction was sent and not yet seen in a block."""
+    """A transaction was sent and not yet seen in a block, or not under enough of them."""
+
+
+class TransactionVanished(ChainError):
+    """No block of the chain holds the transaction, or none does any more."""
 
 
 class ContractError(ChainError):

@@ -74,28 +74,33 @@ class Journal:
 
     def __init__(self, path: Path | str | None, lines: list[bytes]):
         self.path, self.lines = None if path is None else Path(path), lines
-        self._written = b"".join(lines)
+        self._stamp: tuple[int, int] | None = None  # size and time of the file as this process left it
+        self._is_whole = True  # whether its last line is
 
     @classmethod
     def start(cls, path: Path | str | None, connection: Connection) -> Journal:
         """A journal of a new chain: its first line only. The file is written with the first transaction."""
         header = {"format": FORMAT, "chain": connection.chain_id, "genesis": connection.genesis}
-        journal = cls(path, [_encode(header | {"line": 1, "previous": NO_LINE})])
-        journal._written = b""
-        return journal
+        return cls(path, [_encode(header | {"line": 1, "previous": NO_LINE})])
 
     @classmethod
     def open(cls, path: Path | str) -> Journal:
         """Read a journal from its file.
 
+        A last line without an end was being written when its process was killed: it is left out, and replaced
+        by the next one.
+
         Raises:
             JournalError: naming each line that is not what was written.
         """
-        data = Path(path).read_bytes()
-        problems = find_problems(data)
+        stamp, data = _stamp_of(Path(path)), Path(path).read_bytes()
+        whole = data[: data.rfind(b"\n") + 1] or data
+        problems = find_problems(whole)
         if problems:
             raise JournalError(str(path), problems)
-        return cls(path, data.splitlines(keepends=True))
+        journal = cls(path, whole.splitlines(keepends=True))
+        journal._stamp, journal._is_whole = stamp, whole == data
+        return journal
 
     @property
     def head(self) -> str:
@@ -110,17 +115,25 @@ class Journal:
         """
         entry = {"line": len(self.lines) + 1, "previous": self.head, "raw": "0x" + sent.raw.hex()}
         self.lines.append(_encode(entry | {"receipt": sent.receipt}))
-        if self.path is None:
-            return
-        found = self.path.read_bytes() if self.path.exists() else b""
-        if found != self._written:
+        if self.path is not None:
+            self._write()
+
+    def _write(self) -> None:
+        """Bring the file up to date: by its last line, or by all of them where its end is missing."""
+        if _stamp_of(self.path) != self._stamp:
             raise ChainError(
                 f"expected {self.path.name} as this process left it, found it changed: another process "
                 "writes to the same journal; run one after the other"
             )
-        os.makedirs(self.path.parent, exist_ok=True)
-        self._written = b"".join(self.lines)
-        write_atomically(self.path, self._written)
+        if self._stamp is not None and self._is_whole:
+            with self.path.open("ab") as file:
+                file.write(self.lines[-1])
+                file.flush()
+                os.fsync(file.fileno())
+        else:
+            os.makedirs(self.path.parent, exist_ok=True)
+            write_atomically(self.path, b"".join(self.lines))
+        self._stamp, self._is_whole = _stamp_of(self.path), True
 
     def up_to(self, num_lines: int) -> Journal:
         """The first lines, without a file."""
@@ -194,6 +207,15 @@ def find_end_problems(data: bytes, lines: int, head: str) -> list[Problem]:
     if hashlib.sha256(b"".join(found[-1:])).hexdigest() != head:
         return [Problem(lines, "not the last line that record.json's journal.head names")]
     return []
+
+
+def _stamp_of(path: Path) -> tuple[int, int] | None:
+    """Size and time of change of a file, None if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def sender_of(raw: bytes) -> str:

@@ -129,6 +129,7 @@ class Ledger:
         account: LocalAccount | None = None,
         chain_id: int | None = None,
         timeout: float = 120.0,
+        **options: Any,
     ) -> Ledger:
         """A ledger on a node.
 
@@ -139,6 +140,7 @@ class Ledger:
             account: who signs; what `load_account` finds if None, and reading only if it finds nothing.
             chain_id: the chain it must be, or None for any.
             timeout: seconds to wait for a block to hold a transaction.
+            options: confirmations, patience and outbox, as in `Connection.by_url`.
 
         Raises:
             NodeUnreachable, WrongChain: if the chain is not there.
@@ -146,7 +148,7 @@ class Ledger:
             NoAccount: if a registry is to be deployed and nobody can sign.
         """
         account = account or load_account()
-        connection = Connection.by_url(rpc_url, chain_id, timeout)
+        connection = Connection.by_url(rpc_url, chain_id, timeout, **options)
         if registry_address is not None:
             return cls(connection, registry_address, account)
         ledger = cls(connection, None, account)
@@ -361,9 +363,7 @@ class Ledger:
 
     def _deploy(self) -> dict[str, Any]:
         owner = "0x" + "00" * 20 if self.account is None else self.account.address
-        arguments = encode(["uint48", "address", "address"], [ADMIN_DELAY, owner, owner])
-        data = load_artifact()["bytecode"] + arguments.hex()
-        return self._transact(data, None, _DEPLOYMENT_GAS)
+        return self._transact(deployment_data(owner), None, _DEPLOYMENT_GAS)
 
     def _check_code(self) -> None:
         for name in (REGISTRY, *PARTS):
@@ -391,6 +391,12 @@ class Ledger:
         if transaction not in self._gas:
             self._gas[transaction] = self.connection.get_receipt(transaction)["gas_used"]
         return self._gas[transaction]
+
+
+def deployment_data(owner: str) -> str:
+    """What is sent to deploy a registry; `owner` is its administrator, first steward and first researcher."""
+    arguments = encode(["uint48", "address", "address"], [ADMIN_DELAY, owner, owner])
+    return load_artifact()["bytecode"] + arguments.hex()
 
 
 def to_bytes32(text: str) -> bytes:

@@ -1,0 +1,67 @@
+"""Commands about what is recorded."""
+
+import json
+
+import pytest
+from chain_helpers import make_release
+
+import synthlib as sl
+from synthlib import cli
+from synthlib.terminal import run
+
+pytest_plugins = ["chain_fixtures"]
+
+
+@pytest.fixture
+def command(capsys):
+    def call(*words) -> tuple[int, str, str]:
+        code = run(cli.app, [*map(str, words)])
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def recorded(workspace):
+    bundle = make_release(workspace / "release")
+    return bundle, sl.record_bundle(bundle.path)
+
+
+def test_a_row_is_shown_without_the_rest(recorded, workspace, command):
+    bundle, record = recorded
+    proof = workspace / "row.json"
+    code, out, _ = command("prove-row", bundle.path, 1, "--out", proof)
+    assert code == 0 and out == f"root {record.synthetic}\n"
+    code, out, _ = command("verify-row", proof, "--root", record.synthetic)
+    row, answer = out.splitlines()
+    assert code == 0 and answer == "yes: row 1 of 3"
+    assert json.loads(row) == {"age": 71, "sex": None, "creatinine": 1.25}
+
+
+def test_a_row_of_another_table_is_none(recorded, workspace, command):
+    bundle, _ = recorded
+    command("prove-row", bundle.path, 1, "--out", workspace / "row.json")
+    code, out, _ = command("verify-row", workspace / "row.json", "--root", "ab" * 32)
+    assert code == 1 and out == "no: not a row of that table\n"
+
+
+@pytest.mark.parametrize("words", [("3", "INDEX"), ("-1", "INDEX")])
+def test_a_row_that_is_not_there_is_refused(recorded, workspace, command, words):
+    index, named = words
+    code, out, err = command("prove-row", recorded[0].path, "--out", workspace / "row.json", "--", index)
+    assert code == 2 and out == "" and named.lower() in err.lower()
+    assert not (workspace / "row.json").exists()
+
+
+def test_a_root_that_is_none_is_refused(recorded, workspace, command):
+    command("prove-row", recorded[0].path, 0, "--out", workspace / "row.json")
+    code, _, err = command("verify-row", workspace / "row.json", "--root", "0x12")
+    assert code == 2 and "expected 64 lower-case hexadecimal digits" in err
+
+
+def test_a_release_is_exported(recorded, workspace, command):
+    code, _, _ = command("export", recorded[0].path, "--out", workspace / "crate")
+    assert code == 0
+    assert {"ro-crate-metadata.json", "provenance.json", "croissant.json"} <= {
+        path.name for path in (workspace / "crate").iterdir()
+    }
