@@ -112,6 +112,10 @@ def test_supersede_emits_superseded_with_the_successor(world):
 def test_the_fingerprint_is_the_one_that_python_predicts(world, changes):
     (said,) = world.record(**changes)
     generation = made(**changes)
+    fields = [*["bytes32"] * 7, "uint32", "uint24"]
+    content = keccak(encode(fields, generation.to_abi()))
+    assert generation.content == content
+    assert generation.id == "0x" + keccak(content + raw(generation.synthetic)).hex()
     fingerprint = keccak(encode(["address", "bytes32"], [RESEARCHER.address, raw(generation.id)]))[:26]
     assert world.call("find", raw(generation.release)) == (fingerprint, said.block, 0, 0)
     assert generation.fingerprint(RESEARCHER.address) == fingerprint
@@ -137,6 +141,25 @@ def test_only_exactly_what_was_recorded_by_whom_it_was_recorded_is_held(world):
         assert not world.call("holds", changed.to_abi(), RESEARCHER.address), field
     withdraw(world)
     assert world.call("holds", made().to_abi(), RESEARCHER.address)
+
+
+def test_a_release_stands_with_its_own_root_and_content_alone(world):
+    said, other = made(), made(spend=1)
+    root, wrong = raw(said.synthetic), hashed("x")
+
+    def stands_with(release=said.release, issuer=RESEARCHER, content=said.content, synthetic=root):
+        return world.call("standsWith", raw(release), issuer.address, content, synthetic)
+
+    assert not stands_with()
+    world.record()
+    assert stands_with()
+    assert not stands_with(release=made("b").release)
+    assert not stands_with(issuer=OTHER_RESEARCHER)
+    assert not stands_with(content=other.content)
+    assert not stands_with(synthetic=wrong)
+    assert not stands_with(content=root, synthetic=said.content)
+    withdraw(world)
+    assert not stands_with()
 
 
 def test_bytes_after_the_call_change_no_fingerprint(world):

@@ -26,7 +26,8 @@ def recorded(world):
 
 def shown(world, proof=PROOFS[0], generation=SAID, issuer=RESEARCHER, **changes) -> bool:
     asked = {"data": proof.data, "index": proof.index, "num_rows": proof.num_rows, "path": proof.path}
-    return world.call("isRow", generation.to_abi(), issuer.address, *(asked | changes).values())
+    said = (raw(generation.release), issuer.address, generation.content)
+    return world.call("isRow", *said, *(asked | changes).values())
 
 
 def test_every_row_of_a_release_is_shown(recorded):
@@ -43,7 +44,13 @@ def test_a_row_of_what_is_not_recorded_or_was_withdrawn_is_not_shown(world):
 
 def test_a_row_is_shown_for_exactly_what_was_recorded_by_its_issuer(recorded):
     assert not shown(recorded, issuer=OTHER_RESEARCHER)
-    for change in ({"synthetic": "1" * 64}, {"spend": 1}, {"attempt": 2}, {"model_type": "Other"}):
+    for change in (
+        {"release": "1" * 64},
+        {"synthetic": "1" * 64},
+        {"spend": 1},
+        {"attempt": 2},
+        {"model_type": "Other"},
+    ):
         assert not shown(recorded, generation=SAID._replace(**change))
 
 
