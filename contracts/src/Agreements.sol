@@ -8,6 +8,7 @@ import {IDatasets} from "./IDatasets.sol";
 import {IRegistry} from "./IRegistry.sol";
 
 /// @title Data-use agreements: requested, offered, signed, in force, ended
+/// @notice A slot an agreement on one of the registry's datasets, and which objects were erased.
 contract Agreements is IAgreements, EIP712 {
     bytes32 private constant ACCEPTANCE_TYPE =
         keccak256("Acceptance(bytes32 agreement,bytes32 encryptionKey)");
@@ -16,8 +17,8 @@ contract Agreements is IAgreements, EIP712 {
     /// @notice The registry on whose datasets is agreed.
     IRegistry public immutable registry;
 
-    mapping(bytes32 id => AgreementStatus) private _statuses;
-    mapping(bytes32 dataset => mapping(bytes32 object => bool)) private _erased;
+    mapping(bytes32 id => AgreementStatus status) private _statuses;
+    mapping(bytes32 dataset => mapping(bytes32 object => bool erased)) private _erased;
 
     modifier whenNotPaused() {
         if (registry.paused()) revert Paused();
@@ -53,6 +54,7 @@ contract Agreements is IAgreements, EIP712 {
         whenNotPaused
         onlySteward(dataset)
     {
+        if (reason == 0) revert ZeroDigest("reason");
         emit RequestDenied(id, dataset, msg.sender, reason);
     }
 
@@ -80,6 +82,7 @@ contract Agreements is IAgreements, EIP712 {
         external
         whenNotPaused
     {
+        _requireActive(agreement.dataset);
         bytes32 id = _idOf(agreement);
         AgreementStatus storage status = _in(id, AgreementState.Offered);
         _requireUnexpired(id, status);
@@ -143,6 +146,7 @@ contract Agreements is IAgreements, EIP712 {
         whenNotPaused
         onlySteward(dataset)
     {
+        if (reason == 0) revert ZeroDigest("reason");
         emit AccessDenied(dataset, object, account, reason);
     }
 

@@ -7,16 +7,17 @@ import {IAttestations} from "./IAttestations.sol";
 import {IRegistry} from "./IRegistry.sol";
 
 /// @title Verdicts on releases, signed by auditors and clinical experts
+/// @notice A slot a verdict on one of the registry's releases.
 contract Attestations is IAttestations, EIP712 {
     bytes32 private constant AUDITOR_ROLE = keccak256("AUDITOR_ROLE");
     bytes32 private constant VERDICT_TYPE = keccak256(
-        "Verdict(bytes32 release,uint8 outcome,bytes32 report,bytes32 rubric,uint48 deadline)"
+        "Verdict(address auditor,bytes32 release,uint8 outcome,bytes32 report,bytes32 rubric,uint48 deadline)"
     );
 
     /// @notice The registry whose releases are judged.
     IRegistry public immutable registry;
 
-    mapping(bytes32 id => Attestation) private _attestations;
+    mapping(bytes32 id => Attestation attestation) private _attestations;
 
     /// @param registry_ The registry whose releases are judged.
     constructor(IRegistry registry_) EIP712("synthlib Attestations", "1") {
@@ -30,7 +31,7 @@ contract Attestations is IAttestations, EIP712 {
     {
         if (registry.paused()) revert Paused();
         _check(verdict);
-        id = idOf(verdict);
+        id = idOf(verdict, auditor);
         if (_attestations[id].auditor != address(0)) revert AlreadyAttested(id);
         if (!registry.hasRole(AUDITOR_ROLE, auditor)) revert NotAuditor(auditor);
         if (!registry.stands(verdict.release)) revert ReleaseDoesNotStand(verdict.release);
@@ -57,8 +58,8 @@ contract Attestations is IAttestations, EIP712 {
     }
 
     /// @inheritdoc IAttestations
-    function idOf(Verdict calldata verdict) public view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(VERDICT_TYPE, verdict)));
+    function idOf(Verdict calldata verdict, address auditor) public view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(VERDICT_TYPE, auditor, verdict)));
     }
 
     function _check(Verdict calldata verdict) private view {

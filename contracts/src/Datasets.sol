@@ -5,8 +5,9 @@ import {IDatasets} from "./IDatasets.sol";
 import {Roles} from "./Roles.sol";
 
 /// @title Confidential datasets and what may still be learnt of them
+/// @notice A slot a dataset: its steward, its cap, and what protocols were given of that.
 abstract contract Datasets is IDatasets, Roles {
-    mapping(bytes32 dataset => Dataset) private _datasets;
+    mapping(bytes32 dataset => Dataset found) private _datasets;
     mapping(bytes32 dataset => address successor) private _datasetSuccessors;
 
     /// @inheritdoc IDatasets
@@ -68,18 +69,6 @@ abstract contract Datasets is IDatasets, Roles {
         return _datasets[dataset];
     }
 
-    /// @dev The dataset, which must be active.
-    function _active(bytes32 dataset) internal view returns (Dataset storage found) {
-        found = _datasets[dataset];
-        if (found.state != DatasetState.Active) revert DatasetNotActive(dataset, found.state);
-    }
-
-    /// @dev The dataset, which must be active and the sender's.
-    function _owned(bytes32 dataset) internal view returns (Dataset storage found) {
-        found = _active(dataset);
-        if (found.steward != msg.sender) revert NotSteward(dataset, msg.sender);
-    }
-
     /// @dev Set part of the cap aside.
     function _allot(bytes32 dataset, uint32 amount) internal {
         Dataset storage found = _owned(dataset);
@@ -92,6 +81,18 @@ abstract contract Datasets is IDatasets, Roles {
     ///      be gone; the researcher still closes its protocols.
     function _returnAllotment(bytes32 dataset, uint32 amount) internal {
         _datasets[dataset].allotted -= amount;
+    }
+
+    /// @dev The dataset, which must be active.
+    function _active(bytes32 dataset) internal view returns (Dataset storage found) {
+        found = _datasets[dataset];
+        if (found.state != DatasetState.Active) revert DatasetNotActive(dataset, found.state);
+    }
+
+    /// @dev The dataset, which must be active and the sender's.
+    function _owned(bytes32 dataset) internal view returns (Dataset storage found) {
+        found = _active(dataset);
+        if (found.steward != msg.sender) revert NotSteward(dataset, msg.sender);
     }
 
     function _isSteward(bytes32 dataset, address account) internal view returns (bool) {

@@ -24,6 +24,8 @@ interface IAgreements {
     /// @param uses Numbers of the GA4GH Data Use Ontology (42 is DUO:0000042), ascending, 1 to 16 of them.
     /// @param expiry Last second at which it is in force, unless renewed.
     /// @param request Id of the request that it answers; zero if none.
+    // In the order in which it is hashed; it is never stored.
+    // solhint-disable-next-line gas-struct-packing
     struct Agreement {
         bytes32 dataset;
         address grantee;
@@ -48,6 +50,10 @@ interface IAgreements {
 
     /// @notice Somebody asked for data.
     /// @param id keccak256(abi.encode(dataset, requester, purpose, uses)).
+    /// @param dataset The dataset.
+    /// @param requester Who asked.
+    /// @param purpose SHA-256 of the purpose.
+    /// @param uses Numbers of the GA4GH Data Use Ontology, ascending, 1 to 16 of them.
     event Requested(
         bytes32 indexed id,
         bytes32 indexed dataset,
@@ -57,110 +63,181 @@ interface IAgreements {
     );
 
     /// @notice The steward declined a request.
+    /// @param id The request's id.
+    /// @param dataset The dataset.
+    /// @param steward The dataset's steward.
+    /// @param reason SHA-256 of the reason.
     event RequestDenied(bytes32 indexed id, bytes32 indexed dataset, address indexed steward, bytes32 reason);
 
     /// @notice The steward offered an agreement.
+    /// @param id The agreement's id.
+    /// @param dataset The dataset.
+    /// @param grantee Who may use what comes of it.
+    /// @param agreement What is agreed.
     event Offered(
         bytes32 indexed id, bytes32 indexed dataset, address indexed grantee, Agreement agreement
     );
 
     /// @notice The grantee signed: it is in force.
+    /// @param id The agreement's id.
+    /// @param grantee Who signed.
     /// @param encryptionKey SHA-256 of the public key to which data keys are to be wrapped.
     event Accepted(bytes32 indexed id, address indexed grantee, bytes32 encryptionKey);
 
     /// @notice The steward prolonged an agreement.
+    /// @param id The agreement's id.
+    /// @param expiry Last second at which it is in force.
     event Renewed(bytes32 indexed id, uint48 expiry);
 
     /// @notice The steward or the grantee ended an agreement.
+    /// @param id The agreement's id.
+    /// @param account Who ended it.
+    /// @param reason SHA-256 of the reason.
     event Ended(bytes32 indexed id, address indexed account, bytes32 reason);
 
     /// @notice An object's key is about to be handed over.
+    /// @param id The agreement's id.
     /// @param object Address of the object: SHA-256 of its sealed bytes.
+    /// @param grantee Who gets it.
     event Accessed(bytes32 indexed id, bytes32 indexed object, address indexed grantee);
 
     /// @notice The steward refused access to an object.
+    /// @param dataset The dataset.
+    /// @param object Address of the object: SHA-256 of its sealed bytes.
+    /// @param account Who was refused.
+    /// @param reason SHA-256 of the reason.
     event AccessDenied(
         bytes32 indexed dataset, bytes32 indexed object, address indexed account, bytes32 reason
     );
 
     /// @notice An object and its key were destroyed.
+    /// @param dataset The dataset.
+    /// @param object Address of the object: SHA-256 of its sealed bytes.
     /// @param certificate SHA-256 of the certificate of erasure.
     event ObjectErased(bytes32 indexed dataset, bytes32 indexed object, bytes32 certificate);
 
     /// @notice Only the dataset's steward may do this.
+    /// @param dataset The dataset.
+    /// @param account Who tried.
     error NotSteward(bytes32 dataset, address account);
 
     /// @notice Only the steward and the grantee may end an agreement.
+    /// @param id The agreement's id.
+    /// @param account Who tried.
     error NotParty(bytes32 id, address account);
 
     /// @notice The agreement was offered already.
+    /// @param id The agreement's id.
     error AlreadyOffered(bytes32 id);
 
     /// @notice The agreement is not where it has to be for this.
+    /// @param id The agreement's id.
+    /// @param state Where it stands.
     error WrongState(bytes32 id, AgreementState state);
 
     /// @notice The agreement expired.
+    /// @param id The agreement's id.
+    /// @param expiry Last second at which it is in force.
+    /// @param time Time of the block.
     error Expired(bytes32 id, uint48 expiry, uint256 time);
 
     /// @notice An expiry has to lie in the future, and after the one before.
+    /// @param expiry The expiry that was given.
+    /// @param time Time of the block.
     error ExpiryNotLater(uint48 expiry, uint256 time);
 
     /// @notice Uses are 1 to 16 numbers, ascending.
     error InvalidUses();
 
     /// @notice The signature is not this account's for this agreement, this contract and this chain.
+    /// @param account Whose it should be.
+    /// @param id The agreement's id.
     error InvalidSignature(address account, bytes32 id);
 
     /// @notice The object was erased.
+    /// @param object Address of the object: SHA-256 of its sealed bytes.
     error ObjectIsErased(bytes32 object);
 
     /// @notice An address that must be given was zero.
+    /// @param field Name of what was zero.
     error ZeroAddress(string field);
 
     /// @notice A digest that must be given was zero.
+    /// @param field Name of what was zero.
     error ZeroDigest(string field);
 
     /// @notice New records are stopped.
     error Paused();
 
     /// @notice Ask for data. For anybody; nothing is stored.
+    /// @param dataset The dataset.
+    /// @param purpose SHA-256 of the purpose.
+    /// @param uses Numbers of the GA4GH Data Use Ontology, ascending, 1 to 16 of them.
+    /// @return id keccak256(abi.encode(dataset, requester, purpose, uses)).
     function request(bytes32 dataset, bytes32 purpose, uint32[] calldata uses) external returns (bytes32 id);
 
     /// @notice Decline a request. For the dataset's steward.
+    /// @param id The request's id.
+    /// @param dataset The dataset.
+    /// @param reason SHA-256 of the reason.
     function denyRequest(bytes32 id, bytes32 dataset, bytes32 reason) external;
 
     /// @notice Offer an agreement. For the steward of its dataset, which must be active.
+    /// @param agreement What is agreed.
+    /// @return id The agreement's id.
     function offer(Agreement calldata agreement) external returns (bytes32 id);
 
-    /// @notice Bring the grantee's acceptance. For anybody.
+    /// @notice Bring the grantee's acceptance. For anybody; the dataset must be active. Of several keys that a
+    ///         grantee signed for one agreement, the first that is brought counts.
+    /// @param agreement What is agreed.
     /// @param encryptionKey SHA-256 of the public key to which data keys are to be wrapped.
     /// @param signature The grantee's, of `acceptanceDigest`.
     function accept(Agreement calldata agreement, bytes32 encryptionKey, bytes calldata signature) external;
 
     /// @notice Prolong an agreement that was accepted and not ended. For the dataset's steward.
+    /// @param agreement What is agreed.
+    /// @param expiry Last second at which it is in force.
     function renew(Agreement calldata agreement, uint48 expiry) external;
 
     /// @notice End an agreement, or withdraw an offer. For the dataset's steward and the grantee.
+    /// @param agreement What is agreed.
     /// @param reason SHA-256 of the reason.
     function end(Agreement calldata agreement, bytes32 reason) external;
 
     /// @notice Log that an object's key is about to be handed over; refused unless the agreement is in force.
     ///         For the dataset's steward.
+    /// @param agreement What is agreed.
+    /// @param object Address of the object: SHA-256 of its sealed bytes.
     function logAccess(Agreement calldata agreement, bytes32 object) external;
 
     /// @notice Log that access to an object was refused. For the dataset's steward.
+    /// @param dataset The dataset.
+    /// @param object Address of the object: SHA-256 of its sealed bytes.
+    /// @param account Who was refused.
+    /// @param reason SHA-256 of the reason.
     function logDenial(bytes32 dataset, bytes32 object, address account, bytes32 reason) external;
 
     /// @notice Log that an object and its key were destroyed; no access to it is logged any more. For the
     ///         dataset's steward.
+    /// @param dataset The dataset.
+    /// @param object Address of the object: SHA-256 of its sealed bytes.
+    /// @param certificate SHA-256 of the certificate of erasure.
     function eraseObject(bytes32 dataset, bytes32 object, bytes32 certificate) external;
 
     /// @notice What the grantee signs: EIP-712 Acceptance(bytes32 agreement,bytes32 encryptionKey).
+    /// @param id The agreement's id.
+    /// @param encryptionKey SHA-256 of the public key to which data keys are to be wrapped.
+    /// @return The digest.
     function acceptanceDigest(bytes32 id, bytes32 encryptionKey) external view returns (bytes32);
 
     /// @notice What is stored of an agreement; all zero if there is none.
+    /// @param id The agreement's id.
+    /// @return What is stored.
     function statusOf(bytes32 id) external view returns (AgreementStatus memory);
 
     /// @notice Whether an object was erased by the steward of a dataset.
+    /// @param dataset The dataset.
+    /// @param object Address of the object: SHA-256 of its sealed bytes.
+    /// @return Whether it was.
     function isErased(bytes32 dataset, bytes32 object) external view returns (bool);
 }

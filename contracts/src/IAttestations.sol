@@ -13,7 +13,7 @@ interface IAttestations {
         Inconclusive
     }
 
-    /// @notice What an auditor signs.
+    /// @notice What an auditor says.
     /// @param release The release, which must stand.
     /// @param outcome What was found.
     /// @param report SHA-256 of the report.
@@ -38,7 +38,12 @@ interface IAttestations {
     }
 
     /// @notice A verdict was brought.
-    /// @param id What was signed: the EIP-712 digest of the verdict for this contract on this chain.
+    /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
+    /// @param release The release.
+    /// @param auditor Who signed it.
+    /// @param outcome What was found.
+    /// @param report SHA-256 of the report.
+    /// @param rubric SHA-256 of the rubric by which it was judged.
     event Attested(
         bytes32 indexed id,
         bytes32 indexed release,
@@ -49,34 +54,48 @@ interface IAttestations {
     );
 
     /// @notice A verdict was taken back by who signed it.
+    /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
+    /// @param auditor Who signed it.
     /// @param reason SHA-256 of the reason.
     event AttestationRevoked(bytes32 indexed id, address indexed auditor, bytes32 reason);
 
     /// @notice The account holds no AUDITOR_ROLE.
+    /// @param account Who signed.
     error NotAuditor(address account);
 
     /// @notice The signature is not this account's for this verdict, this contract and this chain.
+    /// @param account Whose it should be.
+    /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
     error InvalidSignature(address account, bytes32 id);
 
     /// @notice The verdict is here already.
+    /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
     error AlreadyAttested(bytes32 id);
 
     /// @notice There is no such verdict by this account.
+    /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
+    /// @param account Who tried.
     error NotAttested(bytes32 id, address account);
 
     /// @notice The verdict was taken back already.
+    /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
     error AttestationAlreadyRevoked(bytes32 id);
 
     /// @notice It was brought too late.
+    /// @param deadline Last second at which it could be brought.
+    /// @param time Time of the block.
     error DeadlinePassed(uint48 deadline, uint256 time);
 
     /// @notice The verdict says nothing.
+    /// @param release The release.
     error OutcomeUnsaid(bytes32 release);
 
     /// @notice The release is not recorded, or withdrawn.
+    /// @param release The release.
     error ReleaseDoesNotStand(bytes32 release);
 
     /// @notice A digest that must be given was zero.
+    /// @param field Name of the digest.
     error ZeroDigest(string field);
 
     /// @notice New records are stopped.
@@ -86,17 +105,26 @@ interface IAttestations {
     /// @param verdict What was signed.
     /// @param auditor Who signed it; must hold AUDITOR_ROLE.
     /// @param signature 65 bytes, or what an account with code takes (ERC-1271).
+    /// @return id What was signed.
     function attest(Verdict calldata verdict, address auditor, bytes calldata signature)
         external
         returns (bytes32 id);
 
     /// @notice Take a verdict back. For who signed it.
+    /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
     /// @param reason SHA-256 of the reason.
     function revokeAttestation(bytes32 id, bytes32 reason) external;
 
-    /// @notice What an auditor signs: the EIP-712 digest of the verdict for this contract on this chain.
-    function idOf(Verdict calldata verdict) external view returns (bytes32);
+    /// @notice What an auditor signs: the EIP-712 digest of auditor and verdict for this contract on this chain.
+    ///         It holds the auditor, so that two may find the same, and nobody takes another's verdict by
+    ///         signing the same words first.
+    /// @param verdict What is said.
+    /// @param auditor Who signs.
+    /// @return What is signed.
+    function idOf(Verdict calldata verdict, address auditor) external view returns (bytes32);
 
     /// @notice What is stored of a verdict; all zero if there is none.
+    /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
+    /// @return What is stored.
     function attestationOf(bytes32 id) external view returns (Attestation memory);
 }

@@ -8,6 +8,8 @@ pragma solidity 0.8.37;
 /// @dev Only digests and the name of a model type arrive here: no row, no parameter, no reason in clear. Stored
 ///      is a fingerprint of everything that was said, and the block whose `Recorded` event says it: one slot,
 ///      however much is said. Who brings the words can have them checked (`holds`).
+///      id = keccak256(abi.encode(content, synthetic)), content = keccak256(abi.encode(generation)): the same on
+///      every chain. The root stands in it once more, so that who shows a row need not bring the other words.
 interface IReleases {
     /// @notice What is said of one generation.
     /// @param release SHA-256 of the manifest of the release.
@@ -45,7 +47,17 @@ interface IReleases {
         uint48 withdrawalBlock;
     }
 
-    /// @notice A release was recorded. Its id is keccak256(abi.encode(generation)): the same on every chain.
+    /// @notice A release was recorded.
+    /// @param release SHA-256 of the manifest of the release.
+    /// @param protocol The protocol it was made under.
+    /// @param issuer Who recorded it.
+    /// @param commitment Keyed commitment to the training table.
+    /// @param synthetic Root of the Merkle tree over the rows of the synthetic table.
+    /// @param modelType Name of the kind of model.
+    /// @param parameters SHA-256 of the model's parameters.
+    /// @param characteristics SHA-256 of the training data's characteristics.
+    /// @param spend Loss that it causes, or NOT_PRIVATE.
+    /// @param attempt Number of the attempt whose model drew it.
     /// @param attempts How many attempts there were under the protocol until now.
     event Recorded(
         bytes32 indexed release,
@@ -62,37 +74,55 @@ interface IReleases {
     );
 
     /// @notice A release was withdrawn by its issuer.
+    /// @param release SHA-256 of the manifest of the release.
+    /// @param issuer Who recorded it.
     /// @param reason SHA-256 of the reason.
     event Revoked(bytes32 indexed release, address indexed issuer, bytes32 reason);
 
     /// @notice A release was withdrawn by its issuer in favour of another one of theirs.
+    /// @param release SHA-256 of the manifest of the release.
+    /// @param successor The release that takes its place.
+    /// @param issuer Who recorded it.
     /// @param reason SHA-256 of the reason.
     event Superseded(
         bytes32 indexed release, bytes32 indexed successor, address indexed issuer, bytes32 reason
     );
 
     /// @notice The release is recorded already; a record is never changed.
+    /// @param release SHA-256 of the manifest of the release.
     error AlreadyRecorded(bytes32 release);
 
     /// @notice Nothing is recorded under this digest.
+    /// @param release SHA-256 of the manifest of the release.
     error NotRecorded(bytes32 release);
 
     /// @notice Only who recorded a release, and knows what was recorded, may withdraw it.
+    /// @param release SHA-256 of the manifest of the release.
+    /// @param account Who tried.
     error NotIssuer(bytes32 release, address account);
 
     /// @notice The release is withdrawn already; the first reason stands.
+    /// @param release SHA-256 of the manifest of the release.
     error AlreadyRevoked(bytes32 release);
 
     /// @notice The publisher did not say whether the release spends privacy, and how much.
+    /// @param release SHA-256 of the manifest of the release.
     error SpendNotSaid(bytes32 release);
 
     /// @notice The release spends more than the protocol has left.
+    /// @param protocol The protocol's id.
+    /// @param left What the protocol has left, in millionths.
+    /// @param spend What the release would cause, in millionths.
     error Overspent(bytes32 protocol, uint32 left, uint32 spend);
 
     /// @notice The protocol allows no (further) release without differential privacy.
+    /// @param protocol The protocol's id.
     error NoOpenReleaseLeft(bytes32 protocol);
 
     /// @notice There is no such attempt under the protocol.
+    /// @param protocol The protocol's id.
+    /// @param attempts How many there are.
+    /// @param attempt The number that was given.
     error NoSuchAttempt(bytes32 protocol, uint24 attempts, uint24 attempt);
 
     /// @notice Record a release. For the researcher of a running, revealed protocol.
@@ -100,12 +130,17 @@ interface IReleases {
     function recordRelease(Generation calldata generation) external;
 
     /// @notice Withdraw a release. For its issuer alone: what somebody said may be taken back by nobody else.
-    /// @param id keccak256(abi.encode(generation)) of what was recorded.
+    /// @param release SHA-256 of the manifest of the release.
+    /// @param id Of what was recorded.
     /// @param reason SHA-256 of the reason.
     function revoke(bytes32 release, bytes32 id, bytes32 reason) external;
 
     /// @notice Withdraw a release in favour of another one by the same issuer, which must stand.
-    /// @param successorId keccak256(abi.encode(generation)) of the other one.
+    /// @param release SHA-256 of the manifest of the release.
+    /// @param id Of what was recorded.
+    /// @param successor The release that takes its place.
+    /// @param successorId The other one's id.
+    /// @param reason SHA-256 of the reason.
     function supersede(
         bytes32 release,
         bytes32 id,
@@ -115,11 +150,29 @@ interface IReleases {
     ) external;
 
     /// @notice What is stored of a release; reverts with NotRecorded if there is none.
+    /// @param release SHA-256 of the manifest of the release.
+    /// @return What is stored.
     function find(bytes32 release) external view returns (Status memory);
 
     /// @notice Whether exactly this was recorded by this account.
+    /// @param generation What is said of it.
+    /// @param issuer By whom.
+    /// @return Whether it was.
     function holds(Generation calldata generation, address issuer) external view returns (bool);
 
+    /// @notice Whether a release with this root was recorded by this account and not withdrawn.
+    /// @param release SHA-256 of the manifest of the release.
+    /// @param issuer By whom.
+    /// @param content keccak256(abi.encode(generation)).
+    /// @param synthetic Root of the Merkle tree over the rows of the synthetic table.
+    /// @return Whether it was, and stands.
+    function standsWith(bytes32 release, address issuer, bytes32 content, bytes32 synthetic)
+        external
+        view
+        returns (bool);
+
     /// @notice Whether the release is recorded and not withdrawn.
+    /// @param release SHA-256 of the manifest of the release.
+    /// @return Whether it is.
     function stands(bytes32 release) external view returns (bool);
 }

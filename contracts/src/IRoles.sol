@@ -8,12 +8,21 @@ pragma solidity 0.8.37;
 /// @dev A pause stops whatever adds a record. It never stops reading, revoking, closing or erasing.
 interface IRoles {
     /// @notice A holder offered a role to a successor, who has to accept it.
+    /// @param role The role.
+    /// @param holder Who offered it.
+    /// @param successor Who may take it over.
     event RoleOffered(bytes32 indexed role, address indexed holder, address indexed successor);
 
     /// @notice A successor took a role over.
+    /// @param role The role.
+    /// @param holder Who held it.
+    /// @param successor Who holds it now.
     event RoleHandedOver(bytes32 indexed role, address indexed holder, address indexed successor);
 
     /// @notice The holder did not offer this role to the account.
+    /// @param role The role.
+    /// @param holder Who offered it.
+    /// @param account Who tried to take it over.
     error RoleNotOffered(bytes32 role, address holder, address account);
 
     /// @notice The administration is handed over by `beginDefaultAdminTransfer`, with a delay.

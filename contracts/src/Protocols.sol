@@ -4,16 +4,17 @@ pragma solidity 0.8.37;
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {Datasets} from "./Datasets.sol";
 import {IProtocols} from "./IProtocols.sol";
-import {PackedTrack, newTrack} from "./PackedTrack.sol";
+import {PackedTrack, PackedTracks} from "./PackedTrack.sol";
 
 /// @title Protocols registered before training, and every attempt under them
+/// @notice A slot a protocol: its hash chain of attempts, and what it may still spend.
 abstract contract Protocols is IProtocols, Datasets {
     /// @dev In a struct, so that a pointer to it can be kept and is hashed once.
     struct Slot {
         PackedTrack track;
     }
 
-    mapping(bytes32 protocol => mapping(address researcher => Slot)) private _slots;
+    mapping(bytes32 protocol => mapping(address researcher => Slot slot)) private _slots;
 
     /// @inheritdoc IProtocols
     function registerProtocol(bytes32 dataset, bytes32 seal) external returns (bytes32 protocol) {
@@ -23,13 +24,13 @@ abstract contract Protocols is IProtocols, Datasets {
     /// @inheritdoc IProtocols
     function registerOpenProtocol(bytes32 dataset, bytes32 digest) external returns (bytes32 protocol) {
         if (digest == 0) revert ZeroDigest("digest");
-        protocol = _register(dataset, _sealOf(digest, 0), true);
+        protocol = _register(dataset, _sealOf(msg.sender, digest, 0), true);
         emit ProtocolRevealed(protocol, digest, 0);
     }
 
     /// @inheritdoc IProtocols
     function revealProtocol(bytes32 dataset, bytes32 digest, bytes32 salt) external {
-        bytes32 protocol = _protocolOf(msg.sender, dataset, _sealOf(digest, salt));
+        bytes32 protocol = _protocolOf(msg.sender, dataset, _sealOf(msg.sender, digest, salt));
         (Slot storage slot, PackedTrack track) = _registered(protocol, msg.sender);
         if (track.isRevealed()) revert ProtocolAlreadyRevealed(protocol);
         slot.track = track.reveal();
@@ -93,8 +94,10 @@ abstract contract Protocols is IProtocols, Datasets {
     function _running(bytes32 protocol) internal view returns (Slot storage slot, PackedTrack track) {
         slot = _slots[protocol][msg.sender];
         track = slot.track;
-        if (!track.isApproved()) revert ProtocolNotApproved(protocol, msg.sender);
-        if (track.isClosed()) revert ProtocolAlreadyClosed(protocol);
+        if (!track.isRunning()) {
+            if (track.isClosed()) revert ProtocolAlreadyClosed(protocol);
+            revert ProtocolNotApproved(protocol, msg.sender);
+        }
     }
 
     function _register(bytes32 dataset, bytes32 seal, bool revealed)
@@ -108,13 +111,13 @@ abstract contract Protocols is IProtocols, Datasets {
         protocol = _protocolOf(msg.sender, dataset, seal);
         Slot storage slot = _slots[protocol][msg.sender];
         if (slot.track.isRegistered()) revert ProtocolAlreadyRegistered(protocol);
-        slot.track = newTrack(block.number, revealed);
+        slot.track = PackedTracks.start(block.number, revealed);
         emit ProtocolRegistered(protocol, dataset, msg.sender, seal);
     }
 
     function _extend(bytes32 protocol, uint24 first, uint24 count, bytes32 link) private {
         (Slot storage slot, PackedTrack track) = _running(protocol);
-        uint256 expected = uint256(track.attempts()) + 1;
+        uint256 expected = track.nextAttempt();
         if (first != expected) revert AttemptOutOfOrder(protocol, expected, first);
         slot.track = track.extend(Hashes.efficientKeccak256(track.head(), link), count);
     }
@@ -133,7 +136,7 @@ abstract contract Protocols is IProtocols, Datasets {
         return keccak256(abi.encode(researcher, dataset, seal));
     }
 
-    function _sealOf(bytes32 digest, bytes32 salt) private pure returns (bytes32) {
-        return Hashes.efficientKeccak256(digest, salt);
+    function _sealOf(address researcher, bytes32 digest, bytes32 salt) private pure returns (bytes32) {
+        return keccak256(abi.encode(researcher, digest, salt));
     }
 }

@@ -7,21 +7,23 @@ import {PackedTrack} from "./PackedTrack.sol";
 import {Protocols} from "./Protocols.sol";
 
 /// @title Releases of synthetic tables and where they came from
+/// @notice A slot a release: what was said by whom, as a fingerprint, and in which block.
 abstract contract Releases is IReleases, Protocols {
+    /// @dev When and in which block a release was withdrawn; zero while it stands.
+    struct Withdrawal {
+        uint48 time;
+        uint48 blockNumber;
+    }
+
     /// @notice What `spend` says of a release that makes no claim to differential privacy.
     uint32 public constant NOT_PRIVATE = type(uint32).max;
 
     /// @dev Of a call of `recordRelease`: the selector and the nine words of a Generation.
     uint256 private constant ENCODED_LENGTH = 4 + 9 * 32;
 
-    struct Withdrawal {
-        uint48 time;
-        uint48 blockNumber;
-    }
-
     /// @dev Fingerprint (26 bytes) and block number (6 bytes).
-    mapping(bytes32 release => bytes32) private _origins;
-    mapping(bytes32 release => Withdrawal) private _withdrawals;
+    mapping(bytes32 release => bytes32 origin) private _origins;
+    mapping(bytes32 release => Withdrawal withdrawal) private _withdrawals;
 
     /// @inheritdoc IReleases
     function recordRelease(Generation calldata generation) external whenNotPaused {
@@ -34,8 +36,8 @@ abstract contract Releases is IReleases, Protocols {
         if (spend == 0) revert SpendNotSaid(release);
         slot.track = _spend(track, generation.protocol, spend);
         if (_origins[release] != 0) revert AlreadyRecorded(release);
-        bytes26 fingerprint = _fingerprint(msg.sender, keccak256(msg.data[4:ENCODED_LENGTH]));
-        _origins[release] = bytes32(fingerprint) | bytes32(block.number);
+        bytes32 id = _idOf(keccak256(msg.data[4:ENCODED_LENGTH]), generation.synthetic);
+        _origins[release] = bytes32(_fingerprint(msg.sender, id)) | bytes32(uint256(uint48(block.number)));
         emit Recorded(
             release,
             generation.protocol,
@@ -80,23 +82,23 @@ abstract contract Releases is IReleases, Protocols {
 
     /// @inheritdoc IReleases
     function holds(Generation calldata generation, address issuer) external view returns (bool) {
-        bytes26 fingerprint = _fingerprint(issuer, keccak256(abi.encode(generation)));
-        return bytes26(_origins[generation.release]) == fingerprint;
+        bytes32 id = _idOf(keccak256(abi.encode(generation)), generation.synthetic);
+        return bytes26(_origins[generation.release]) == _fingerprint(issuer, id);
+    }
+
+    /// @inheritdoc IReleases
+    function standsWith(bytes32 release, address issuer, bytes32 content, bytes32 synthetic)
+        external
+        view
+        returns (bool)
+    {
+        bytes26 fingerprint = _fingerprint(issuer, _idOf(content, synthetic));
+        return bytes26(_origins[release]) == fingerprint && _withdrawals[release].time == 0;
     }
 
     /// @inheritdoc IReleases
     function stands(bytes32 release) external view returns (bool) {
         return _origins[release] != 0 && _withdrawals[release].time == 0;
-    }
-
-    /// @dev The track without what a release spends.
-    function _spend(PackedTrack track, bytes32 protocol, uint32 spend) private pure returns (PackedTrack) {
-        if (spend == NOT_PRIVATE) {
-            if (track.openReleases() == 0) revert NoOpenReleaseLeft(protocol);
-            return track.spendOpenRelease();
-        }
-        if (spend > track.budget()) revert Overspent(protocol, track.budget(), spend);
-        return track.spendBudget(spend);
     }
 
     function _withdraw(bytes32 release, bytes32 id, bytes32 reason) private {
@@ -116,6 +118,16 @@ abstract contract Releases is IReleases, Protocols {
         if (origin == 0) revert NotRecorded(release);
     }
 
+    /// @dev The track without what a release spends.
+    function _spend(PackedTrack track, bytes32 protocol, uint32 spend) private pure returns (PackedTrack) {
+        if (spend == NOT_PRIVATE) {
+            if (track.openReleases() == 0) revert NoOpenReleaseLeft(protocol);
+            return track.spendOpenRelease();
+        }
+        if (spend > track.budget()) revert Overspent(protocol, track.budget(), spend);
+        return track.spendBudget(spend);
+    }
+
     function _check(Generation calldata generation) private pure {
         if (generation.release == 0) revert ZeroDigest("release");
         if (generation.commitment == 0) revert ZeroDigest("commitment");
@@ -123,6 +135,10 @@ abstract contract Releases is IReleases, Protocols {
         if (generation.modelType == 0) revert ZeroDigest("modelType");
         if (generation.parameters == 0) revert ZeroDigest("parameters");
         if (generation.characteristics == 0) revert ZeroDigest("characteristics");
+    }
+
+    function _idOf(bytes32 content, bytes32 synthetic) private pure returns (bytes32) {
+        return Hashes.efficientKeccak256(content, synthetic);
     }
 
     function _fingerprint(address issuer, bytes32 id) private pure returns (bytes26) {

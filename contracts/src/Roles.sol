@@ -7,6 +7,7 @@ import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {IRoles} from "./IRoles.sol";
 
 /// @title Who may do what
+/// @notice Roles that are handed over in two steps, and a pause.
 abstract contract Roles is IRoles, AccessControlDefaultAdminRules, Pausable {
     /// @notice Who holds this role may register datasets, and owns those that it registered.
     bytes32 public constant STEWARD_ROLE = keccak256("STEWARD_ROLE");

@@ -2,11 +2,11 @@
 pragma solidity 0.8.37;
 
 import {IRegistry} from "./IRegistry.sol";
-import {IReleases} from "./IReleases.sol";
 import {IRowProofs} from "./IRowProofs.sol";
 import {RowProof} from "./libraries/RowProof.sol";
 
 /// @title Single rows of a release, shown without the rest
+/// @notice Looks only; it keeps nothing.
 contract RowProofs is IRowProofs {
     /// @notice The registry whose releases are looked at.
     IRegistry public immutable registry;
@@ -18,14 +18,15 @@ contract RowProofs is IRowProofs {
 
     /// @inheritdoc IRowProofs
     function isRow(
-        IReleases.Generation calldata generation,
+        bytes32 release,
         address issuer,
+        bytes32 content,
         bytes calldata data,
         uint256 index,
         uint256 numRows,
         bytes32[] calldata path
     ) external view returns (bool) {
-        if (!registry.holds(generation, issuer) || !registry.stands(generation.release)) return false;
-        return RowProof.rootOf(RowProof.leafOf(data), index, numRows, path) == generation.synthetic;
+        bytes32 root = RowProof.rootOf(RowProof.leafOf(data), index, numRows, path);
+        return registry.standsWith(release, issuer, content, root);
     }
 }

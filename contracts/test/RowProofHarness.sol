@@ -5,11 +5,22 @@ import {RowProof} from "src/libraries/RowProof.sol";
 
 /// @dev The library's functions for tests to call, and one that changes state as a caller in earnest would.
 contract RowProofHarness {
-    error WrongRoot(bytes32 root);
+    mapping(bytes32 root => uint256 numLeaves) private sizes;
 
     event Shown(bytes32 indexed root, uint256 index);
 
-    mapping(bytes32 root => uint256 numLeaves) private sizes;
+    error WrongRoot(bytes32 root);
+
+    function keep(bytes32 root, uint256 numLeaves) external {
+        sizes[root] = numLeaves;
+    }
+
+    /// @dev One storage read, the leaf's hash of the row itself, and an event.
+    function show(bytes32 root, bytes calldata data, uint256 index, bytes32[] calldata path) external {
+        bytes32 found = RowProof.rootOf(RowProof.leafOf(data), index, sizes[root], path);
+        if (found != root) revert WrongRoot(found);
+        emit Shown(root, index);
+    }
 
     function leafOf(bytes calldata data) external view returns (bytes32) {
         return RowProof.leafOf(data);
@@ -30,16 +41,5 @@ contract RowProofHarness {
         } catch {
             leaf = ~bytes32(0);
         }
-    }
-
-    function keep(bytes32 root, uint256 numLeaves) external {
-        sizes[root] = numLeaves;
-    }
-
-    /// @dev One storage read, the leaf's hash of the row itself, and an event.
-    function show(bytes32 root, bytes calldata data, uint256 index, bytes32[] calldata path) external {
-        bytes32 found = RowProof.rootOf(RowProof.leafOf(data), index, sizes[root], path);
-        if (found != root) revert WrongRoot(found);
-        emit Shown(root, index);
     }
 }

@@ -10,6 +10,9 @@ interface Vm {
     /// @notice The next call must revert with exactly these bytes.
     function expectRevert(bytes calldata data) external;
 
+    /// @notice The next call must revert with an error of this kind.
+    function expectPartialRevert(bytes4 selector) external;
+
     /// @notice The next call must emit the event that is emitted next in the test, from this address.
     function expectEmit(address emitter) external;
 
@@ -19,8 +22,20 @@ interface Vm {
     /// @notice Set the number of the block.
     function roll(uint256 number) external;
 
+    /// @notice From now on calls of an address that begin with these bytes get this answer.
+    function mockCall(address callee, bytes calldata data, bytes calldata answer) external;
+
+    /// @notice Forget all such answers.
+    function clearMockedCalls() external;
+
     /// @notice Drop this case of a fuzz test if the condition does not hold.
     function assume(bool condition) external pure;
+
+    /// @notice The account of a key.
+    function addr(uint256 key) external pure returns (address);
+
+    /// @notice A key's signature of a digest.
+    function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
 }
 
 /// @title What all tests share
@@ -51,15 +66,24 @@ abstract contract Test {
         if (!condition) revert NotTrue(what);
     }
 
-    /// @notice An account of its own for each name.
-    function account(string memory name) internal pure returns (address) {
-        return address(uint160(uint256(keccak256(bytes(name)))));
+    /// @notice A key of its own for each name.
+    function keyOf(string memory name) internal pure returns (uint256) {
+        return uint256(keccak256(bytes(name))) >> 1;
     }
 
-    /// @notice A text of a given length, for what has a limit.
-    function textOf(uint256 length) internal pure returns (string memory) {
-        bytes memory text = new bytes(length);
-        for (uint256 index = 0; index < length; ++index) text[index] = "x";
-        return string(text);
+    /// @notice An account of its own for each name.
+    function account(string memory name) internal pure returns (address) {
+        return VM.addr(keyOf(name));
+    }
+
+    /// @notice The signature of the account of this name, 65 bytes.
+    function signatureOf(string memory name, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = VM.sign(keyOf(name), digest);
+        return abi.encodePacked(r, s, v);
+    }
+
+    /// @notice A number from `low` to `high`, from any number.
+    function within(uint256 number, uint256 low, uint256 high) internal pure returns (uint256) {
+        return low + number % (high - low + 1);
     }
 }

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from eth_account.messages import SignableMessage
 from eth_utils import to_checksum_address
 
+from synthlib.chain.errors import NoAccount
 from synthlib.chain.registry import ZERO_DIGEST, Ledger, digest_of_words, to_bytes32
 from synthlib.chain.typed_data import hash_statement, make_statement, sign_statement
 
@@ -14,6 +15,7 @@ PASSED, FAILED, INCONCLUSIVE = "passed", "failed", "inconclusive"
 _OUTCOMES = ("unsaid", PASSED, FAILED, INCONCLUSIVE)
 _CONTRACT = "Attestations"
 _TYPES = (
+    ("auditor", "address"),
     ("release", "bytes32"),
     ("outcome", "uint8"),
     ("report", "bytes32"),
@@ -23,7 +25,7 @@ _TYPES = (
 
 
 class Verdict(NamedTuple):
-    """What an auditor signs.
+    """What an auditor says of a release, and signs together with their address.
 
     Attributes:
         release: digest of the release.
@@ -81,11 +83,11 @@ class Attestations:
 
     def sign(self, verdict: Verdict) -> str:
         """This account's signature, which holds for this registry on this chain alone. Nothing is sent."""
-        return sign_statement(self._ledger, self._to_statement(verdict))
+        return sign_statement(self._ledger, self._to_statement(verdict, self._sender()))
 
-    def id_of(self, verdict: Verdict) -> str:
-        """What is signed, and the attestation's id."""
-        return hash_statement(self._to_statement(verdict))
+    def id_of(self, verdict: Verdict, auditor: str | None = None) -> str:
+        """What an auditor signs, this account if None, and the attestation's id: it holds the auditor."""
+        return hash_statement(self._to_statement(verdict, auditor or self._sender()))
 
     def attest(self, verdict: Verdict, auditor: str, signature: str) -> Attestation:
         """Bring a verdict. Bringing it again changes nothing.
@@ -94,7 +96,7 @@ class Attestations:
             NotAuditor, InvalidSignature, ReleaseDoesNotStand, DeadlinePassed: what the contract says.
             ValueError: if the outcome is none.
         """
-        id = self.id_of(verdict)
+        id = self.id_of(verdict, auditor)
         if id not in [found.id for found in self.find(verdict.release)]:
             signed = bytes.fromhex(signature.removeprefix("0x"))
             arguments = (_to_abi(verdict), to_checksum_address(auditor), signed)
@@ -136,8 +138,14 @@ class Attestations:
             )
         return found
 
-    def _to_statement(self, verdict: Verdict) -> SignableMessage:
-        values = dict(zip([name for name, _ in _TYPES], _to_abi(verdict), strict=True))
+    def _sender(self) -> str:
+        if self._ledger.account is None:
+            raise NoAccount("expected an account to sign with, found none; take a Ledger that acts as one")
+        return self._ledger.account.address
+
+    def _to_statement(self, verdict: Verdict, auditor: str) -> SignableMessage:
+        said = (to_checksum_address(auditor), *_to_abi(verdict))
+        values = dict(zip([name for name, _ in _TYPES], said, strict=True))
         return make_statement(self._ledger, _CONTRACT, "Verdict", _TYPES, values)
 
 

@@ -84,8 +84,9 @@ class Registration(NamedTuple):
 
     @property
     def seal(self) -> str:
-        """What the registry is told: `keccak256(abi.encode(digest, salt))`."""
-        return keccak(bytes.fromhex(self.digest + self.salt)).hex()
+        """What the registry is told: `keccak256(abi.encode(researcher, digest, salt))`."""
+        parts = [self.researcher, bytes.fromhex(self.digest), bytes.fromhex(self.salt)]
+        return keccak(encode(["address", "bytes32", "bytes32"], parts)).hex()
 
     @property
     def id(self) -> str:

@@ -66,9 +66,17 @@ class Generation(NamedTuple):
         )
 
     @property
+    def content(self) -> bytes:
+        """`keccak256(abi.encode(generation))`: what a row's proof says instead of all fields."""
+        return keccak(encode([_TYPES], [self.to_abi()]))
+
+    @property
     def id(self) -> str:
-        """The record's id, `keccak256(abi.encode(generation))`: the same on every chain."""
-        return "0x" + keccak(encode([_TYPES], [self.to_abi()])).hex()
+        """The record's id, `keccak256(abi.encode(content, synthetic))`: the same on every chain.
+
+        The root stands in it once more, so that who shows a row need not bring the other fields.
+        """
+        return "0x" + keccak(self.content + bytes.fromhex(self.synthetic)).hex()
 
     def fingerprint(self, issuer: str) -> bytes:
         """The 26 bytes that the contract keeps: `bytes26(keccak256(abi.encode(issuer, id)))`."""

@@ -8,18 +8,25 @@ pragma solidity 0.8.37;
 /// come from where the root comes from, not from the caller; a row's data binds it too.
 library RowProof {
     /// @notice A tree of this size has no such leaf.
+    /// @param index The leaf's place.
+    /// @param numLeaves The tree's size.
     error IndexOutOfRange(uint256 index, uint256 numLeaves);
     /// @notice The path ends below the root.
+    /// @param length How many siblings it has.
     error PathTooShort(uint256 length);
     /// @notice The path goes on above the root.
+    /// @param length How many siblings it has.
     error PathTooLong(uint256 length);
     /// @notice The SHA-256 precompile did not answer, for lack of gas or because the chain has none.
     error HashFailed();
 
     /// @notice The hash of a leaf.
     /// @param data What the leaf is over, without the prefix.
+    /// @return leaf The hash.
     function leafOf(bytes calldata data) internal view returns (bytes32 leaf) {
         bool done;
+        // Hashed in place, with no copy kept.
+        // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
             let free := mload(0x40) // used beyond its end and not kept
             mstore8(free, 0)
@@ -37,6 +44,7 @@ library RowProof {
     /// @param index The leaf's place, from 0.
     /// @param numLeaves The tree's size.
     /// @param path The siblings, lowest first.
+    /// @return root The root.
     function rootOf(bytes32 leaf, uint256 index, uint256 numLeaves, bytes32[] calldata path)
         internal
         view
@@ -50,6 +58,7 @@ library RowProof {
             if (last == 0) revert PathTooLong(path.length);
             bytes32 sibling = path[i];
             bool isRight = index & 1 == 1 || index == last;
+            // solhint-disable-next-line no-inline-assembly
             assembly ("memory-safe") {
                 let free := mload(0x40)
                 mstore8(free, 1)

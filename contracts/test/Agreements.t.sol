@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IAgreements} from "../src/IAgreements.sol";
+import {IDatasets} from "../src/IDatasets.sol";
+import {CallingWallet, Wallet} from "./Wallets.sol";
+import {World} from "./World.sol";
+
+/// @title Agreements: offered by the steward, signed by the grantee, in force until they expire or end
+contract AgreementsTest is World {
+    bytes32 private constant KEY = keccak256("encryption key");
+    bytes32 private constant OBJECT = keccak256("object");
+
+    function testAnOfferIsKept(
+        address grantee,
+        bytes32 terms,
+        bytes32 purpose,
+        bytes32 requested,
+        uint48 expiry
+    ) public {
+        VM.assume(grantee != address(0) && terms != 0 && purpose != 0);
+        _registerDataset();
+        IAgreements.Agreement memory agreement =
+            _agreement(grantee, uint48(within(expiry, NOW, type(uint48).max)));
+        (agreement.terms, agreement.purpose, agreement.request) = (terms, purpose, requested);
+        bytes32 id = keccak256(abi.encode(agreement));
+        VM.expectEmit(address(_agreements));
+        emit IAgreements.Offered(id, DATASET, grantee, agreement);
+        assertEq(_offer(agreement), id);
+        _check(id, IAgreements.AgreementStatus(IAgreements.AgreementState.Offered, agreement.expiry, 0, 0));
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.AlreadyOffered.selector, id));
+        _offer(agreement);
+    }
+
+    function testAnOfferIsWhole(uint256 field) public {
+        _registerDataset();
+        IAgreements.Agreement memory agreement = _agreement(GRANTEE, NOW);
+        field = within(field, 0, 3);
+        bytes memory refusal;
+        if (field == 0) {
+            agreement.grantee = address(0);
+            refusal = abi.encodeWithSelector(IAgreements.ZeroAddress.selector, "grantee");
+        } else if (field == 1) {
+            agreement.terms = 0;
+            refusal = abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "terms");
+        } else if (field == 2) {
+            agreement.purpose = 0;
+            refusal = abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "purpose");
+        } else {
+            agreement.expiry = NOW - 1;
+            refusal = abi.encodeWithSelector(IAgreements.ExpiryNotLater.selector, NOW - 1, NOW);
+        }
+        VM.expectRevert(refusal);
+        _offer(agreement);
+    }
+
+    function testUsesAscend(uint32[] calldata uses, uint256 length) public {
+        _registerDataset();
+        length = within(length, 0, 18);
+        uint32[] memory taken = new uint32[](length);
+        bool ascends = length > 0 && length < 17;
+        for (uint256 i = 0; i < length; ++i) {
+            taken[i] = uint32(i * 2);
+            if (i < uses.length && uses[i] % 8 == 0) taken[i] = uses[i] % 40;
+            if (i > 0 && taken[i] < taken[i - 1] + 1) ascends = false;
+        }
+        if (!ascends) VM.expectRevert(abi.encodeWithSelector(IAgreements.InvalidUses.selector));
+        VM.prank(STRANGER);
+        _agreements.request(DATASET, REASON, taken);
+        IAgreements.Agreement memory agreement = _agreement(GRANTEE, NOW);
+        agreement.uses = taken;
+        if (!ascends) VM.expectRevert(abi.encodeWithSelector(IAgreements.InvalidUses.selector));
+        _offer(agreement);
+    }
+
+    function testAnybodyAsks(address requester, bytes32 purpose) public {
+        VM.assume(purpose != 0);
+        _registerDataset();
+        uint32[] memory uses = _agreement(GRANTEE, NOW).uses;
+        bytes32 id = keccak256(abi.encode(DATASET, requester, purpose, uses));
+        VM.expectEmit(address(_agreements));
+        emit IAgreements.Requested(id, DATASET, requester, purpose, uses);
+        VM.prank(requester);
+        assertEq(_agreements.request(DATASET, purpose, uses), id);
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "purpose"));
+        _agreements.request(DATASET, 0, uses);
+    }
+
+    function testDenialsAreLogged(bytes32 id, bytes32 object, address refused, bytes32 reason) public {
+        VM.assume(reason != 0);
+        _registerDataset();
+        VM.expectEmit(address(_agreements));
+        emit IAgreements.RequestDenied(id, DATASET, STEWARD, reason);
+        VM.prank(STEWARD);
+        _agreements.denyRequest(id, DATASET, reason);
+        VM.expectEmit(address(_agreements));
+        emit IAgreements.AccessDenied(DATASET, object, refused, reason);
+        VM.prank(STEWARD);
+        _agreements.logDenial(DATASET, object, refused, reason);
+        bytes memory noReason = abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "reason");
+        VM.expectRevert(noReason);
+        VM.prank(STEWARD);
+        _agreements.denyRequest(id, DATASET, 0);
+        VM.expectRevert(noReason);
+        VM.prank(STEWARD);
+        _agreements.logDenial(DATASET, object, refused, 0);
+    }
+
+    function testAnAcceptanceIsSignedAndBroughtByAnybody(address bearer, bytes32 key) public {
+        VM.assume(key != 0);
+        IAgreements.Agreement memory agreement = _offered();
+        bytes32 id = keccak256(abi.encode(agreement));
+        bytes memory signature = _sign("grantee", id, key);
+        VM.expectEmit(address(_agreements));
+        emit IAgreements.Accepted(id, GRANTEE, key);
+        VM.prank(bearer);
+        _agreements.accept(agreement, key, signature);
+        _check(
+            id, IAgreements.AgreementStatus(IAgreements.AgreementState.Accepted, agreement.expiry, NOW, 0)
+        );
+        _expectWrongState(id, IAgreements.AgreementState.Accepted);
+        _agreements.accept(agreement, key, signature);
+    }
+
+    function testAnotherSignatureIsRefused(bytes32 key, bytes32 other) public {
+        VM.assume(key != other && key != 0);
+        IAgreements.Agreement memory agreement = _offered();
+        bytes32 id = keccak256(abi.encode(agreement));
+        bytes[4] memory signatures = [
+            _sign("stranger", id, key), _sign("grantee", id, other), _sign("grantee", other, key), bytes("")
+        ];
+        for (uint256 i = 0; i < signatures.length; ++i) {
+            VM.expectRevert(abi.encodeWithSelector(IAgreements.InvalidSignature.selector, GRANTEE, id));
+            _agreements.accept(agreement, key, signatures[i]);
+        }
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "encryptionKey"));
+        _agreements.accept(agreement, 0, signatures[0]);
+    }
+
+    function testAnAcceptanceNeedsAnOfferAndAnActiveDataset(bool isErased) public {
+        _registerDataset();
+        IAgreements.Agreement memory agreement = _agreement(GRANTEE, NOW + 100);
+        bytes32 id = keccak256(abi.encode(agreement));
+        bytes memory signature = _sign("grantee", id, KEY);
+        _expectWrongState(id, IAgreements.AgreementState.Unknown);
+        _agreements.accept(agreement, KEY, signature);
+        _offer(agreement);
+        if (isErased) _eraseDataset();
+        else _dropDataset();
+        VM.expectPartialRevert(IDatasets.DatasetNotActive.selector);
+        _agreements.accept(agreement, KEY, signature);
+    }
+
+    function testAnOfferThatExpiredIsNotAccepted() public {
+        IAgreements.Agreement memory agreement = _offered();
+        bytes32 id = keccak256(abi.encode(agreement));
+        bytes memory signature = _sign("grantee", id, KEY);
+        VM.warp(agreement.expiry + 1);
+        _expectExpired(id, agreement.expiry, agreement.expiry + 1);
+        _agreements.accept(agreement, KEY, signature);
+        VM.warp(agreement.expiry);
+        _agreements.accept(agreement, KEY, signature);
+    }
+
+    function testAWalletAccepts() public {
+        Wallet wallet = new Wallet();
+        _registerDataset();
+        IAgreements.Agreement memory agreement = _agreement(address(wallet), NOW + 100);
+        bytes32 id = _offer(agreement);
+        VM.expectRevert(
+            abi.encodeWithSelector(IAgreements.InvalidSignature.selector, address(wallet), id)
+        );
+        _agreements.accept(agreement, KEY, "words");
+        wallet.take(_agreements.acceptanceDigest(id, KEY), "words");
+        _agreements.accept(agreement, KEY, "words");
+    }
+
+    function testAWalletThatCallsBackChangesNothing() public {
+        CallingWallet wallet = new CallingWallet(address(_agreements));
+        _registerDataset();
+        IAgreements.Agreement memory agreement = _agreement(address(wallet), NOW + 100);
+        bytes32 id = _offer(agreement);
+        wallet.prepare(abi.encodeCall(IAgreements.end, (agreement, REASON)));
+        _agreements.accept(agreement, KEY, "");
+        _check(
+            id, IAgreements.AgreementStatus(IAgreements.AgreementState.Accepted, agreement.expiry, NOW, 0)
+        );
+    }
+
+    function testAnAgreementIsProlonged(uint48 expiry, uint48 time) public {
+        IAgreements.Agreement memory agreement = _accepted();
+        bytes32 id = keccak256(abi.encode(agreement));
+        time = uint48(within(time, NOW, NOW + 300));
+        expiry = uint48(within(expiry, NOW, NOW + 300));
+        VM.warp(time);
+        bool isLater = expiry > agreement.expiry && expiry + 1 > time;
+        if (isLater) {
+            VM.expectEmit(address(_agreements));
+            emit IAgreements.Renewed(id, expiry);
+        } else {
+            VM.expectRevert(abi.encodeWithSelector(IAgreements.ExpiryNotLater.selector, expiry, time));
+        }
+        VM.prank(STEWARD);
+        _agreements.renew(agreement, expiry);
+        assertEq(_agreements.statusOf(id).expiry, isLater ? expiry : agreement.expiry);
+    }
+
+    function testOnlyWhatIsAcceptedIsProlongedOrUsed() public {
+        IAgreements.Agreement memory agreement = _offered();
+        bytes32 id = keccak256(abi.encode(agreement));
+        for (uint256 round = 0; round < 2; ++round) {
+            IAgreements.AgreementState state =
+                round == 0 ? IAgreements.AgreementState.Offered : IAgreements.AgreementState.Ended;
+            _expectWrongState(id, state);
+            VM.prank(STEWARD);
+            _agreements.renew(agreement, agreement.expiry + 1);
+            _expectWrongState(id, state);
+            _access(agreement, STEWARD);
+            if (round == 0) _end(agreement, GRANTEE);
+        }
+    }
+
+    function testBothPartiesEndAnAgreement(bool byGrantee, bool isAccepted) public {
+        IAgreements.Agreement memory agreement = isAccepted ? _accepted() : _offered();
+        bytes32 id = keccak256(abi.encode(agreement));
+        address party = byGrantee ? GRANTEE : STEWARD;
+        VM.warp(NOW + 10);
+        VM.expectEmit(address(_agreements));
+        emit IAgreements.Ended(id, party, REASON);
+        _end(agreement, party);
+        _check(
+            id,
+            IAgreements.AgreementStatus(
+                IAgreements.AgreementState.Ended, agreement.expiry, isAccepted ? NOW : 0, NOW + 10
+            )
+        );
+        _expectWrongState(id, IAgreements.AgreementState.Ended);
+        _end(agreement, party);
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.AlreadyOffered.selector, id));
+        _offer(agreement);
+    }
+
+    function testNobodyElseEndsAnAgreement(address stranger) public {
+        VM.assume(stranger != GRANTEE && stranger != STEWARD);
+        IAgreements.Agreement memory agreement = _accepted();
+        bytes32 id = keccak256(abi.encode(agreement));
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.NotParty.selector, id, stranger));
+        _end(agreement, stranger);
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "reason"));
+        VM.prank(GRANTEE);
+        _agreements.end(agreement, 0);
+        agreement.terms = "never offered";
+        _expectWrongState(keccak256(abi.encode(agreement)), IAgreements.AgreementState.Unknown);
+        _end(agreement, GRANTEE);
+    }
+
+    function testAccessIsLoggedWhileInForce(uint48 time) public {
+        IAgreements.Agreement memory agreement = _accepted();
+        bytes32 id = keccak256(abi.encode(agreement));
+        time = uint48(within(time, NOW, NOW + 200));
+        VM.warp(time);
+        if (time > agreement.expiry) {
+            _expectExpired(id, agreement.expiry, time);
+        } else {
+            VM.expectEmit(address(_agreements));
+            emit IAgreements.Accessed(id, OBJECT, GRANTEE);
+        }
+        _access(agreement, STEWARD);
+    }
+
+    function testAnErasedObjectIsNotAccessed() public {
+        IAgreements.Agreement memory agreement = _accepted();
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "object"));
+        VM.prank(STEWARD);
+        _agreements.logAccess(agreement, 0);
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "object"));
+        VM.prank(STEWARD);
+        _agreements.eraseObject(DATASET, 0, REASON);
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "certificate"));
+        VM.prank(STEWARD);
+        _agreements.eraseObject(DATASET, OBJECT, 0);
+        VM.expectEmit(address(_agreements));
+        emit IAgreements.ObjectErased(DATASET, OBJECT, REASON);
+        _eraseObject();
+        assertTrue(_agreements.isErased(DATASET, OBJECT), "erased");
+        assertTrue(!_agreements.isErased("other", OBJECT), "not in another dataset");
+        bytes memory erased = abi.encodeWithSelector(IAgreements.ObjectIsErased.selector, OBJECT);
+        VM.expectRevert(erased);
+        _access(agreement, STEWARD);
+        VM.expectRevert(erased);
+        _eraseObject();
+    }
+
+    function testNothingIsHandedOutOfAnErasedDataset() public {
+        IAgreements.Agreement memory agreement = _accepted();
+        _eraseDataset();
+        bytes memory notActive = abi.encodeWithSelector(
+            IDatasets.DatasetNotActive.selector, DATASET, IDatasets.DatasetState.Erased
+        );
+        VM.expectRevert(notActive);
+        _access(agreement, STEWARD);
+        VM.expectRevert(notActive);
+        VM.prank(STEWARD);
+        _agreements.renew(agreement, agreement.expiry + 1);
+        VM.expectRevert(notActive);
+        _agreements.request(DATASET, REASON, agreement.uses);
+        agreement.terms = "others";
+        VM.expectRevert(notActive);
+        _offer(agreement);
+        _eraseObject(); // its objects are still to be erased
+    }
+
+    function testOnlyTheStewardActs(address stranger) public {
+        VM.assume(stranger != STEWARD);
+        IAgreements.Agreement memory agreement = _accepted();
+        _grant(STEWARD_ROLE, stranger);
+        bytes memory notSteward =
+            abi.encodeWithSelector(IAgreements.NotSteward.selector, DATASET, stranger);
+        VM.expectRevert(notSteward);
+        VM.prank(stranger);
+        _agreements.offer(agreement);
+        VM.expectRevert(notSteward);
+        VM.prank(stranger);
+        _agreements.renew(agreement, agreement.expiry + 1);
+        VM.expectRevert(notSteward);
+        _access(agreement, stranger);
+        VM.expectRevert(notSteward);
+        VM.prank(stranger);
+        _agreements.logDenial(DATASET, OBJECT, GRANTEE, REASON);
+        VM.expectRevert(notSteward);
+        VM.prank(stranger);
+        _agreements.denyRequest(0, DATASET, REASON);
+        VM.expectRevert(notSteward);
+        VM.prank(stranger);
+        _agreements.eraseObject(DATASET, OBJECT, REASON);
+    }
+
+    function _offer(IAgreements.Agreement memory agreement) private returns (bytes32) {
+        VM.prank(STEWARD);
+        return _agreements.offer(agreement);
+    }
+
+    function _offered() private returns (IAgreements.Agreement memory agreement) {
+        _registerDataset();
+        agreement = _agreement(GRANTEE, NOW + 100);
+        _offer(agreement);
+    }
+
+    function _accepted() private returns (IAgreements.Agreement memory agreement) {
+        agreement = _offered();
+        _agreements.accept(agreement, KEY, _sign("grantee", keccak256(abi.encode(agreement)), KEY));
+    }
+
+    function _end(IAgreements.Agreement memory agreement, address sender) private {
+        VM.prank(sender);
+        _agreements.end(agreement, REASON);
+    }
+
+    function _access(IAgreements.Agreement memory agreement, address sender) private {
+        VM.prank(sender);
+        _agreements.logAccess(agreement, OBJECT);
+    }
+
+    function _eraseObject() private {
+        VM.prank(STEWARD);
+        _agreements.eraseObject(DATASET, OBJECT, REASON);
+    }
+
+    function _expectWrongState(bytes32 id, IAgreements.AgreementState state) private {
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.WrongState.selector, id, state));
+    }
+
+    function _expectExpired(bytes32 id, uint48 expiry, uint256 time) private {
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.Expired.selector, id, expiry, time));
+    }
+
+    function _check(bytes32 id, IAgreements.AgreementStatus memory expected) private view {
+        assertEq(keccak256(abi.encode(_agreements.statusOf(id))), keccak256(abi.encode(expected)));
+    }
+
+    function _sign(string memory name, bytes32 id, bytes32 key) private view returns (bytes memory) {
+        return signatureOf(name, _agreements.acceptanceDigest(id, key));
+    }
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Attestations} from "../src/Attestations.sol";
+import {IAttestations} from "../src/IAttestations.sol";
+import {IRegistry} from "../src/IRegistry.sol";
+import {IReleases} from "../src/IReleases.sol";
+import {CallingWallet, Wallet} from "./Wallets.sol";
+import {World} from "./World.sol";
+
+/// @title Verdicts: signed by auditors, brought by anybody, taken back by who signed
+contract AttestationsTest is World {
+    function testAVerdictIsBroughtByAnybody(
+        address bearer,
+        bytes32 report,
+        bytes32 rubric,
+        uint256 outcome,
+        uint48 deadline
+    ) public {
+        VM.assume(report != 0 && rubric != 0);
+        IAttestations.Verdict memory verdict = IAttestations.Verdict(
+            _release().release,
+            IAttestations.Outcome(within(outcome, 1, 3)),
+            report,
+            rubric,
+            uint48(within(deadline, NOW, type(uint48).max))
+        );
+        bytes32 id = _attestations.idOf(verdict, AUDITOR);
+        VM.expectEmit(address(_attestations));
+        emit IAttestations.Attested(id, verdict.release, AUDITOR, verdict.outcome, report, rubric);
+        VM.prank(bearer);
+        assertEq(_attestations.attest(verdict, AUDITOR, signatureOf("auditor", id)), id);
+        _check(id, IAttestations.Attestation(AUDITOR, NOW, 0));
+        VM.expectRevert(abi.encodeWithSelector(IAttestations.AlreadyAttested.selector, id));
+        _attestations.attest(verdict, AUDITOR, "");
+    }
+
+    function testWhatIsSignedHoldsTheAuditor() public {
+        IAttestations.Verdict memory verdict = _standing();
+        _grant(AUDITOR_ROLE, STRANGER);
+        _attest(verdict, "stranger"); // the same words, ahead of the other auditor
+        _attest(verdict, "auditor");
+        bytes32 id = _attestations.idOf(verdict, AUDITOR);
+        assertTrue(id != _attestations.idOf(verdict, STRANGER), "one each");
+        _check(id, IAttestations.Attestation(AUDITOR, NOW, 0));
+    }
+
+    function testVerdictsAreAuditorsOnly(address stranger) public {
+        VM.assume(stranger != AUDITOR);
+        IAttestations.Verdict memory verdict = _standing();
+        VM.expectRevert(abi.encodeWithSelector(IAttestations.NotAuditor.selector, stranger));
+        _attestations.attest(verdict, stranger, "");
+    }
+
+    function testAnotherSignatureIsRefused(bytes32 other) public {
+        IAttestations.Verdict memory verdict = _standing();
+        bytes32 id = _attestations.idOf(verdict, AUDITOR);
+        VM.assume(other != id);
+        Attestations foreign = new Attestations(IRegistry(address(_registry)));
+        bytes[4] memory signatures = [
+            signatureOf("stranger", id),
+            signatureOf("auditor", other),
+            signatureOf("auditor", foreign.idOf(verdict, AUDITOR)),
+            bytes("")
+        ];
+        for (uint256 i = 0; i < signatures.length; ++i) {
+            VM.expectRevert(abi.encodeWithSelector(IAttestations.InvalidSignature.selector, AUDITOR, id));
+            _attestations.attest(verdict, AUDITOR, signatures[i]);
+        }
+    }
+
+    function testAVerdictSaysSomethingInTime(uint256 field) public {
+        IAttestations.Verdict memory verdict = _standing();
+        field = within(field, 0, 3);
+        bytes memory refusal;
+        if (field == 0) {
+            verdict.outcome = IAttestations.Outcome.Unsaid;
+            refusal = abi.encodeWithSelector(IAttestations.OutcomeUnsaid.selector, verdict.release);
+        } else if (field == 1) {
+            verdict.report = 0;
+            refusal = abi.encodeWithSelector(IAttestations.ZeroDigest.selector, "report");
+        } else if (field == 2) {
+            verdict.rubric = 0;
+            refusal = abi.encodeWithSelector(IAttestations.ZeroDigest.selector, "rubric");
+        } else {
+            verdict.deadline = NOW - 1;
+            refusal = abi.encodeWithSelector(IAttestations.DeadlinePassed.selector, NOW - 1, NOW);
+        }
+        bytes memory signature = signatureOf("auditor", _attestations.idOf(verdict, AUDITOR));
+        VM.expectRevert(refusal);
+        _attestations.attest(verdict, AUDITOR, signature);
+    }
+
+    function testOnlyWhatStandsIsJudged(bytes32 release) public {
+        IReleases.Generation memory generation = _release();
+        VM.assume(release != generation.release);
+        VM.expectRevert(abi.encodeWithSelector(IAttestations.ReleaseDoesNotStand.selector, release));
+        _attestations.attest(_verdict(release, NOW), AUDITOR, "");
+        VM.prank(RESEARCHER);
+        _registry.revoke(generation.release, _idOf(generation), REASON);
+        VM.expectRevert(
+            abi.encodeWithSelector(IAttestations.ReleaseDoesNotStand.selector, generation.release)
+        );
+        _attestations.attest(_verdict(generation.release, NOW), AUDITOR, "");
+    }
+
+    function testOnlyWhoSignedTakesAVerdictBack(address stranger, bytes32 reason) public {
+        VM.assume(stranger != AUDITOR && stranger != address(0) && reason != 0);
+        IAttestations.Verdict memory verdict = _standing();
+        bytes32 id = _attest(verdict, "auditor");
+        VM.expectRevert(abi.encodeWithSelector(IAttestations.NotAttested.selector, id, stranger));
+        VM.prank(stranger);
+        _attestations.revokeAttestation(id, reason);
+        VM.expectRevert(abi.encodeWithSelector(IAttestations.ZeroDigest.selector, "reason"));
+        VM.prank(AUDITOR);
+        _attestations.revokeAttestation(id, 0);
+        VM.prank(ADMIN);
+        _registry.revokeRole(AUDITOR_ROLE, AUDITOR); // who lost the role still takes back
+        VM.warp(NOW + 10);
+        VM.expectEmit(address(_attestations));
+        emit IAttestations.AttestationRevoked(id, AUDITOR, reason);
+        VM.prank(AUDITOR);
+        _attestations.revokeAttestation(id, reason);
+        _check(id, IAttestations.Attestation(AUDITOR, NOW, NOW + 10));
+        VM.expectRevert(abi.encodeWithSelector(IAttestations.AttestationAlreadyRevoked.selector, id));
+        VM.prank(AUDITOR);
+        _attestations.revokeAttestation(id, reason);
+    }
+
+    function testAVerdictThatWasTakenBackIsNotBroughtAgain() public {
+        IAttestations.Verdict memory verdict = _standing();
+        bytes32 id = _attest(verdict, "auditor");
+        VM.prank(AUDITOR);
+        _attestations.revokeAttestation(id, REASON);
+        bytes memory signature = signatureOf("auditor", id);
+        VM.expectRevert(abi.encodeWithSelector(IAttestations.AlreadyAttested.selector, id));
+        _attestations.attest(verdict, AUDITOR, signature);
+    }
+
+    function testAWalletJudges() public {
+        Wallet wallet = new Wallet();
+        IAttestations.Verdict memory verdict = _standing();
+        _grant(AUDITOR_ROLE, address(wallet));
+        bytes32 id = _attestations.idOf(verdict, address(wallet));
+        VM.expectRevert(
+            abi.encodeWithSelector(IAttestations.InvalidSignature.selector, address(wallet), id)
+        );
+        _attestations.attest(verdict, address(wallet), "words");
+        wallet.take(id, "words");
+        assertEq(_attestations.attest(verdict, address(wallet), "words"), id);
+    }
+
+    function testAWalletThatCallsBackChangesNothing() public {
+        CallingWallet wallet = new CallingWallet(address(_attestations));
+        IAttestations.Verdict memory verdict = _standing();
+        _grant(AUDITOR_ROLE, address(wallet));
+        bytes32 id = _attestations.idOf(verdict, AUDITOR);
+        bytes memory signature = signatureOf("auditor", id);
+        wallet.prepare(abi.encodeCall(IAttestations.attest, (verdict, AUDITOR, signature)));
+        _attestations.attest(verdict, address(wallet), "");
+        _check(id, IAttestations.Attestation(address(0), 0, 0));
+    }
+
+    function _standing() private returns (IAttestations.Verdict memory) {
+        return _verdict(_release().release, NOW);
+    }
+
+    function _attest(IAttestations.Verdict memory verdict, string memory name) private returns (bytes32) {
+        bytes memory signature = signatureOf(name, _attestations.idOf(verdict, account(name)));
+        return _attestations.attest(verdict, account(name), signature);
+    }
+
+    function _check(bytes32 id, IAttestations.Attestation memory expected) private view {
+        assertEq(keccak256(abi.encode(_attestations.attestationOf(id))), keccak256(abi.encode(expected)));
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IAttestations} from "../../src/IAttestations.sol";
+import {AgreementActs} from "./AgreementActs.sol";
+
+/// @title All acts: those on verdicts, and those on what comes before
+contract AllActs is AgreementActs {
+    bytes32[] private _ids;
+    mapping(bytes32 id => IAttestations.Attestation expected) private _attestations;
+
+    /// @notice Somebody brings a verdict, signed by its auditor or by another.
+    function attest(uint256 seed) external seeded(seed) {
+        bytes32 release = bytes32(1 + _draw(48));
+        if (_issues.length != 0 && _draw(4) != 0) {
+            release = _issues[_draw(_issues.length)].generation.release;
+        }
+        IAttestations.Verdict memory verdict = IAttestations.Verdict(
+            release,
+            IAttestations.Outcome(_draw(4)),
+            _draw(8) == 0 ? bytes32(0) : bytes32("report"),
+            "rubric",
+            uint48(block.timestamp + _draw(60) - 12)
+        );
+        (address auditor, address sender) = (_drawActor(), _drawActor());
+        address signer = _drawSender(auditor);
+        bytes32 id = ATTESTATIONS.idOf(verdict, auditor);
+        bool isStanding =
+            _issuePlaces[release] != 0 && _issues[_issuePlaces[release] - 1].status.withdrawalTime == 0;
+        bool isAllowed = !_isPaused && _holds[AUDITOR_ROLE][auditor] && signer == auditor && isStanding
+            && verdict.outcome != IAttestations.Outcome.Unsaid && verdict.report != 0
+            && !(verdict.deadline < block.timestamp) && _attestations[id].auditor == address(0);
+        bytes memory call =
+            abi.encodeCall(ATTESTATIONS.attest, (verdict, auditor, _sign(_keyOf(signer), id)));
+        if (!_act("attest", sender, address(ATTESTATIONS), call, isAllowed)) return;
+        _attestations[id] = IAttestations.Attestation(auditor, uint48(block.timestamp), 0);
+        _ids.push(id);
+    }
+
+    /// @notice Somebody takes a verdict back.
+    function revokeAttestation(uint256 seed) external seeded(seed) {
+        bytes32 id = _ids.length != 0 && _draw(8) != 0 ? _ids[_draw(_ids.length)] : bytes32("unknown");
+        IAttestations.Attestation storage expected = _attestations[id];
+        (address sender, bytes32 reason) = (_drawSender(expected.auditor), _drawDigest());
+        bool isAllowed = expected.auditor == sender && expected.revocation == 0 && reason != 0;
+        bytes memory call = abi.encodeCall(ATTESTATIONS.revokeAttestation, (id, reason));
+        if (!_act("revokeAttestation", sender, address(ATTESTATIONS), call, isAllowed)) return;
+        expected.revocation = uint48(block.timestamp);
+    }
+
+    /// @notice Verdicts are as the model says.
+    function checkAttestations() external view {
+        for (uint256 i = 0; i < _ids.length; ++i) {
+            bytes32 id = _ids[i];
+            bytes32 found = keccak256(abi.encode(ATTESTATIONS.attestationOf(id)));
+            assertEq(found, keccak256(abi.encode(_attestations[id])));
+        }
+    }
+}

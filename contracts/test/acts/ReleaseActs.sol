@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IReleases} from "../../src/IReleases.sol";
+import {ProtocolActs} from "./ProtocolActs.sol";
+
+/// @title Acts on releases
+abstract contract ReleaseActs is ProtocolActs {
+    /// @dev A release as the model knows it.
+    struct Issue {
+        IReleases.Generation generation;
+        address issuer;
+        uint256 study;
+        IReleases.Status status;
+    }
+
+    uint256 private constant MOST_ISSUES = 24;
+    uint32 private constant NOT_PRIVATE = type(uint32).max;
+
+    Issue[] internal _issues;
+    mapping(bytes32 release => uint256 place) internal _issuePlaces; // from 1
+
+    /// @notice Somebody records a release, new or not.
+    function recordRelease(uint256 seed) external seeded(seed) {
+        if (_studies.length == 0 || _issues.length == MOST_ISSUES) return;
+        uint256 index = _draw(_studies.length);
+        Study storage study = _studies[index];
+        address sender = _drawSender(study.researcher);
+        IReleases.Generation memory generation = _drawGeneration(study);
+        bool isAllowed = !_isPaused && _isRunning(study) && sender == study.researcher
+            && study.track.state & REVEALED != 0 && _issuePlaces[generation.release] == 0
+            && generation.synthetic != 0 && generation.attempt != 0
+            && !(generation.attempt > study.track.attempts) && _isAffordable(study, generation.spend);
+        bytes memory call = abi.encodeCall(REGISTRY.recordRelease, (generation));
+        if (!_act("recordRelease", sender, address(REGISTRY), call, isAllowed)) return;
+        if (generation.spend == NOT_PRIVATE) {
+            --study.track.openReleases;
+        } else {
+            study.track.budget -= generation.spend;
+            ++study.track.privateReleases;
+            study.spent += generation.spend;
+        }
+        bytes26 fingerprint = bytes26(keccak256(abi.encode(sender, _idOf(generation))));
+        IReleases.Status memory status = IReleases.Status(fingerprint, uint48(block.number), 0, 0);
+        _issues.push(Issue(generation, sender, index, status));
+        _issuePlaces[generation.release] = _issues.length;
+    }
+
+    /// @notice Somebody withdraws a release, or supersedes it.
+    function withdraw(uint256 seed) external seeded(seed) {
+        if (_issues.length == 0) return;
+        Issue storage issue = _issues[_draw(_issues.length)];
+        Issue storage other = _issues[_draw(_issues.length)];
+        address sender = _drawSender(issue.issuer);
+        (bytes32 id, bytes32 reason) = (_idOf(_draw(8) == 0 ? other.generation : issue.generation), _drawDigest());
+        bool isAllowed = sender == issue.issuer && id == _idOf(issue.generation)
+            && issue.status.withdrawalTime == 0 && reason != 0;
+        bytes memory call;
+        if (_draw(3) == 0) {
+            isAllowed = isAllowed && other.issuer == sender && other.status.withdrawalTime == 0
+                && other.generation.release != issue.generation.release;
+            bytes32 successor = other.generation.release;
+            call = abi.encodeCall(
+                REGISTRY.supersede, (issue.generation.release, id, successor, _idOf(other.generation), reason)
+            );
+        } else {
+            call = abi.encodeCall(REGISTRY.revoke, (issue.generation.release, id, reason));
+        }
+        if (!_act("withdraw", sender, address(REGISTRY), call, isAllowed)) return;
+        (issue.status.withdrawalTime, issue.status.withdrawalBlock) =
+            (uint48(block.timestamp), uint48(block.number));
+    }
+
+    /// @notice Releases are as the model says: never changed, withdrawn for good, and behind their protocol and
+    ///         its first attempt.
+    function checkReleases() external view {
+        for (uint256 i = 0; i < _issues.length; ++i) {
+            Issue storage issue = _issues[i];
+            IReleases.Generation memory generation = issue.generation;
+            IReleases.Status memory found = REGISTRY.find(generation.release);
+            assertEq(keccak256(abi.encode(found)), keccak256(abi.encode(issue.status)));
+            assertTrue(REGISTRY.holds(generation, issue.issuer), "what was said stays said");
+            bool isStanding = issue.status.withdrawalTime == 0;
+            assertTrue(REGISTRY.stands(generation.release) == isStanding, "withdrawn stays withdrawn");
+            Study storage study = _studies[issue.study];
+            assertTrue(study.registration < study.firstAttempt, "a protocol before its attempts");
+            assertTrue(!(study.firstAttempt > found.blockNumber), "an attempt before a release");
+        }
+    }
+
+    function _idOf(IReleases.Generation memory generation) internal pure returns (bytes32) {
+        return keccak256(abi.encode(keccak256(abi.encode(generation)), generation.synthetic));
+    }
+
+    function _drawGeneration(Study storage study) private returns (IReleases.Generation memory) {
+        bytes32 release = bytes32(1 + _draw(2 * MOST_ISSUES));
+        uint32 spend = _draw(2) == 0 ? NOT_PRIVATE : uint32(_draw(uint256(study.track.budget) / 2 + 3));
+        uint24 attempt = uint24(_draw(8) == 0 ? _draw(3000) : _draw(uint256(study.track.attempts) + 1));
+        bytes32 some = "some";
+        return IReleases.Generation(
+            release, _protocolOf(study), some, _drawDigest(), "TabularGAN", some, some, spend, attempt
+        );
+    }
+
+    function _isAffordable(Study storage study, uint32 spend) private view returns (bool) {
+        if (spend == NOT_PRIVATE) return study.track.openReleases != 0;
+        return spend != 0 && !(spend > study.track.budget);
+    }
+}
