@@ -196,6 +196,11 @@ def advance(connection: Connection, seconds: int) -> None:
         connection.web3.provider.make_request("evm_mine", [])
 
 
+def contract_of(ledger: Ledger, name: str = REGISTRY):
+    """A ledger's contract as web3 has it, with all of its functions and events."""
+    return ledger.connection.web3.eth.contract(ledger.addresses[name], abi=load_artifact(name)["abi"])
+
+
 def send(ledger: Ledger, sender: LocalAccount, name: str, *arguments, contract: str = REGISTRY) -> dict:
     """Call any function of a ledger's contracts in a transaction; returns the receipt."""
     place = ledger.addresses[contract]

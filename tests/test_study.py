@@ -1,172 +1,293 @@
-"""Studies: attempts that are logged once whatever happens, and taken up again."""
+"""A study: attempts are logged before they are made, kept with what came of them, and held to the chain."""
 
 import json
 
 import pytest
-from chain_helpers import (
-    DATASET,
-    PROTOCOL,
-    account,
-    digest,
-    fund,
-    make_release,
-    open_study,
-)
+from chain_helpers import DATASET, PROTOCOL, account, fund, generation, open_study
 
-from synthlib.bundle import canonical_json
-from synthlib.chain.connection import Connection
+from synthlib.chain.attempts import group, read_attempts
 from synthlib.chain.datasets import Datasets
-from synthlib.chain.errors import (
-    ChainError,
-    NotIssuer,
-    TransactionTimeout,
-    WrongChain,
-)
-from synthlib.chain.journal import Journal
-from synthlib.chain.protocols import Protocols
+from synthlib.chain.errors import AttemptOutOfOrder, ChainError, ProtocolAlreadyClosed, WrongChain
+from synthlib.chain.protocols import Protocols, attempt_digest, chain_head, link_of
+from synthlib.chain.records import NOT_PRIVATE
 from synthlib.chain.registry import Ledger
 from synthlib.chain.roles import RESEARCHER, Roles
 from synthlib.chain.study import Study
 
 pytest_plugins = ["chain_fixtures"]
 
-
-def test_a_study_goes_on_after_a_crash_at_any_transaction(tmp_path, monkeypatch):
-    """Killed once a transaction stands in the journal, or just before: the same chain comes of it."""
-
-    def work(journal, notes) -> Study:
-        ledger = Ledger.in_process(journal, account("admin"))
-        study = Study.open(ledger, PROTOCOL, DATASET, cap=1.0, budget=0.5, notes=notes)
-        study.settle(study.attempt({"model_type": "TabularGAN"}), {"ks": 0.1})
-        return study
-
-    class Killed(BaseException):
-        pass
-
-    whole = work(tmp_path / "whole.jsonl", tmp_path / "whole.json")
-    steps = [(Connection, "send"), (Journal, "append")]
-    for step, (owner, name) in enumerate(steps * 5):
-        folder, calls, real = tmp_path / str(step), [], getattr(owner, name)
-        folder.mkdir()
-
-        def stop(self, *given, calls=calls, real=real, place=step // 2):
-            result = real(self, *given)
-            calls.append(given)
-            if len(calls) > place:
-                raise Killed  # sent and not in the journal; in the journal
-            return result
-
-        with monkeypatch.context() as patched, pytest.raises(Killed):
-            patched.setattr(owner, name, stop)
-            work(folder / "journal.jsonl", folder / "notes.json")
-        study = work(folder / "journal.jsonl", folder / "notes.json")
-        assert study.ledger.journal.lines == whole.ledger.journal.lines, step
-        assert study.attempts == whole.attempts
+ONE, TWO, THREE, FOUR = ({"model_type": "TabularGAN", "seed": seed} for seed in range(4))
 
 
-def test_two_parties_act_on_one_ledger(empty_ledger, workspace):
-    """The steward owns and approves, the researcher registers, tries and records; neither the other's."""
-    steward, researcher = empty_ledger, empty_ledger.acting_as(account("researcher"))
-    fund(empty_ledger.connection, researcher.account.address)
-    Roles(steward).grant(RESEARCHER, researcher.account.address)
-    Datasets(steward).register(DATASET, cap=1.0)
-    protocols = Protocols(researcher)
-    registration = protocols.prepare(PROTOCOL, DATASET, sealed=True)
-    assert not protocols.register(registration).is_revealed
-    with pytest.raises(ChainError, match="steward"):
-        protocols.approve(registration, 0.5, 1)
-    with pytest.raises(ChainError, match="approve"):
-        Study(researcher, PROTOCOL, registration)
-    Protocols(steward).approve(registration, 0.5, 1)
-    study = Study(researcher, PROTOCOL, registration)
-    study.attempt_all([{"model_type": "TabularGAN", "seed": number} for number in range(3)])
-    protocols.reveal(registration)
-    bundle = make_release(workspace / "theirs", study=study, attempt=2)
-    record = researcher.record(bundle)
-    assert (record.issuer, record.attempt, record.attempts) == (researcher.account.address, 2, 3)
-    with pytest.raises(NotIssuer):
-        steward.revoke(bundle.digest, "not mine")
-    assert steward.account == account("admin")  # acting_as changed nobody
-    assert study.track.open_releases_left == 0
-    with pytest.raises(ChainError, match="NoOpenReleaseLeft"):
-        researcher.record(make_release(workspace / "second", seed=1, study=study))
+@pytest.fixture
+def study(empty_ledger) -> Study:
+    return open_study(empty_ledger, num_attempts=0)
 
 
-def test_a_study_that_is_opened_again_has_the_attempts_of_its_notes(study, tmp_path):
-    registration = study.registration
-    notes = tmp_path / "notes.json"
-    with pytest.raises(ChainError, match="attempt 1 is left out"):
-        Study(study.ledger, PROTOCOL, registration)
-    study.write(tmp_path)
-    (tmp_path / "attempts.json").rename(notes)
-    again = Study(study.ledger, PROTOCOL, registration, notes)
-    assert again.attempts == study.attempts
-    again.attempt({"model_type": "TabularGPT"})
-    again.settle(2, "failed")
-    assert Study(study.ledger, PROTOCOL, registration, notes).attempts == again.attempts
-    body = json.loads(notes.read_bytes())
-    body["attempts"][0]["describes"] = {"model_type": "another"}
-    for wrong, message in (
-        (body, "attempt 1 is not what the chain logged"),
-        (body | {"protocol": "0x" + digest("p")}, "of protocol"),
-    ):
-        notes.write_bytes(canonical_json(wrong))
-        with pytest.raises((ChainError, ValueError), match=message):
-            Study(study.ledger, PROTOCOL, registration, notes)
+@pytest.fixture
+def noted(empty_ledger, tmp_path):
+    """A function that opens the study anew, as another process would, with its notes."""
+    return lambda: open_study(empty_ledger, num_attempts=0, notes=tmp_path / "notes.json")
 
 
-def test_an_attempt_that_the_chain_refused_is_none(study):
-    roles = Roles(study.ledger)
-    roles.pause()
+def close(study):
+    Protocols(study.ledger).close(study.registration)
+
+
+# --- attempts ------------------------------------------------------------------------------------------
+
+
+def test_an_attempt_is_on_the_chain_before_its_outcome_is_known(study):
+    assert study.attempt(ONE) == 1
+    assert study.track.attempts == 1
+    assert study.attempts == [{"number": 1, "together_from": 1, "describes": ONE, "outcome": None}]
+    study.settle(1, {"ks": 0.1})
+    assert study.attempts[0]["outcome"] == {"ks": 0.1} and study.track.attempts == 1
+
+
+def test_the_same_attempt_twice_in_a_row_is_one_and_later_another(study):
+    assert [study.attempt(each) for each in (ONE, ONE, TWO, ONE)] == [1, 1, 2, 3]
+    assert study.track.attempts == 3
+
+
+def test_attempts_alone_and_together_lead_to_the_head_of_the_chain(study):
+    study.attempt(ONE)
+    assert study.attempt_all([TWO, THREE, FOUR]) == [2, 3, 4]
+    study.attempt(ONE)
+    links = [each.link for each in group(study.attempts)]
+    assert links == [attempt_digest(ONE), link_of(list(map(attempt_digest, (TWO, THREE, FOUR)))), links[0]]
+    track = study.track
+    assert track.head == chain_head(track.id, track.registration_block, links)
+
+
+def test_an_attempt_that_was_refused_does_not_count_as_logged(noted):
+    study = noted()
+    study.attempt(ONE)
+    close(study)
     for _ in range(2):
-        with pytest.raises(ChainError, match="EnforcedPause"):
-            study.attempt({"model_type": "TabularGPT"})
+        with pytest.raises(ProtocolAlreadyClosed):
+            study.attempt(TWO)
     assert len(study.attempts) == 1 == study.track.attempts
-    roles.unpause()
-    assert study.attempt({"model_type": "TabularGPT"}) == 2 == study.track.attempts
 
 
-@pytest.mark.parametrize("arrives", [True, False])
-def test_an_attempt_whose_answer_was_lost_is_logged_once(node_study, monkeypatch, arrives):
-    study, real = node_study, Connection.send
-
-    def lose(self, *given):
-        if arrives:
-            real(self, *given)
-        raise TransactionTimeout("no answer")
-
-    with monkeypatch.context() as patched, pytest.raises(TransactionTimeout):
-        patched.setattr(Connection, "send", lose)
-        study.attempt({"model_type": "TabularGPT"})
-    assert study.attempt({"model_type": "TabularGPT"}) == 2 == study.track.attempts
-    assert study.attempt({"model_type": "another"}) == 3 == study.track.attempts
-    assert [entry["describes"].get("model_type") for entry in study.attempts[1:]] == ["TabularGPT", "another"]
+def test_no_attempt_of_another_process_is_overlooked(empty_ledger):
+    one, other = (open_study(empty_ledger, num_attempts=0) for _ in range(2))
+    one.attempt(ONE)
+    with pytest.raises(AttemptOutOfOrder):
+        other.attempt(TWO)
+    assert other.attempts == []
 
 
-def test_attempts_of_another_process_are_noticed(study):
-    Protocols(study.ledger).attempt(study.registration.id, digest("another process"))
-    with pytest.raises(ChainError, match="AttemptOutOfOrder"):
-        study.attempt({"model_type": "TabularGPT"})
-    with pytest.raises(ChainError, match="logged another: attempt 2"):
-        study.attempt({"model_type": "TabularGPT"})
+@pytest.mark.parametrize("number", [0, 2, -1])
+def test_nothing_comes_of_an_attempt_that_was_not_made(study, number):
+    study.attempt(ONE)
+    with pytest.raises(ValueError, match="one of 1 attempts"):
+        study.settle(number, "failed")
+    with pytest.raises(ValueError, match="one of 1 attempts"):
+        study.describe(number, None)
+    assert study.attempts[0]["outcome"] is None
 
 
-def test_numbers_of_no_attempt(study):
-    for number in (0, -1, 2):
-        for call in (lambda n: study.settle(n, 1), lambda n: study.describe(n, None)):
-            with pytest.raises(ValueError, match="expected the number of one of 1 attempts"):
-                call(number)
+# --- going on ------------------------------------------------------------------------------------------
 
 
-def test_a_handed_on_study_is_resumed_on_its_own_registry(workspace):
-    study = open_study(Ledger.in_process(account=account("admin")), 2)
-    (workspace / "on").mkdir()
-    study.hand_on(workspace / "on")
-    again = Study.resume(workspace / "on", account=account("admin"))
-    assert again.attempts == study.attempts and again.track == study.track
-    place = json.loads((workspace / "on" / "registration.json").read_bytes())
-    (workspace / "on" / "registration.json").write_bytes(
-        canonical_json(place | {"registry": account("x").address})
-    )
-    with pytest.raises(WrongChain, match=account("x").address):
-        Study.resume(workspace / "on", account=account("admin"))
+def test_opening_a_study_again_changes_nothing(empty_ledger, study):
+    height = empty_ledger.connection.get_block_number()
+    again = open_study(empty_ledger, num_attempts=0)
+    assert again.registration == study.registration and again.track == study.track
+    assert empty_ledger.connection.get_block_number() == height
+
+
+def test_notes_bring_attempts_and_outcomes_back(noted):
+    study = noted()
+    study.attempt(ONE)
+    study.attempt_all([TWO, THREE])
+    study.settle(2, {"error": "out of memory"})
+    again = noted()
+    assert again.attempts == study.attempts
+    assert again.attempt(FOUR) == 4
+
+
+def test_an_attempt_that_was_noted_and_never_sent_is_forgotten(noted, monkeypatch):
+    study = noted()
+    study.attempt(ONE)
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Protocols, "attempt", die)
+        with pytest.raises(KeyboardInterrupt):
+            study.attempt(TWO)
+    again = noted()
+    assert [entry["describes"] for entry in again.attempts] == [ONE]
+    assert again.attempt(THREE) == 2
+
+
+def test_an_attempt_that_was_sent_when_the_process_died_is_known(noted, monkeypatch):
+    study = noted()
+    send = Protocols.attempt
+
+    def send_and_die(*arguments):
+        send(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Protocols, "attempt", send_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            study.attempt(ONE)
+    again = noted()
+    assert [entry["describes"] for entry in again.attempts] == [ONE]
+    assert again.attempt(ONE) == 1 and again.attempt(TWO) == 2
+
+
+def test_notes_that_lack_an_attempt_or_tell_of_another_are_refused(noted, tmp_path):
+    study = noted()
+    study.attempt_all([ONE, TWO])
+    path = tmp_path / "notes.json"
+    good = path.read_bytes()
+    for change, message in [
+        (lambda entries: entries[:1], "expected the 2 attempts"),
+        (lambda entries: [entries[0], entries[1] | {"describes": THREE}], "got others"),
+        (lambda entries: [entries[0], entries[1] | {"together_from": 2}], "got others"),
+    ]:
+        body = json.loads(good)
+        body["attempts"] = change(body["attempts"])
+        path.write_text(json.dumps(body))
+        with pytest.raises(ChainError, match=message):
+            noted()
+    path.write_bytes(good)
+    assert noted().attempts == study.attempts
+
+
+def test_notes_may_tell_another_outcome(noted, tmp_path):
+    """What came of an attempt is not on the chain: the release's digest binds it, later."""
+    noted().attempt(ONE)
+    again = noted()
+    again.settle(1, "anything")
+    assert noted().attempts[0]["outcome"] == "anything"
+
+
+def test_a_study_is_handed_on_and_resumed(empty_ledger, tmp_path, monkeypatch):
+    study = open_study(empty_ledger)
+    study.settle(1, {"ks": 0.2})
+    study.hand_on(tmp_path)
+    url = None if empty_ledger.journal else empty_ledger.connection.web3.provider.endpoint_uri
+    again = Study.resume(tmp_path, url, empty_ledger.account)
+    assert (again.registration, again.protocol) == (study.registration, study.protocol)
+    assert (again.attempts, again.track) == (study.attempts, study.track)
+    (tmp_path / "journal.jsonl").unlink(missing_ok=True)
+    with pytest.raises(WrongChain, match="URL of a node"):
+        Study.resume(tmp_path, None, empty_ledger.account)
+
+
+# --- what does not run ---------------------------------------------------------------------------------
+
+
+def test_a_closed_protocol_is_no_study(empty_ledger, study):
+    close(study)
+    with pytest.raises(ChainError, match="found it closed"):
+        open_study(empty_ledger, num_attempts=0)
+
+
+def test_a_protocol_without_approval_is_no_study(empty_ledger, study):
+    other = PROTOCOL._replace(metrics=["other"])
+    registration = Protocols(empty_ledger).prepare(other, DATASET)
+    with pytest.raises(ChainError, match="found none; register it"):
+        Study(empty_ledger, other, registration)
+    Protocols(empty_ledger).register(registration)
+    with pytest.raises(ChainError, match="ask the steward"):
+        Study(empty_ledger, other, registration)
+    with pytest.raises(ValueError, match="the protocol that was registered"):
+        Study(empty_ledger, PROTOCOL, registration)
+
+
+def test_two_parties_run_a_study_with_each_its_own_account(empty_ledger):
+    researcher = account("researcher")
+    fund(empty_ledger.connection, researcher.address)
+    Roles(empty_ledger).grant(RESEARCHER, researcher.address)
+    Datasets(empty_ledger).register(DATASET, 1.0)
+    theirs = Protocols(empty_ledger.acting_as(researcher))
+    registration = theirs.prepare(PROTOCOL, DATASET, sealed=True)
+    theirs.register(registration)
+    Protocols(empty_ledger).approve(registration, 0.1, 1)
+    study = Study(empty_ledger.acting_as(researcher), PROTOCOL, registration)
+    assert study.attempt(ONE) == 1
+    assert not study.track.is_revealed
+
+
+# --- what a release says -------------------------------------------------------------------------------
+
+
+def test_a_release_says_where_its_protocol_is_and_what_it_spends(study):
+    study.attempt(ONE)
+    said = study.describe(1, None)
+    assert said == {
+        "id": study.registration.id,
+        "dataset": DATASET,
+        "researcher": study.ledger.account.address,
+        "chain": f"eip155:{study.ledger.connection.chain_id}",
+        "registry": study.ledger.address,
+        "attempt": 1,
+        "spend": NOT_PRIVATE,
+    }
+    assert study.describe(1, 0.1)["spend"] == 100_000
+    with pytest.raises(ValueError, match="positive, finite loss"):
+        study.describe(1, 0.0)
+
+
+def test_a_loss_as_large_as_the_budget_can_be_spent(empty_ledger):
+    study = open_study(empty_ledger, cap=0.1, budget=0.1, open_releases=0)
+    spend = study.describe(1, 0.1)["spend"]
+    empty_ledger.record_generation(generation("a", spend=spend))
+    assert study.track.budget == 0
+
+
+def test_what_is_written_is_read_back(study, tmp_path):
+    study.attempt_all([ONE, TWO])
+    study.settle(2, {"ks": 0.1})
+    study.write(tmp_path)
+    assert read_attempts((tmp_path / "attempts.json").read_bytes()) == study.attempts
+    assert (tmp_path / "protocol.json").read_bytes() == PROTOCOL.to_json()
+
+
+ENTRY = {"number": 1, "together_from": 1, "describes": ONE, "outcome": None}
+
+
+def as_file(entries) -> bytes:
+    return json.dumps({"format": "synthlib-attempts/1", "protocol": "0x1", "attempts": entries}).encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[]",
+        b'{"format": "synthlib-attempts/2", "attempts": []}',
+        as_file({}),
+        as_file([{}]),
+        as_file([ENTRY | {"more": 1}]),
+        as_file([ENTRY | {"number": "1"}]),
+        as_file([ENTRY | {"together_from": True}]),
+        as_file([ENTRY | {"together_from": 1.0}]),
+        as_file([[1, 1, ONE, None]]),
+    ],
+)
+def test_other_files_are_no_attempts(data):
+    with pytest.raises(ValueError, match="expected"):
+        read_attempts(data)
+
+
+@pytest.mark.parametrize(
+    "places", [[(2, 2)], [(1, 1), (3, 3)], [(1, 1), (1, 1)], [(1, 0)], [(1, 2)], [(0, 0)]], ids=str
+)
+def test_numbers_that_do_not_count_up_are_refused(places):
+    entries = [ENTRY | {"number": number, "together_from": first} for number, first in places]
+    with pytest.raises(ValueError, match=r"expected attempt \d"):
+        group(entries)
+
+
+def test_a_ledger_that_is_not_the_studys_is_told(study):
+    study.attempt(ONE)
+    elsewhere = Ledger.in_process(account=account("admin"))
+    with pytest.raises(ChainError, match="found none; register it"):
+        Study(elsewhere, PROTOCOL, study.registration, attempts=study.attempts)

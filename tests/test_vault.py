@@ -365,7 +365,11 @@ def test_a_refusal_lets_nothing_out(local, file, watched, refusal):
     assert watched == [] and files_of(local) == before
 
 
-@pytest.mark.parametrize("accepted", ["0" * 64, "", None, digest_public_key(OWNER.public_key)])
+@pytest.mark.parametrize(
+    "accepted",
+    ["0" * 64, "", None, digest_public_key(OWNER.public_key)],
+    ids=["zeros", "nothing", "none", "the owner's"],
+)
 def test_another_public_key_than_the_accepted_one_gets_nothing(local, file, watched, accepted):
     address = local.put(file)
     local.gate.answer.encryption_key = accepted

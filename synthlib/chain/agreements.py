@@ -85,7 +85,8 @@ class Agreement(NamedTuple):
         """
         dataset, terms, purpose = map(to_bytes32, (self.dataset, self.terms, self.purpose))
         request = to_bytes32(self.request)
-        return (dataset, self.grantee, terms, purpose, uses_to_abi(self.uses), self.expiry, request)
+        grantee = to_checksum_address(self.grantee)
+        return (dataset, grantee, terms, purpose, uses_to_abi(self.uses), self.expiry, request)
 
     @property
     def id(self) -> str:
@@ -247,8 +248,7 @@ class Agreements:
 
     def trail(self) -> list[Event]:
         """Every request, denial, grant, access and end, in the order in which the chain took them."""
-        said = [event for name in TRAIL for event in self._ledger.find_events(name, _CONTRACT)]
-        return sorted(said, key=lambda event: event.block)
+        return [event for event in self._ledger.find_events(contract=_CONTRACT) if event.name in TRAIL]
 
     def _to_statement(self, agreement: Agreement, encryption_key: str) -> SignableMessage:
         values = {"agreement": to_bytes32(agreement.id), "encryptionKey": to_bytes32(encryption_key)}

@@ -98,7 +98,8 @@ class Attestations:
         """
         id = self.id_of(verdict, auditor)
         if id not in [found.id for found in self.find(verdict.release)]:
-            arguments = (_to_abi(verdict), to_checksum_address(auditor), bytes.fromhex(signature[2:]))
+            signed = bytes.fromhex(signature.removeprefix("0x"))
+            arguments = (_to_abi(verdict), to_checksum_address(auditor), signed)
             self._ledger.send("attest", *arguments, contract=_CONTRACT)
         return next(found for found in self.find(verdict.release) if found.id == id)
 

@@ -7,8 +7,9 @@ A dataset's steward chooses one of two measures, and both add up under compositi
 - order a >= 2: the epsilon of Renyi differential privacy at order a. That is what an accountant gives for
   DP-SGD with Poisson sampling, which has no useful rho. (Mironov 2017.)
 
-The contract adds integers; every conversion here rounds against the publisher: a loss up, a budget down. What
-the sum says of epsilon is for everybody to compute; the chain does not need to.
+The contract adds integers; every conversion here rounds against the publisher: a loss up, a budget down. A
+number is what it is written as in decimal. What the sum says of epsilon is for everybody to compute; the
+chain does not need to.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ def loss_to_units(loss: float) -> int:
     Raises:
         ValueError: if it is not a positive finite number, or too large for the chain.
     """
-    if not (isinstance(loss, int | float) and math.isfinite(loss) and loss > 0):
+    if not (_is_finite(loss) and loss > 0):
         raise ValueError(f"expected a positive, finite loss, got {loss!r}")
-    return _check_units(math.ceil(Fraction(loss) * SCALE), loss)
+    return _check_units(math.ceil(_as_written(loss) * SCALE))
 
 
 def budget_to_units(budget: float) -> int:
@@ -46,9 +47,9 @@ def budget_to_units(budget: float) -> int:
     Raises:
         ValueError: if it is negative, not finite, or too large for the chain.
     """
-    if not (isinstance(budget, int | float) and math.isfinite(budget) and budget >= 0):
+    if not (_is_finite(budget) and budget >= 0):
         raise ValueError(f"expected a budget of zero or more, got {budget!r}")
-    return _check_units(math.floor(Fraction(budget) * SCALE), budget)
+    return _check_units(math.floor(_as_written(budget) * SCALE))
 
 
 def epsilon_of(units: int, order: int, delta: float) -> float:
@@ -70,10 +71,12 @@ def epsilon_of(units: int, order: int, delta: float) -> float:
         raise ValueError(f"expected units from 0 to {MOST_UNITS}, got {units!r}")
     if not 0 < delta < 1:
         raise ValueError(f"expected a delta between 0 and 1, got {delta!r}")
+    if order != ZCDP and (type(order) is not int or order < 2):
+        raise ValueError(f"expected 0 for zCDP or a Renyi order of 2 or more, got {order!r}")
+    if units == 0:
+        return 0.0  # nothing was spent: the conversions, which hold for any loss, would say more
     if order == ZCDP:
         rho = units / SCALE
-        if rho == 0:
-            return 0.0
         # The bound is smooth with one minimum in log(order - 1): golden-section search.
         low, high = math.log(1e-6), math.log(1e6)
         ratio = (math.sqrt(5) - 1) / 2
@@ -87,8 +90,6 @@ def epsilon_of(units: int, order: int, delta: float) -> float:
                 low = left
         best = 1 + math.exp((low + high) / 2)
         return _from_renyi(rho * best, best, delta)
-    if type(order) is not int or order < 2:
-        raise ValueError(f"expected 0 for zCDP or a Renyi order of 2 or more, got {order!r}")
     return _from_renyi(units / SCALE, order, delta)
 
 
@@ -97,7 +98,18 @@ def _from_renyi(loss: float, order: float, delta: float) -> float:
     return max(epsilon, 0.0)
 
 
-def _check_units(units: int, given: float) -> int:
+def _is_finite(value: object) -> bool:
+    """Whether it is a finite number; a whole one may be too large for a float."""
+    return type(value) is int or (isinstance(value, float) and math.isfinite(value))
+
+
+def _as_written(value: float) -> Fraction:
+    """The decimal number that a float is shown as. Of 0.1 it is a tenth: the float is a little more, and a
+    release of loss 0.1 would not fit into a budget of 0.1."""
+    return Fraction(value) if type(value) is int else Fraction(repr(float(value)))
+
+
+def _check_units(units: int) -> int:
     if units > MOST_UNITS:
-        raise ValueError(f"expected at most {MOST_UNITS / SCALE:g}, got {given!r}")
+        raise ValueError(f"expected at most {MOST_UNITS / SCALE}, got a larger number")
     return units

@@ -99,6 +99,20 @@ AccessControlUnauthorizedAccount = _define(
     )
     + ", zeros administrator); the registry's administrator grants it",
 )
+AccessControlBadConfirmation = _define(
+    "AccessControlBadConfirmation", "expected an account to renounce its own role; nobody renounces another's"
+)
+AccessControlInvalidDefaultAdmin = _define(
+    "AccessControlInvalidDefaultAdmin", "expected the account to which the administration was offered"
+)
+AccessControlEnforcedDefaultAdminRules = _define(
+    "AccessControlEnforcedDefaultAdminRules",
+    "the administration is neither granted nor withdrawn; hand it over by beginDefaultAdminTransfer",
+)
+AccessControlEnforcedDefaultAdminDelay = _define(
+    "AccessControlEnforcedDefaultAdminDelay",
+    "expected the delay of a handing over of the administration to be over at this time; begin it, or wait",
+)
 RoleNotOffered = _define(
     "RoleNotOffered", "expected a role that its holder offered to this account; ask for an offer"
 )
@@ -106,6 +120,7 @@ AdministrationNotOffered = _define(
     "AdministrationNotOffered", "the administration is handed over by beginDefaultAdminTransfer, with a delay"
 )
 EnforcedPause = _define("EnforcedPause", "the administrator paused new records; reading and revoking go on")
+ExpectedPause = _define("ExpectedPause", "expected a registry that is paused; this one takes new records")
 Paused = _define("Paused", EnforcedPause.meaning)
 ZeroDigest = _define("ZeroDigest", "expected a digest, got zero bytes")
 ZeroAddress = _define("ZeroAddress", "expected an address, got zero bytes")
@@ -213,6 +228,14 @@ ObjectIsErased = _define("ObjectIsErased", "expected an object that is there; th
 IndexOutOfRange = _define("IndexOutOfRange", "expected the index of a row of the table")
 PathTooShort = _define("PathTooShort", "expected a path up to the root")
 PathTooLong = _define("PathTooLong", "expected a path that ends at the root")
+HashFailed = _define("HashFailed", "expected the chain to compute SHA-256, it did not; give it more gas")
+
+# OpenZeppelin's, which nothing here can lead to
+SafeCastOverflowedUintDowncast = _define(
+    "SafeCastOverflowedUintDowncast", "expected a number that fits into fewer bits"
+)
+InvalidShortString = _define("InvalidShortString", "expected a text of at most 31 bytes in one word")
+StringTooLong = _define("StringTooLong", "expected a text of at most 31 bytes")
 
 
 _CLASSES = {kind.__name__: kind for kind in ContractError.__subclasses__()}

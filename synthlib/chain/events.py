@@ -60,22 +60,28 @@ class Events:
             _HEARD.setdefault(self._connection, {})[receipt["transaction"]] = receipt
         return self._decode(receipt)
 
-    def find(self, contract: str, name: str, block: int | None = None, **arguments: Any) -> list[Event]:
-        """Events of one kind, oldest first.
+    def find(
+        self, contract: str, name: str | None = None, block: int | None = None, **arguments: Any
+    ) -> list[Event]:
+        """Events of one contract in the order in which it said them.
 
         Args:
             contract: such as `"Agreements"`.
-            name: such as `"Accessed"`.
+            name: such as `"Accessed"`; events of all kinds if None.
             block: the block to look at; all if None.
-            arguments: values that indexed arguments must have, as `Event.arguments` shows them.
+            arguments: values that indexed arguments of the event must have, as `Event.arguments` shows them;
+                None for any.
 
         Raises:
+            ValueError: if the event has no such argument, or it is not indexed: a node finds by those alone.
             NodeUnreachable: if the node does not answer.
             TransactionRejected: if it refuses to search, even block by block.
         """
+        entry = None if name is None else _entries(contract)[name]
+        arguments = _check(entry, arguments)
         if self._connection.is_in_process:
             return [event for event in self._listen() if _is_wanted(event, contract, name, block, arguments)]
-        topics = _to_topics(_entries(contract)[name], arguments)
+        topics = [] if entry is None else _to_topics(entry, arguments)
         last = self._connection.get_block_number() if block is None else block
         logs = self._search(self._addresses[contract], topics, block or 0, last)
         return [
@@ -186,22 +192,40 @@ def to_text(value: Any, given: Mapping[str, Any]) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def _check(entry: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that are given, as events show them: both kinds of chain then find the same."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    indexed = {part["name"]: part for part in entry["inputs"] if part["indexed"]} if entry else {}
+    wrong = sorted(set(arguments) - set(indexed))
+    if wrong:
+        raise ValueError(
+            f"expected indexed arguments ({', '.join(indexed) or 'none'}), got {', '.join(wrong)}"
+        )
+    for name, value in given.items():
+        if indexed[name]["type"] == "address":
+            given[name] = to_checksum_address(value)
+        elif indexed[name]["type"].startswith("bytes"):
+            given[name] = ("0x" if name in _IDS else "") + value.removeprefix("0x").lower()
+    return given
+
+
 def _to_topics(entry: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str | None]:
     topics: list[str | None] = [_topic_of(entry)]
     for given in entry["inputs"]:
         if given["indexed"]:
             value = arguments.get(given["name"])
-            if isinstance(value, str) and given["type"].startswith("bytes"):
+            if value is not None and given["type"].startswith("bytes"):
                 value = bytes.fromhex(value.removeprefix("0x"))
             topics.append(None if value is None else "0x" + encode([given["type"]], [value]).hex())
     return topics
 
 
 def _is_wanted(
-    event: Event, contract: str, name: str, block: int | None, arguments: Mapping[str, Any]
+    event: Event, contract: str, name: str | None, block: int | None, arguments: Mapping[str, Any]
 ) -> bool:
     return (
-        (event.contract, event.name) == (contract, name)
+        event.contract == contract
+        and name in (None, event.name)
         and block in (None, event.block)
-        and all(value is None or event.arguments[key] == value for key, value in arguments.items())
+        and all(event.arguments[key] == value for key, value in arguments.items())
     )

@@ -58,7 +58,7 @@ def check_protocol(
 
 
 def find_erasure(ledger: Ledger, record: Record) -> str:
-    """SHA-256 of the certificate that the commitment's key was destroyed; empty if the steward said no such."""
+    """SHA-256 of the certificate that the key of the commitment was destroyed; empty if there is none."""
     with contextlib.suppress(ChainError):  # what the chain does not tell is said by the other checks
         dataset = Protocols(ledger).find(record.protocol, record.issuer).dataset
         for event in ledger.find_events("DatasetErased", dataset=dataset):

@@ -145,16 +145,18 @@ class Protocols:
     def prepare(self, protocol: Protocol, dataset: str, sealed: bool = False) -> Registration:
         """What this account would register; nothing is sent. A sealed one draws a secret salt: keep it."""
         salt = secrets.token_bytes(32).hex() if sealed else ZERO_DIGEST
-        return Registration(dataset, self._ledger.account.address, protocol.digest, salt)
+        return Registration(dataset, self._ledger.sender, protocol.digest, salt)
 
     def register(self, registration: Registration) -> Track:
         """Register a protocol. A second time changes nothing.
 
         Raises:
+            ChainError: if it is another account's: what one registers becomes one's own.
             DatasetNotActive: if the dataset is unknown, renounced or erased.
             AccessControlUnauthorizedAccount: if the account is no researcher.
         """
         if not self.find(registration.id, registration.researcher).registration_block:
+            self._require_researcher(registration)
             dataset = to_bytes32(registration.dataset)
             if registration.is_sealed:
                 self._ledger.send("registerProtocol", dataset, to_bytes32(registration.seal))
@@ -163,8 +165,14 @@ class Protocols:
         return self.find(registration.id, registration.researcher)
 
     def reveal(self, registration: Registration) -> Track:
-        """Tell a sealed protocol's digest; a release needs that. For who registered it."""
+        """Tell a sealed protocol's digest; a release needs that. For who registered it.
+
+        Raises:
+            ChainError: if it is another account's.
+            ProtocolNotRegistered: if it is not registered.
+        """
         if not self.find(registration.id, registration.researcher).is_revealed:
+            self._require_researcher(registration)
             parts = (registration.dataset, registration.digest, registration.salt)
             self._ledger.send("revealProtocol", *map(to_bytes32, parts))
         return self.find(registration.id, registration.researcher)
@@ -183,7 +191,7 @@ class Protocols:
         """
         self._ledger.send(
             "approveProtocol",
-            registration.researcher,
+            to_checksum_address(registration.researcher),
             to_bytes32(registration.dataset),
             to_bytes32(registration.seal),
             budget_to_units(budget),
@@ -194,7 +202,7 @@ class Protocols:
     def close(self, registration: Registration) -> Track:
         """End a protocol; what it did not spend goes back. For the dataset's steward and the researcher."""
         parts = (to_bytes32(registration.dataset), to_bytes32(registration.seal))
-        self._ledger.send("closeProtocol", registration.researcher, *parts)
+        self._ledger.send("closeProtocol", to_checksum_address(registration.researcher), *parts)
         return self.find(registration.id, registration.researcher)
 
     def attempt(self, protocol: str, digests: str | Sequence[str], first: int | None = None) -> int:
@@ -217,7 +225,7 @@ class Protocols:
         if not digests:
             raise ValueError("expected a digest of an attempt, got none")
         if first is None:
-            first = self.find(protocol, self._ledger.account.address).attempts + 1
+            first = self.find(protocol, self._ledger.sender).attempts + 1
         leaves = [to_bytes32(digest) for digest in digests]
         if len(leaves) == 1:
             self._ledger.send("logAttempt", to_bytes32(protocol), first, leaves[0])
@@ -233,13 +241,14 @@ class Protocols:
             IncompleteLog: if the chain's log lacks what its state speaks of.
             ChainError: if the log says what this protocol's id is no hash of.
         """
+        researcher = to_checksum_address(researcher)
         head, attempts, budget, private, left, state = self._ledger.call(
             "trackOf", to_bytes32(protocol), researcher
         )
         block, digest, dataset = self._find_words(protocol, researcher, state)
         return Track(
             protocol,
-            to_checksum_address(researcher),
+            researcher,
             head.hex() if state & _APPROVED else "00" * 20,
             attempts,
             budget,
@@ -279,6 +288,13 @@ class Protocols:
                 f"{len(said)}; ask a node that keeps its logs"
             )
         return said[0]
+
+    def _require_researcher(self, registration: Registration) -> None:
+        if self._ledger.sender != to_checksum_address(registration.researcher):
+            raise ChainError(
+                f"expected to act as the researcher {registration.researcher}, acting as "
+                f"{self._ledger.sender}; use acting_as, or prepare a registration of your own"
+            )
 
 
 def protocol_id(researcher: str, dataset: str, seal: str) -> str:

@@ -30,7 +30,14 @@ from synthlib.chain.contracts import (
     load_artifact,
     load_errors,
 )
-from synthlib.chain.errors import AlreadyRecorded, ChainError, IncompleteLog, NoRegistry, NotRecorded
+from synthlib.chain.errors import (
+    AlreadyRecorded,
+    ChainError,
+    IncompleteLog,
+    NoAccount,
+    NoRegistry,
+    NotRecorded,
+)
 from synthlib.chain.events import Event, Events
 from synthlib.chain.journal import Journal
 from synthlib.chain.records import (
@@ -79,12 +86,15 @@ class Ledger:
             raise NoRegistry(
                 "expected a registry's address, 0x and 40 hexadecimal digits, got something else"
             )
-        self.address = self._deploy() if address is None else to_checksum_address(address)
+        deployment = self._deploy() if address is None else None
+        self.address = to_checksum_address(address) if deployment is None else deployment["contract"]
         self.addresses = find_addresses(self.address)
         self._contracts: dict[tuple[str, str], Any] = {}
         self._events = Events(connection, self.addresses)
         self._gas: dict[str, int] = {}
         self._check_code()
+        if deployment is not None:
+            self.hear(deployment)
 
     def __repr__(self) -> str:
         return f"Ledger({self.address} on {self.connection.place})"
@@ -155,6 +165,17 @@ class Ledger:
         )
         return ledger
 
+    @property
+    def sender(self) -> str:
+        """Address of the account that acts.
+
+        Raises:
+            NoAccount: if this ledger only reads.
+        """
+        if self.account is None:
+            raise NoAccount("expected an account to act as, found none; take a Ledger that acts as one")
+        return self.account.address
+
     def acting_as(self, account: LocalAccount | None) -> Ledger:
         """The same ledger with another account signing."""
         other = copy.copy(self)
@@ -191,8 +212,8 @@ class Ledger:
         self._keep(sent)
         return said
 
-    def find_events(self, name: str, contract: str = REGISTRY, **arguments: Any) -> list[Event]:
-        """Events of one kind, oldest first; `arguments` select by indexed ones. See `Events.find`."""
+    def find_events(self, name: str | None = None, contract: str = REGISTRY, **arguments: Any) -> list[Event]:
+        """Events of one kind, or all, oldest first; `arguments` select by indexed ones. See `Events.find`."""
         return self._events.find(contract, name, **arguments)
 
     def record(self, bundle: Bundle) -> Record:
@@ -363,12 +384,12 @@ class Ledger:
             self._contracts[contract, name] = self.connection.web3.eth.contract(place, abi=abi)
         return self._contracts[contract, name]
 
-    def _deploy(self) -> str:
+    def _deploy(self) -> dict[str, Any]:
         owner = "0x" + "00" * 20 if self.account is None else self.account.address
         data = deployment_data(owner)
         sent = self.connection.send(self.account, data, None, _DEPLOYMENT_GAS, load_errors())
         self._keep(sent)
-        return sent.receipt["contract"]
+        return sent.receipt
 
     def _check_code(self) -> None:
         for name in (REGISTRY, *PARTS):

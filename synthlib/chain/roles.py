@@ -37,7 +37,7 @@ class Roles:
 
     def renounce(self, role: str) -> None:
         """Give up a role that this account holds."""
-        self._ledger.send("renounceRole", role_id(role), self._ledger.account.address)
+        self._ledger.send("renounceRole", role_id(role), self._ledger.sender)
 
     def offer(self, role: str, successor: str) -> None:
         """Offer a role that this account holds to another, who has to `accept` it."""

@@ -1,0 +1,339 @@
+"""Agreements on the chain: requested, offered, signed, in force, ended, and what is logged under them."""
+
+import pytest
+from agreement_helpers import (
+    AGREEMENT,
+    CERTIFICATE,
+    ID,
+    KEY,
+    LATE,
+    OBJECT,
+    accept,
+    access,
+    end,
+    offer,
+    status,
+)
+from chain_helpers import DATASET, digest
+from contract_world import (
+    ADMIN,
+    DATA,
+    GRANTEE,
+    NOBODY,
+    NOTHING,
+    OTHER_STEWARD,
+    REASON,
+    STEWARD,
+    STRANGER,
+    hashed,
+    refuses,
+)
+from eth_abi import encode
+from eth_utils import keccak
+
+from synthlib.chain.errors import (
+    AlreadyOffered,
+    Expired,
+    ExpiryNotLater,
+    InvalidUses,
+    NotParty,
+    NotSteward,
+    ObjectIsErased,
+    Paused,
+    WrongState,
+    ZeroAddress,
+    ZeroDigest,
+)
+
+pytest_plugins = ["chain_fixtures", "contract_fixtures"]
+
+UNKNOWN, OFFERED, ACCEPTED, ENDED = range(4)
+
+
+@pytest.fixture
+def agreed(world):
+    """A world with an agreement in force."""
+    offer(world)
+    accept(world)
+    return world
+
+
+# --- events and what is stored -------------------------------------------------------------------------
+
+
+def test_request_emits_requested_with_the_id_that_python_predicts(world):
+    purpose, uses = hashed("purpose"), [6, 42]
+    (said,) = world.send(STRANGER, "request", DATA, purpose, uses)
+    words = encode(["bytes32", "address", "bytes32", "uint32[]"], [DATA, STRANGER.address, purpose, uses])
+    assert said.name == "Requested"
+    assert said.arguments == {
+        "id": "0x" + keccak(words).hex(),
+        "dataset": DATASET,
+        "requester": STRANGER.address,
+        "purpose": purpose.hex(),
+        "uses": uses,
+    }
+
+
+def test_denial_of_a_request_emits_request_denied(world):
+    (said,) = world.send(STEWARD, "denyRequest", hashed("request"), DATA, REASON)
+    assert (said.name, said.arguments) == (
+        "RequestDenied",
+        {
+            "id": "0x" + digest("request"),
+            "dataset": DATASET,
+            "steward": STEWARD.address,
+            "reason": REASON.hex(),
+        },
+    )
+
+
+def test_offer_emits_offered_with_all_words_and_the_id_that_python_predicts(world):
+    assert world.call("offer", AGREEMENT.to_abi(), party=STEWARD).hex() == ID
+    (said,) = offer(world)
+    assert said.name == "Offered"
+    assert said.arguments == {
+        "id": "0x" + ID,
+        "dataset": DATASET,
+        "grantee": GRANTEE.address,
+        "agreement": AGREEMENT._asdict() | {"uses": [6, 42]},
+    }
+    assert status(world) == (OFFERED, LATE, 0, 0)
+
+
+def test_acceptance_emits_accepted_with_the_key_whoever_brings_it(world):
+    offer(world)
+    (said,) = accept(world)
+    assert (said.name, said.arguments) == (
+        "Accepted",
+        {"id": "0x" + ID, "grantee": GRANTEE.address, "encryptionKey": KEY.hex()},
+    )
+    assert status(world) == (ACCEPTED, LATE, world.now(), 0)
+
+
+def test_renewal_emits_renewed(agreed):
+    (said,) = agreed.send(STEWARD, "renew", AGREEMENT.to_abi(), LATE + 1)
+    assert (said.name, said.arguments) == ("Renewed", {"id": "0x" + ID, "expiry": LATE + 1})
+    assert status(agreed)[1] == LATE + 1
+
+
+@pytest.mark.parametrize("party", [STEWARD, GRANTEE], ids=["steward", "grantee"])
+def test_end_emits_ended_and_nothing_is_logged_afterwards(agreed, party):
+    time = agreed.now()
+    (said,) = end(agreed, party)
+    assert (said.name, said.arguments) == (
+        "Ended",
+        {"id": "0x" + ID, "account": party.address, "reason": REASON.hex()},
+    )
+    assert status(agreed) == (ENDED, LATE, time, agreed.now())
+    with refuses(WrongState, ID, ENDED):
+        access(agreed)
+
+
+def test_access_emits_accessed(agreed):
+    (said,) = access(agreed)
+    assert (said.name, said.arguments) == (
+        "Accessed",
+        {"id": "0x" + ID, "object": OBJECT.hex(), "grantee": GRANTEE.address},
+    )
+
+
+def test_denial_of_access_emits_access_denied(world):
+    (said,) = world.send(STEWARD, "logDenial", DATA, OBJECT, STRANGER.address, REASON)
+    assert (said.name, said.arguments) == (
+        "AccessDenied",
+        {"dataset": DATASET, "object": OBJECT.hex(), "account": STRANGER.address, "reason": REASON.hex()},
+    )
+
+
+def test_erasure_emits_object_erased_and_ends_access_to_the_object_alone(agreed):
+    (said,) = agreed.send(STEWARD, "eraseObject", DATA, OBJECT, CERTIFICATE)
+    assert (said.name, said.arguments) == (
+        "ObjectErased",
+        {"dataset": DATASET, "object": OBJECT.hex(), "certificate": CERTIFICATE.hex()},
+    )
+    assert agreed.call("isErased", DATA, OBJECT) and not agreed.call("isErased", hashed("other"), OBJECT)
+    with refuses(ObjectIsErased, OBJECT.hex()):
+        access(agreed)
+    access(agreed, thing=hashed("another object"))
+
+
+@pytest.mark.parametrize("uses", [("DUO:0000042",), tuple(f"DUO:{number:07d}" for number in range(16))])
+@pytest.mark.parametrize("request_id", ["0x" + "0" * 64, "0x" + digest("request")])
+def test_ids_of_agreements_of_any_length_are_the_contracts(world, uses, request_id):
+    agreement = AGREEMENT._replace(uses=uses, request=request_id)
+    (said,) = offer(world, agreement)
+    assert said.arguments["id"] == agreement.id
+
+
+CHANGES = {
+    "grantee": STRANGER.address,
+    "terms": digest("x"),
+    "purpose": digest("x"),
+    "uses": ("DUO:0000042",),
+    "expiry": LATE + 1,
+    "request": "0x" + digest("x"),
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_words_that_were_not_offered_are_not_accepted_or_acted_on(agreed, field):
+    changed = AGREEMENT._replace(**{field: CHANGES[field]})
+    for call in (accept, access):
+        with refuses(WrongState, changed.id[2:], UNKNOWN):
+            call(agreed, changed)
+
+
+# --- other errors --------------------------------------------------------------------------------------
+
+
+def test_offer_twice_reverts_also_after_the_end(agreed):
+    for _ in range(2):
+        with refuses(AlreadyOffered, ID):
+            offer(agreed)
+        if status(agreed)[0] == ACCEPTED:
+            end(agreed)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "error"),
+    [
+        ("grantee", NOBODY, (ZeroAddress, "grantee")),
+        ("terms", "0" * 64, (ZeroDigest, "terms")),
+        ("purpose", "0" * 64, (ZeroDigest, "purpose")),
+        ("uses", (), (InvalidUses,)),
+        ("uses", tuple(f"DUO:{number:07d}" for number in range(17)), (InvalidUses,)),
+    ],
+    ids=["grantee", "terms", "purpose", "no use", "17 uses"],
+)
+def test_offer_with_something_missing_reverts(world, field, value, error):
+    with refuses(*error):
+        offer(world, AGREEMENT._replace(**{field: value}))
+
+
+@pytest.mark.parametrize("uses", [[], [42, 6], [6, 6], list(range(17))], ids=str)
+def test_uses_that_do_not_ascend_revert(world, uses):
+    with refuses(InvalidUses):
+        world.send(STRANGER, "request", DATA, hashed("purpose"), uses)
+    words = list(AGREEMENT.to_abi())
+    words[4] = uses
+    with refuses(InvalidUses):
+        world.send(STEWARD, "offer", tuple(words))
+
+
+def test_offer_for_anothers_dataset_reverts(world):
+    with refuses(NotSteward, DATASET, OTHER_STEWARD.address):
+        offer(world, party=OTHER_STEWARD)
+
+
+def test_an_agreement_lasts_until_the_last_second_of_its_expiry(world):
+    expiry = world.now() + 1000
+    short = AGREEMENT._replace(expiry=expiry)
+    offer(world, short)
+    accept(world, short)
+    world.next_block_at(expiry)
+    access(world, short)
+    world.next_block_at(expiry + 1)
+    with refuses(Expired, short.id[2:], expiry, expiry + 1):
+        access(world, short)
+    world.send(STEWARD, "renew", short.to_abi(), expiry + 1000)
+    access(world, short)
+
+
+def test_offer_of_what_expired_and_acceptance_of_it_revert(world):
+    expiry = world.now() + 1000
+    offer(world, AGREEMENT._replace(expiry=expiry))
+    world.next_block_at(expiry + 1)
+    with refuses(ExpiryNotLater, expiry, expiry + 1):
+        offer(world, AGREEMENT._replace(expiry=expiry, terms=digest("other terms")))
+    with refuses(Expired, AGREEMENT._replace(expiry=expiry).id[2:], expiry, expiry + 1):
+        accept(world, AGREEMENT._replace(expiry=expiry))
+
+
+def test_renewal_to_no_later_time_reverts(agreed):
+    for expiry in (LATE, LATE - 1, 0):
+        with pytest.raises(ExpiryNotLater):
+            agreed.send(STEWARD, "renew", AGREEMENT.to_abi(), expiry)
+
+
+def test_each_state_refuses_what_comes_before_or_after_it(world):
+    renewal = ("renew", AGREEMENT.to_abi(), LATE + 1)
+
+    def refused(state, *calls):
+        for call in calls:
+            with refuses(WrongState, ID, state):
+                call(world)
+
+    def renew(world):
+        world.send(STEWARD, *renewal)
+
+    refused(UNKNOWN, accept, renew, access, end)
+    offer(world)
+    refused(OFFERED, renew, access)
+    accept(world)
+    refused(ACCEPTED, accept)
+    end(world)
+    refused(ENDED, accept, renew, access, end)
+
+
+def test_an_offer_that_was_withdrawn_is_not_accepted(world):
+    offer(world)
+    end(world)
+    with refuses(WrongState, ID, ENDED):
+        accept(world)
+
+
+@pytest.mark.parametrize("party", [STRANGER, OTHER_STEWARD, ADMIN])
+def test_end_by_another_than_the_two_parties_reverts(agreed, party):
+    with refuses(NotParty, ID, party.address):
+        end(agreed, party)
+
+
+def test_words_without_a_digest_revert(agreed):
+    for field, function, arguments in [
+        ("purpose", "request", [DATA, NOTHING, [42]]),
+        ("reason", "denyRequest", [hashed("request"), DATA, NOTHING]),
+        ("reason", "end", [AGREEMENT.to_abi(), NOTHING]),
+        ("object", "logAccess", [AGREEMENT.to_abi(), NOTHING]),
+        ("reason", "logDenial", [DATA, OBJECT, STRANGER.address, NOTHING]),
+        ("object", "eraseObject", [DATA, NOTHING, CERTIFICATE]),
+        ("certificate", "eraseObject", [DATA, OBJECT, NOTHING]),
+    ]:
+        with refuses(ZeroDigest, field):
+            agreed.send(STEWARD, function, *arguments)
+
+
+def test_acceptance_without_a_key_reverts(world):
+    offer(world)
+    with refuses(ZeroDigest, "encryptionKey"):
+        accept(world, key=NOTHING)
+
+
+def test_erasure_twice_reverts(world):
+    world.send(STEWARD, "eraseObject", DATA, OBJECT, CERTIFICATE)
+    with refuses(ObjectIsErased, OBJECT.hex()):
+        world.send(STEWARD, "eraseObject", DATA, OBJECT, CERTIFICATE)
+
+
+def test_a_datasets_next_steward_takes_its_agreements_over(agreed):
+    agreed.send(STEWARD, "offerDataset", DATA, OTHER_STEWARD.address)
+    agreed.send(OTHER_STEWARD, "acceptDataset", DATA)
+    with refuses(NotSteward, DATASET, STEWARD.address):
+        access(agreed)
+    access(agreed, party=OTHER_STEWARD)
+    end(agreed, OTHER_STEWARD)
+
+
+def test_the_grantee_ends_an_agreement_on_a_dataset_that_was_given_up(agreed):
+    agreed.send(STEWARD, "renounceDataset", DATA)
+    with refuses(NotParty, ID, STEWARD.address):
+        end(agreed)
+    end(agreed, GRANTEE)
+
+
+def test_nothing_is_agreed_while_paused_and_agreements_end(agreed):
+    agreed.send(ADMIN, "pause")
+    with refuses(Paused):
+        access(agreed)
+    agreed.send(STEWARD, "eraseObject", DATA, OBJECT, CERTIFICATE)
+    end(agreed, GRANTEE)

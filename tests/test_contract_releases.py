@@ -1,0 +1,386 @@
+"""Releases on the registry: recorded once within a budget, withdrawn by their issuer; on both chains."""
+
+import pytest
+from chain_helpers import contract_of, digest
+from contract_world import (
+    BUDGET,
+    CAP,
+    NOTHING,
+    OPEN,
+    OPEN_RELEASES,
+    OTHER_RESEARCHER,
+    REASON,
+    RESEARCHER,
+    STEWARD,
+    STRANGER,
+    hashed,
+    made,
+    raw,
+    refuses,
+    told,
+)
+from eth_abi import encode
+from eth_utils import keccak
+
+from synthlib.chain.errors import (
+    AlreadyRecorded,
+    AlreadyRevoked,
+    ContractError,
+    NoOpenReleaseLeft,
+    NoSuchAttempt,
+    NotIssuer,
+    NotRecorded,
+    Overspent,
+    ProtocolNotApproved,
+    SpendNotSaid,
+    ZeroDigest,
+)
+from synthlib.chain.records import ABSENT, NOT_PRIVATE, REVOKED, STANDS, SUPERSEDED
+
+pytest_plugins = ["chain_fixtures", "contract_fixtures"]
+
+ZERO = "0" * 64
+
+
+def ids(name="a"):
+    """Release and id, as they are brought to withdraw it."""
+    return raw(made(name).release), raw(made(name).id)
+
+
+def withdraw(world, name="a", party=RESEARCHER, reason=REASON):
+    return world.send(party, "revoke", *ids(name), reason)
+
+
+def replace(world, name, successor, party=RESEARCHER, reason=REASON):
+    return world.send(party, "supersede", *ids(name), *ids(successor), reason)
+
+
+# --- events --------------------------------------------------------------------------------------------
+
+
+def test_record_emits_recorded_with_everything(world):
+    world.send(RESEARCHER, "logAttempt", raw(OPEN.id), 2, hashed("attempt 2"))
+    (said,) = world.record(spend=9)
+    generation = made(spend=9)
+    assert said.name == "Recorded"
+    assert said.arguments == {
+        "release": generation.release,
+        "protocol": OPEN.id,
+        "issuer": RESEARCHER.address,
+        "commitment": generation.commitment,
+        "synthetic": generation.synthetic,
+        "modelType": b"TabularGAN".ljust(32, b"\0").hex(),
+        "parameters": generation.parameters,
+        "characteristics": generation.characteristics,
+        "spend": 9,
+        "attempt": 1,
+        "attempts": 2,
+    }
+
+
+def test_revoke_emits_revoked_with_the_reason(world):
+    world.record()
+    (said,) = withdraw(world)
+    assert (said.name, said.arguments) == (
+        "Revoked",
+        {"release": made().release, "issuer": RESEARCHER.address, "reason": REASON.hex()},
+    )
+
+
+def test_supersede_emits_superseded_with_the_successor(world):
+    world.record("a")
+    world.record("b")
+    (said,) = replace(world, "a", "b")
+    assert said.name == "Superseded"
+    assert said.arguments == {
+        "release": made("a").release,
+        "successor": made("b").release,
+        "issuer": RESEARCHER.address,
+        "reason": REASON.hex(),
+    }
+    assert not world.call("stands", ids("a")[0]) and world.call("stands", ids("b")[0])
+
+
+# --- what is stored ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"spend": 1}, {"model_type": "é" * 16}, {"model_type": "x", "spend": BUDGET}],
+    ids=["open", "private", "32 bytes of text", "one letter"],
+)
+def test_the_fingerprint_is_the_one_that_python_predicts(world, changes):
+    (said,) = world.record(**changes)
+    generation = made(**changes)
+    fields = [*["bytes32"] * 7, "uint32", "uint24"]
+    content = keccak(encode(fields, generation.to_abi()))
+    assert generation.content == content
+    assert generation.id == "0x" + keccak(content + raw(generation.synthetic)).hex()
+    fingerprint = keccak(encode(["address", "bytes32"], [RESEARCHER.address, raw(generation.id)]))[:26]
+    assert world.call("find", raw(generation.release)) == (fingerprint, said.block, 0, 0)
+    assert generation.fingerprint(RESEARCHER.address) == fingerprint
+    assert world.call("holds", generation.to_abi(), RESEARCHER.address)
+
+
+CHANGES = {
+    **dict.fromkeys(("commitment", "synthetic", "parameters", "characteristics"), digest("x")),
+    "protocol": "0x" + digest("x"),
+    "model_type": "TabularGPT",
+    "spend": 1,
+    "attempt": 2,
+}
+
+
+def test_only_exactly_what_was_recorded_by_whom_it_was_recorded_is_held(world):
+    world.record()
+    assert world.call("holds", made().to_abi(), RESEARCHER.address)
+    assert not world.call("holds", made().to_abi(), OTHER_RESEARCHER.address)
+    assert not world.call("holds", made("b").to_abi(), RESEARCHER.address)
+    for field, value in CHANGES.items():
+        changed = made()._replace(**{field: value})
+        assert not world.call("holds", changed.to_abi(), RESEARCHER.address), field
+    withdraw(world)
+    assert world.call("holds", made().to_abi(), RESEARCHER.address)
+
+
+def test_a_release_stands_with_its_own_root_and_content_alone(world):
+    said, other = made(), made(spend=1)
+    root, wrong = raw(said.synthetic), hashed("x")
+
+    def stands_with(release=said.release, issuer=RESEARCHER, content=said.content, synthetic=root):
+        return world.call("standsWith", raw(release), issuer.address, content, synthetic)
+
+    assert not stands_with()
+    world.record()
+    assert stands_with()
+    assert not stands_with(release=made("b").release)
+    assert not stands_with(issuer=OTHER_RESEARCHER)
+    assert not stands_with(content=other.content)
+    assert not stands_with(synthetic=wrong)
+    assert not stands_with(content=root, synthetic=said.content)
+    withdraw(world)
+    assert not stands_with()
+
+
+def test_bytes_after_the_call_change_no_fingerprint(world):
+    contract = world.connection.web3.eth.contract(
+        world.ledger.address, abi=contract_of(world.ledger).abi
+    )
+    data = contract.encode_abi("recordRelease", [made().to_abi()]) + "ff" * 40
+    world.connection.send(RESEARCHER, data, world.ledger.address, 1_000_000, contract.abi)
+    assert world.call("holds", made().to_abi(), RESEARCHER.address)
+
+
+@pytest.mark.parametrize("field", [7, 8], ids=["spend", "attempt"])
+def test_a_number_wider_than_its_field_reverts(world, field):
+    contract = contract_of(world.ledger)
+    data = bytearray.fromhex(contract.encode_abi("recordRelease", [made(spend=1).to_abi()])[2:])
+    data[4 + 32 * field] = 1
+    with refuses(ContractError, "reverted without data"):
+        world.connection.send(RESEARCHER, "0x" + data.hex(), world.ledger.address, 1_000_000, contract.abi)
+
+
+# --- errors of recording -------------------------------------------------------------------------------
+
+
+def test_record_twice_reverts(world):
+    world.record()
+    with refuses(AlreadyRecorded, made().release):
+        world.record()
+    with refuses(AlreadyRecorded, made().release):
+        world.record(synthetic=digest("other"), spend=1)
+    track = world.track()
+    assert (track.budget, track.open_releases_left) == (BUDGET, OPEN_RELEASES - 1)
+
+
+def test_record_again_after_revocation_reverts(world):
+    world.record()
+    withdraw(world)
+    with refuses(AlreadyRecorded, made().release):
+        world.record()
+
+
+@pytest.mark.parametrize(
+    "field", ["release", "commitment", "synthetic", "modelType", "parameters", "characteristics"]
+)
+def test_record_without_a_digest_reverts(world, field):
+    name = "model_type" if field == "modelType" else field
+    with refuses(ZeroDigest, field):
+        world.record(**{name: "" if name == "model_type" else ZERO})
+
+
+def test_record_without_a_protocol_reverts(world):
+    with refuses(ProtocolNotApproved, ZERO, RESEARCHER.address):
+        world.record(protocol="0x" + ZERO)
+
+
+@pytest.mark.parametrize("number", [0, 2, 2**24 - 1])
+def test_record_of_an_attempt_that_was_not_made_reverts(world, number):
+    with refuses(NoSuchAttempt, OPEN.id[2:], 1, number):
+        world.record(attempt=number)
+
+
+def test_record_that_says_nothing_of_privacy_reverts(world):
+    with refuses(SpendNotSaid, made().release):
+        world.record(spend=0)
+
+
+# --- the budget ----------------------------------------------------------------------------------------
+
+
+def test_releases_spend_the_budget_to_its_end_and_not_beyond(world):
+    world.record("a", spend=BUDGET - 1)
+    with refuses(Overspent, OPEN.id[2:], 1, 2):
+        world.record("b", spend=2)
+    world.record("b", spend=1)
+    with refuses(Overspent, OPEN.id[2:], 0, 1):
+        world.record("c", spend=1)
+    track = world.track()
+    assert (track.budget, track.private_releases, track.open_releases_left) == (0, 2, OPEN_RELEASES)
+    assert world.allotted() == BUDGET
+
+
+@pytest.mark.parametrize("spend", [BUDGET + 1, NOT_PRIVATE - 1])
+def test_a_release_that_spends_more_than_there_is_reverts(world, spend):
+    with refuses(Overspent, OPEN.id[2:], BUDGET, spend):
+        world.record(spend=spend)
+
+
+def test_a_topped_up_budget_is_spent_on(world):
+    world.record("a", spend=BUDGET)
+    world.approve(OPEN, 5)
+    world.record("b", spend=5)
+    assert world.allotted() == BUDGET + 5
+
+
+def test_what_a_release_spent_does_not_come_back_when_it_is_withdrawn(world):
+    world.record(spend=100)
+    world.send(RESEARCHER, "revoke", ids()[0], raw(made(spend=100).id), REASON)
+    world.send(STEWARD, "closeProtocol", *told(OPEN))
+    assert world.allotted() == 100
+
+
+def test_what_a_closed_protocol_returned_can_be_allotted_again(world):
+    world.record(spend=100)
+    world.send(STEWARD, "closeProtocol", *told(OPEN))
+    other = OPEN._replace(digest=digest("another protocol"))
+    world.register(other)
+    world.approve(other, CAP - 100)
+    assert world.allotted() == CAP
+
+
+def test_open_releases_are_counted_and_end(world):
+    for number in range(OPEN_RELEASES):
+        world.record(str(number))
+    with refuses(NoOpenReleaseLeft, OPEN.id[2:]):
+        world.record("more")
+    world.record("private", spend=1)
+    world.approve(OPEN, 0, 1)
+    world.record("more")
+    assert world.track().open_releases_left == 0
+
+
+# --- errors of withdrawing -----------------------------------------------------------------------------
+
+
+def test_find_revoke_and_supersede_of_nothing_revert(world):
+    world.record("b")
+    with refuses(NotRecorded, made("a").release):
+        world.call("find", ids("a")[0])
+    with refuses(NotRecorded, made("a").release):
+        withdraw(world)
+    with refuses(NotRecorded, made("a").release):
+        replace(world, "a", "b")
+    with refuses(NotRecorded, made("a").release):
+        replace(world, "b", "a")
+    assert not world.call("stands", ids("a")[0]) and world.call("stands", ids("b")[0])
+
+
+@pytest.mark.parametrize("party", [STEWARD, OTHER_RESEARCHER, STRANGER])
+def test_revoke_by_stranger_reverts(world, party):
+    world.record()
+    with refuses(NotIssuer, made().release, party.address):
+        withdraw(world, party=party)
+
+
+def test_revoke_of_something_else_under_the_same_release_reverts(world):
+    world.record()
+    with refuses(NotIssuer, made().release, RESEARCHER.address):
+        world.send(RESEARCHER, "revoke", ids()[0], raw(made(spend=1).id), REASON)
+
+
+def test_supersede_by_a_release_of_somebody_else_reverts(world):
+    theirs = OPEN._replace(researcher=OTHER_RESEARCHER.address)
+    world.register(theirs, OTHER_RESEARCHER)
+    world.approve(theirs, 0, 1)
+    world.send(OTHER_RESEARCHER, "logAttempt", raw(theirs.id), 1, hashed("attempt"))
+    world.record("a")
+    world.record("b", OTHER_RESEARCHER, protocol=theirs.id)
+    said = made("b", protocol=theirs.id)
+    with refuses(NotIssuer, said.release, RESEARCHER.address):
+        world.send(RESEARCHER, "supersede", *ids("a"), raw(said.release), raw(said.id), REASON)
+    assert world.call("stands", ids("a")[0])
+
+
+def test_revoke_twice_reverts(world):
+    world.record("a")
+    world.record("b")
+    withdraw(world)
+    with refuses(AlreadyRevoked, made().release):
+        withdraw(world, reason=keccak(text="another reason"))
+    with refuses(AlreadyRevoked, made().release):
+        replace(world, "a", "b")
+
+
+def test_supersede_by_itself_or_by_what_was_withdrawn_reverts(world):
+    world.record("a")
+    world.record("b")
+    with refuses(AlreadyRevoked, made("a").release):
+        replace(world, "a", "a")
+    withdraw(world, "b")
+    with refuses(AlreadyRevoked, made("b").release):
+        replace(world, "a", "b")
+    assert world.call("stands", ids("a")[0])
+
+
+@pytest.mark.parametrize(
+    "function", [withdraw, lambda world, reason: replace(world, "a", "b", reason=reason)]
+)
+def test_withdrawal_without_a_reason_reverts(world, function):
+    world.record("a")
+    world.record("b")
+    with refuses(ZeroDigest, "reason"):
+        function(world, reason=NOTHING)
+
+
+# --- over time -----------------------------------------------------------------------------------------
+
+
+def test_a_chain_of_supersessions_is_told_as_it_was_at_any_time(world):
+    names, times = "abc", []
+    ledger = world.acting(RESEARCHER)
+    for number, name in enumerate(names):
+        world.next_block_at(world.now() + 100)
+        world.record(name)
+        if number:
+            world.next_block_at(world.now() + 100)
+            replace(world, names[number - 1], name)
+        times.append(world.now())
+    a, b, c = (ledger.find(made(name).release) for name in names)
+    assert [record.successor for record in (a, b, c)] == [made("b").release, made("c").release, ZERO]
+    assert a.reason == REASON.hex() and c.reason == ZERO
+    assert [record.state_at() for record in (a, b, c)] == [SUPERSEDED, SUPERSEDED, STANDS]
+    assert [a.state_at(time) for time in (a.time - 1, a.time, times[1] - 1, times[1])] == [
+        ABSENT,
+        STANDS,
+        STANDS,
+        SUPERSEDED,
+    ]
+    assert [b.state_at(time) for time in (times[0], times[1], times[2])] == [ABSENT, STANDS, SUPERSEDED]
+    with refuses(AlreadyRevoked, made("a").release):
+        replace(world, "c", "a")
+    world.next_block_at(world.now() + 100)
+    withdraw(world, "c")
+    last = ledger.find(made("c").release)
+    assert (last.state_at(), last.state_at(last.revocation_time - 1)) == (REVOKED, STANDS)
+    assert last.revocation_time == world.now() and last.successor == ZERO

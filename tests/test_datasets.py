@@ -1,0 +1,121 @@
+"""Datasets from Python: registered once, their caps in the publisher's disfavour, handed over, given up."""
+
+import pytest
+from chain_helpers import account, digest, fund
+
+from synthlib.chain.budgets import MOST_UNITS
+from synthlib.chain.datasets import ACTIVE, ERASED, RENOUNCED, UNKNOWN, Datasets
+from synthlib.chain.errors import (
+    AccessControlUnauthorizedAccount,
+    CapNotLowered,
+    DatasetAlreadyRegistered,
+    DatasetNotActive,
+    DatasetNotOffered,
+    InvalidOrder,
+)
+from synthlib.chain.roles import STEWARD, Roles
+
+pytest_plugins = ["chain_fixtures"]
+
+OTHER = account("other steward")
+DATA = digest("data")
+
+
+@pytest.fixture
+def datasets(empty_ledger) -> Datasets:
+    return Datasets(empty_ledger)
+
+
+@pytest.fixture
+def others(empty_ledger) -> Datasets:
+    """The datasets as another steward acts on them."""
+    fund(empty_ledger.connection, OTHER.address)
+    Roles(empty_ledger).grant(STEWARD, OTHER.address)
+    return Datasets(empty_ledger.acting_as(OTHER))
+
+
+def test_registration_says_everything_and_rounds_the_cap_down(datasets, empty_ledger):
+    found = datasets.register(DATA, cap=1.2345679, order=8)
+    assert found == (DATA, empty_ledger.account.address, 1_234_567, 0, 8, ACTIVE)
+    assert datasets.find(DATA) == found
+
+
+def test_an_unknown_dataset_is_found_as_unknown(datasets):
+    found = datasets.find(DATA)
+    assert (found.state, found.cap, int(found.steward, 16)) == (UNKNOWN, 0, 0)
+
+
+def test_a_second_registration_changes_nothing_if_it_says_the_same(datasets, empty_ledger):
+    first = datasets.register(DATA, 0.5)
+    height = empty_ledger.connection.get_block_number()
+    assert datasets.register(DATA, 0.5) == first
+    assert empty_ledger.connection.get_block_number() == height
+
+
+@pytest.mark.parametrize(("cap", "order"), [(0.4, 0), (0.6, 0), (0.5, 2)])
+def test_a_second_registration_that_says_something_else_is_refused(datasets, cap, order):
+    datasets.register(DATA, 0.5)
+    with pytest.raises(DatasetAlreadyRegistered):
+        datasets.register(DATA, cap, order)
+
+
+def test_what_another_registered_or_what_was_given_up_is_not_mine(datasets, others):
+    datasets.register(DATA, 0.5)
+    with pytest.raises(DatasetAlreadyRegistered):
+        others.register(DATA, 0.5)
+    datasets.renounce(DATA)
+    with pytest.raises(DatasetAlreadyRegistered):
+        datasets.register(DATA, 0.5)
+
+
+def test_who_is_no_steward_registers_nothing(empty_ledger):
+    stranger = account("stranger")
+    fund(empty_ledger.connection, stranger.address)
+    with pytest.raises(AccessControlUnauthorizedAccount):
+        Datasets(empty_ledger.acting_as(stranger)).register(DATA)
+
+
+def test_a_cap_is_lowered_and_never_raised(datasets):
+    datasets.register(DATA, 0.5)
+    datasets.lower_cap(DATA, 0.2500009)
+    assert datasets.find(DATA).cap == 250_000
+    with pytest.raises(CapNotLowered):
+        datasets.lower_cap(DATA, 0.3)
+
+
+def test_a_dataset_is_handed_over_in_two_steps(datasets, others):
+    datasets.register(DATA, 0.5)
+    datasets.offer(DATA, OTHER.address.lower())
+    others.accept(DATA)
+    assert datasets.find(DATA).steward == OTHER.address
+    with pytest.raises(DatasetNotOffered):
+        others.accept(DATA)
+
+
+def test_a_dataset_given_up_or_erased_stays_so(datasets):
+    for name, give_up, state in [
+        ("one", datasets.renounce, RENOUNCED),
+        ("two", lambda data: datasets.record_erasure(data, digest("certificate")), ERASED),
+    ]:
+        datasets.register(digest(name))
+        give_up(digest(name))
+        assert datasets.find(digest(name)).state == state
+        with pytest.raises(DatasetNotActive):
+            give_up(digest(name))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((DATA, -1.0), ValueError),
+        ((DATA, MOST_UNITS), ValueError),
+        ((DATA, 1.0, 1), InvalidOrder),
+        (("no digest",), ValueError),
+        ((DATA.upper(),), ValueError),
+    ],
+    ids=["negative", "too large", "order 1", "no digest", "upper case"],
+)
+def test_wrong_arguments_are_refused_before_or_by_the_contract(datasets, arguments, error):
+    with pytest.raises(error):
+        datasets.register(*arguments)
+    assert datasets.find(DATA).state == UNKNOWN

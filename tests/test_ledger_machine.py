@@ -1,0 +1,480 @@
+"""Any acts by anybody in any order on the registry, against a model of it in Python.
+
+The model says of every act whether it goes through, and if not, with which error. What then stands on the
+chain must be what the model holds, and must keep what the registry is for: no more allotted than the cap, no
+more spent than allotted, no attempt missing, no release without an earlier protocol and attempt.
+"""
+
+from dataclasses import dataclass, field
+
+import pytest
+from chain_helpers import digest
+from contract_world import (
+    ADMIN,
+    NOBODY,
+    OTHER_RESEARCHER,
+    OTHER_STEWARD,
+    PARTIES,
+    REASON,
+    RESEARCHER,
+    RESEARCHER_ROLE,
+    STEWARD,
+    STEWARD_ROLE,
+    hashed,
+    made,
+    raw,
+    registered_parties,
+    restored,
+    told,
+)
+from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from synthlib.chain.errors import ContractError
+from synthlib.chain.protocols import Registration, batch_link, chain_head
+from synthlib.chain.records import NOT_PRIVATE
+from synthlib.chain.registry import Ledger
+
+EVERYBODY = list(PARTIES.values())
+NAME_OF = {party: name for name, party in PARTIES.items()}
+DATASETS = ["data one", "data two"]
+PROTOCOLS = [
+    Registration(digest(data), researcher.address, digest("protocol"), salt)
+    for data, researcher, salt in [
+        ("data one", RESEARCHER, "0" * 64),
+        ("data one", RESEARCHER, digest("salt")),
+        ("data one", OTHER_RESEARCHER, "0" * 64),
+        ("data two", RESEARCHER, "0" * 64),
+    ]
+]
+RESEARCHERS = {
+    registration: {party.address: party for party in EVERYBODY}[registration.researcher]
+    for registration in PROTOCOLS
+}
+ANY_PROTOCOL = [*[PROTOCOLS[0]] * 9, *PROTOCOLS]
+RELEASES = ["first", "second", "third"]
+AMOUNTS = [0, 1, 3, 10, 40, 100]
+UNKNOWN, ACTIVE, RENOUNCED, ERASED = range(4)
+
+
+ACTS = []
+
+
+def possible(weight, **choices):
+    """Let a method be drawn, that often, with arguments drawn from lists.
+
+    Drawn by Hypothesis one by one, most acts of a history would be the same and most of those refused: here
+    it gives the seed and the length of a history.
+    """
+
+    def add(method):
+        ACTS.extend([(method, choices)] * weight)
+        return method
+
+    return add
+
+
+@dataclass
+class Data:
+    """A dataset as it should stand."""
+
+    state: int = UNKNOWN
+    steward: object = None
+    cap: int = 0
+    allotted: int = 0
+    offered_to: object = None
+
+
+@dataclass
+class Track:
+    """A protocol as it should stand."""
+
+    registration_block: int = 0
+    approval_block: int = 0
+    is_revealed: bool = False
+    is_closed: bool = False
+    links: list = field(default_factory=list)
+    attempts: int = 0
+    attempt_blocks: list = field(default_factory=list)
+    budget: int = 0
+    open_releases: int = 0
+    private_releases: int = 0
+    spent: int = 0
+
+
+class Machine(RuleBasedStateMachine):
+    """Acts, what they should come to, and what must hold after each."""
+
+    world = None  # set by the test
+
+    def __init__(self):
+        super().__init__()
+        self.undo = restored(self.world)
+        self.undo.__enter__()
+        self.data = {name: Data() for name in DATASETS}
+        self.tracks = {registration: Track() for registration in PROTOCOLS}
+        self.releases, self.withdrawn = {}, set()
+        self.stewards, self.researchers = {STEWARD, OTHER_STEWARD}, {RESEARCHER, OTHER_RESEARCHER}
+        self.is_paused = self.has_changed = False
+
+    def teardown(self):
+        try:
+            self.compare(DATASETS, PROTOCOLS)
+            self.compare_releases()
+        finally:
+            self.undo.__exit__(None, None, None)
+
+    # --- acting ---
+
+    def act(self, expected, party, function, *arguments) -> bool:
+        """Call a function; whether it went through, which must be as expected."""
+        try:
+            self.world.send(party, function, *arguments)
+            found = None
+        except ContractError as error:
+            found = type(error).__name__
+        note(f"{NAME_OF[party]}: {function}, {found or 'done'}")
+        assert found == expected, f"{function}: expected {expected}, got {found}"
+        self.has_changed |= found is None
+        return found is None
+
+    @property
+    def block(self) -> int:
+        return self.world.connection.get_block_number()
+
+    def refuse_owner(self, name, party) -> str | None:
+        """What somebody who acts on a dataset as its steward is told."""
+        data = self.data[name]
+        if data.state != ACTIVE:
+            return "DatasetNotActive"
+        return None if data.steward is party else "NotSteward"
+
+    def name_of(self, registration) -> str:
+        return next(name for name in DATASETS if digest(name) == registration.dataset)
+
+    def refuse_runner(self, registration, party) -> str | None:
+        """What somebody who acts under a protocol is told."""
+        track = self.tracks[registration]
+        if self.is_paused:
+            return "EnforcedPause"
+        if party.address == registration.researcher and track.is_closed:
+            return "ProtocolAlreadyClosed"
+        runs = party.address == registration.researcher and track.approval_block
+        return None if runs else "ProtocolNotApproved"
+
+    # --- datasets ---
+
+    @initialize(random=st.randoms(use_true_random=True))
+    def begin(self, random):
+        """Every history begins with a protocol, and most with one that runs: only then can much go wrong."""
+        self.random = random
+        self.register_dataset(DATASETS[0], 100, STEWARD)
+        self.register(PROTOCOLS[0])
+        if self.random.random() < 0.9:
+            self.approve(PROTOCOLS[0], 40, 2, STEWARD)
+            self.attempt(PROTOCOLS[0], 1, 1, RESEARCHER)
+
+    def pick(self, right):
+        """Who acts: mostly who may."""
+        return self.random.choice([right] * 20 + EVERYBODY)
+
+    @possible(1, name=DATASETS, cap=AMOUNTS)
+    def register_dataset(self, name, cap, party=None):
+        party = party or self.pick(STEWARD)
+        data, expected = self.data[name], None
+        if self.is_paused:
+            expected = "EnforcedPause"
+        elif party not in self.stewards:
+            expected = "AccessControlUnauthorizedAccount"
+        elif data.state != UNKNOWN:
+            expected = "DatasetAlreadyRegistered"
+        if self.act(expected, party, "registerDataset", hashed(name), 0, cap):
+            self.data[name] = Data(ACTIVE, party, cap)
+
+    @possible(1, name=DATASETS, cap=AMOUNTS)
+    def lower_cap(self, name, cap):
+        data = self.data[name]
+        party = self.pick(data.steward or STEWARD)
+        expected = self.refuse_owner(name, party)
+        if expected is None and not data.allotted <= cap < data.cap:
+            expected = "CapNotLowered"
+        if self.act(expected, party, "lowerCap", hashed(name), cap):
+            data.cap = cap
+
+    @possible(1, name=DATASETS, successor=[STEWARD, OTHER_STEWARD])
+    def offer_dataset(self, name, successor):
+        data = self.data[name]
+        party = self.pick(data.steward or STEWARD)
+        if self.act(self.refuse_owner(name, party), party, "offerDataset", hashed(name), successor.address):
+            data.offered_to = successor
+
+    @possible(1, name=DATASETS)
+    def accept_dataset(self, name):
+        data, expected = self.data[name], None
+        party = self.pick(data.offered_to or OTHER_STEWARD)
+        if party not in self.stewards:
+            expected = "AccessControlUnauthorizedAccount"
+        elif data.offered_to is not party:
+            expected = "DatasetNotOffered"
+        elif data.state != ACTIVE:
+            expected = "DatasetNotActive"
+        if self.act(expected, party, "acceptDataset", hashed(name)):
+            data.steward, data.offered_to = party, None
+
+    @possible(1, is_erased=[True, False])
+    def give_up_dataset(self, is_erased):
+        data = self.data[DATASETS[1]]
+        party = self.pick(data.steward or STEWARD)
+        arguments = ["eraseDataset", hashed(DATASETS[1]), REASON]
+        arguments = arguments if is_erased else ["renounceDataset", arguments[1]]
+        if self.act(self.refuse_owner(DATASETS[1], party), party, *arguments):
+            data.state = ERASED if is_erased else RENOUNCED
+            data.steward = data.steward if is_erased else None
+
+    # --- protocols ---
+
+    @possible(2, registration=PROTOCOLS)
+    def register(self, registration):
+        party = RESEARCHERS[registration]  # somebody else's would have another id
+        track, expected = self.tracks[registration], None
+        if self.is_paused:
+            expected = "EnforcedPause"
+        elif party not in self.researchers:
+            expected = "AccessControlUnauthorizedAccount"
+        elif self.data[self.name_of(registration)].state != ACTIVE:
+            expected = "DatasetNotActive"
+        elif track.registration_block:
+            expected = "ProtocolAlreadyRegistered"
+        what = registration.seal if registration.is_sealed else registration.digest
+        function = "registerProtocol" if registration.is_sealed else "registerOpenProtocol"
+        if self.act(expected, party, function, raw(registration.dataset), raw(what)):
+            track.registration_block, track.is_revealed = self.block, not registration.is_sealed
+
+    @possible(1, registration=PROTOCOLS)
+    def reveal(self, registration):
+        party, track = self.pick(RESEARCHERS[registration]), self.tracks[registration]
+        expected = None
+        if party.address != registration.researcher or not track.registration_block:
+            expected = "ProtocolNotRegistered"
+            if PROTOCOLS[2] == registration and party is RESEARCHER:
+                return  # digest and salt are those of the researcher's own
+            if PROTOCOLS[0] == registration and party is OTHER_RESEARCHER:
+                return
+        elif track.is_revealed:
+            expected = "ProtocolAlreadyRevealed"
+        parts = (registration.dataset, registration.digest, registration.salt)
+        if self.act(expected, party, "revealProtocol", *map(raw, parts)):
+            track.is_revealed = True
+
+    @possible(3, registration=ANY_PROTOCOL, budget=AMOUNTS, releases=[0, 1, 2])
+    def approve(self, registration, budget, releases, party=None):
+        name, track = self.name_of(registration), self.tracks[registration]
+        data = self.data[name]
+        party = party or self.pick(data.steward or STEWARD)
+        expected = "EnforcedPause" if self.is_paused else self.refuse_owner(name, party)
+        if expected is None and data.allotted + budget > data.cap:
+            expected = "BudgetExceeded"
+        elif expected is None and not track.registration_block:
+            expected = "ProtocolNotRegistered"
+        elif expected is None and track.is_closed:
+            expected = "ProtocolAlreadyClosed"
+        if self.act(expected, party, "approveProtocol", *told(registration), budget, releases):
+            data.allotted += budget
+            track.budget += budget
+            track.open_releases += releases
+            track.approval_block = track.approval_block or self.block
+
+    @possible(1, registration=PROTOCOLS)
+    def close(self, registration):
+        track, data = self.tracks[registration], self.data[self.name_of(registration)]
+        party = self.pick(RESEARCHERS[registration])
+        expected = None
+        if not track.registration_block:
+            expected = "ProtocolNotRegistered"
+        elif party is not data.steward and party.address != registration.researcher:
+            expected = "NotParty"
+        elif track.is_closed:
+            expected = "ProtocolAlreadyClosed"
+        if self.act(expected, party, "closeProtocol", *told(registration)):
+            data.allotted -= track.budget
+            track.budget, track.is_closed = 0, True
+
+    @possible(
+        4,
+        registration=ANY_PROTOCOL,
+        ahead=[1, 1, 1, 1, 0, 2],
+        count=[1, 1, 2, 5, 0],
+    )
+    def attempt(self, registration, ahead, count, party=None):
+        party, track = party or self.pick(RESEARCHERS[registration]), self.tracks[registration]
+        number, what = track.attempts + ahead, f"attempt {len(track.links)}"
+        expected = self.refuse_runner(registration, party)
+        if count == 0 and not self.is_paused:
+            expected = "EmptyBatch"
+        elif expected is None and ahead != 1:
+            expected = "AttemptOutOfOrder"
+        arguments = [raw(registration.id), number, count, hashed(what)]
+        if count == 1:
+            done = self.act(expected, party, "logAttempt", arguments[0], number, hashed(what))
+        else:
+            done = self.act(expected, party, "logAttemptBatch", *arguments)
+        if done:
+            track.links.append(digest(what) if count == 1 else batch_link(digest(what), count))
+            track.attempts += count
+            track.attempt_blocks += [self.block] * count
+
+    # --- releases ---
+
+    @possible(
+        7,
+        name=RELEASES,
+        registration=ANY_PROTOCOL,
+        spend=[NOT_PRIVATE, NOT_PRIVATE, 1, 3, 10, 40, 0],
+        number=[1, 1, 1, 1, 2, 0, 9],
+    )
+    def record(self, name, registration, spend, number):
+        party, track = self.pick(RESEARCHERS[registration]), self.tracks[registration]
+        expected = self.refuse_runner(registration, party)
+        if expected is None:
+            refusals = {
+                "ProtocolSealed": not track.is_revealed,
+                "NoSuchAttempt": not 1 <= number <= track.attempts,
+                "SpendNotSaid": spend == 0,
+                "NoOpenReleaseLeft": spend == NOT_PRIVATE and track.open_releases == 0,
+                "Overspent": spend not in (NOT_PRIVATE, 0) and spend > track.budget,
+                "AlreadyRecorded": name in self.releases,
+            }
+            expected = next((refusal for refusal, holds in refusals.items() if holds), None)
+        generation = made(name, protocol=registration.id, spend=spend, attempt=number)
+        if self.act(expected, party, "recordRelease", generation.to_abi()):
+            self.releases[name] = (generation, registration, self.block)
+            if spend == NOT_PRIVATE:
+                track.open_releases -= 1
+            else:
+                track.budget, track.spent = track.budget - spend, track.spent + spend
+                track.private_releases += 1
+
+    def refuse_withdrawal(self, name, party) -> str | None:
+        if name not in self.releases:
+            return "NotRecorded"
+        if self.releases[name][1].researcher != party.address:
+            return "NotIssuer"
+        return "AlreadyRevoked" if name in self.withdrawn else None
+
+    def ids(self, name):
+        said = self.releases[name][0] if name in self.releases else made(name)
+        return raw(said.release), raw(said.id)
+
+    @possible(4, name=RELEASES, successor=[None, None, *RELEASES])
+    def withdraw(self, name, successor):
+        name = self.random.choice([name, *self.releases, *self.releases])
+        party = self.pick(RESEARCHER)
+        expected = self.refuse_withdrawal(name, party)
+        if successor is None:
+            arguments = ["revoke", *self.ids(name)]
+        else:
+            arguments = ["supersede", *self.ids(name), *self.ids(successor)]
+            if expected is None:
+                itself = "AlreadyRevoked" if name == successor else None
+                expected = itself or self.refuse_withdrawal(successor, party)
+        if self.act(expected, party, *arguments, REASON):
+            self.withdrawn.add(name)
+
+    # --- roles ---
+
+    @possible(1)
+    def pause_or_go_on(self):
+        party = self.pick(ADMIN)
+        expected = None if party is ADMIN else "AccessControlUnauthorizedAccount"
+        if self.act(expected, party, "unpause" if self.is_paused else "pause"):
+            self.is_paused = not self.is_paused
+        if self.is_paused and self.random.random() < 0.7:
+            self.act(None, ADMIN, "unpause")
+            self.is_paused = False
+
+    @possible(1, is_given=[True, False], researcher=[True, False])
+    def give_or_take_a_role(self, is_given, researcher):
+        party = self.pick(ADMIN)
+        whom, role = (OTHER_RESEARCHER, RESEARCHER_ROLE) if researcher else (OTHER_STEWARD, STEWARD_ROLE)
+        holders = self.researchers if researcher else self.stewards
+        expected = None if party is ADMIN else "AccessControlUnauthorizedAccount"
+        if self.act(expected, party, "grantRole" if is_given else "revokeRole", role, whom.address):
+            (holders.add if is_given else holders.discard)(whom)
+
+    @rule()
+    def somebody_does_something(self):
+        method, choices = self.random.choice(ACTS)
+        method(self, **{name: self.random.choice(values) for name, values in choices.items()})
+
+    # --- what must hold ---
+
+    @invariant()
+    def the_first_dataset_and_its_protocol_stand_as_they_should(self):
+        if self.has_changed:  # a refusal writes nothing
+            self.compare(DATASETS[:1], PROTOCOLS[:1])
+            self.has_changed = False
+
+    def compare(self, names, registrations):
+        """The chain's state against the model's, and both against what the registry promises."""
+        for name in names:
+            data = self.data[name]
+            found = self.world.call("datasetOf", hashed(name))
+            steward = data.steward.address if data.steward else NOBODY
+            assert found == (steward, data.cap, data.allotted, 0, data.state)
+            tracks = [track for each, track in self.tracks.items() if self.name_of(each) == name]
+            assert sum(track.spent for track in tracks) <= data.allotted <= data.cap
+            assert sum(track.spent + track.budget for track in tracks) == data.allotted
+        for registration in registrations:
+            track, found = self.tracks[registration], self.world.track(registration)
+            head = chain_head(registration.id, track.registration_block, track.links)
+            assert found[2:11] == (
+                head if track.approval_block else "00" * 20,
+                track.attempts,
+                track.budget,
+                track.private_releases,
+                track.open_releases,
+                track.registration_block,
+                track.is_revealed,
+                track.approval_block > 0,
+                track.is_closed,
+            )
+            if track.approval_block:
+                assert track.registration_block < track.approval_block
+            assert all(track.approval_block < block for block in track.attempt_blocks)
+
+    def compare_releases(self):
+        for name in RELEASES:
+            assert self.world.call("stands", self.ids(name)[0]) == (
+                name in self.releases and name not in self.withdrawn
+            )
+        for generation, registration, block in self.releases.values():
+            track = self.tracks[registration]
+            assert self.world.call("holds", generation.to_abi(), registration.researcher)
+            assert 0 < track.registration_block < track.attempt_blocks[generation.attempt - 1] < block
+            record = self.world.ledger.find(generation.release)
+            assert (record.block, record.issuer) == (block, registration.researcher)
+            assert record.attempts == sum(attempt < block for attempt in track.attempt_blocks)
+        for registration in PROTOCOLS:
+            events = self.world.ledger.find_events
+            alone = [each.arguments["number"] for each in events("Attempted", protocol=registration.id)]
+            batches = [each.arguments for each in events("AttemptedBatch", protocol=registration.id)]
+            together = [said["first"] + place for said in batches for place in range(said["count"])]
+            assert sorted(alone + together) == list(range(1, self.tracks[registration].attempts + 1))
+
+
+@pytest.fixture(scope="module")
+def parties():
+    ledger = Ledger.in_process(account=ADMIN)
+    ledger.journal = None
+    return registered_parties(ledger)
+
+
+def test_no_history_leads_where_the_model_does_not(parties, monkeypatch):
+    monkeypatch.setattr(Machine, "world", parties)
+    phases = [Phase.reuse, Phase.generate]  # a shorter history under another seed would be another history
+    checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example]
+    settle = settings(
+        max_examples=20, stateful_step_count=25, phases=phases, suppress_health_check=checks, deadline=None
+    )
+    run_state_machine_as_test(Machine, settings=settle)
