@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from chain_helpers import account, edit_json, make_release, open_study, write_changed
@@ -21,13 +22,21 @@ ATTEMPTS = [{"model_type": "TabularGAN", "seed": number} for number in range(4)]
 
 
 @pytest.fixture(scope="module")
-def study() -> Study:
+def four_attempts(tmp_path_factory) -> Path:
     """Four attempts, of which the second and third were logged together."""
     study = open_study(Ledger.in_process(account=account("issuer")), 0)
     study.attempt(ATTEMPTS[0])
     study.attempt_all(ATTEMPTS[1:3])
     study.attempt(ATTEMPTS[3])
-    return study
+    folder = tmp_path_factory.mktemp("study")
+    study.hand_on(folder)
+    return folder
+
+
+@pytest.fixture
+def study(four_attempts) -> Study:
+    """The same study on a chain of its own for each test: longer journals take longer to verify."""
+    return Study.resume(four_attempts, account=account("issuer"))
 
 
 def record_lie(study: Study, bundle: Bundle, **changes) -> list[Finding]:

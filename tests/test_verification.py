@@ -827,7 +827,7 @@ GARBAGE = {
         "ledger/manifest.json",
     ],
 )
-def test_garbage_is_a_no_and_no_crash(recorded, name):
+def test_garbage_is_a_no_and_no_crash(recorded, name, replay_once):
     for content in GARBAGE.values():
         (recorded / name).write_bytes(content)
         findings = verify(recorded)
@@ -855,7 +855,7 @@ WRONG_MANIFESTS = [
 
 
 @pytest.mark.parametrize("changes", WRONG_MANIFESTS, ids=[str(changes)[:40] for changes in WRONG_MANIFESTS])
-def test_wrong_manifest_is_a_no_and_no_crash(recorded, changes):
+def test_wrong_manifest_is_a_no_and_no_crash(recorded, changes, replay_once):
     manifest = json.loads((recorded / "manifest.json").read_bytes()) | changes
     for name in ("manifest.json", "ledger/manifest.json"):
         (recorded / name).write_bytes(canonical_json(manifest))
