@@ -8,6 +8,7 @@ from chain_helpers import DATASET, account, digest, fund, generation, registrati
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 
+from synthlib.chain import events
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import CONTRACTS, load_artifact
 from synthlib.chain.errors import ContractError
@@ -164,8 +165,9 @@ def everybody(ledger: Ledger) -> World:
 @contextmanager
 def restored(world: World) -> Iterator[World]:
     """Put chain and memory back afterwards."""
-    connection, heard = world.connection, world.ledger._events._heard
-    num_heard, tester = len(heard), None
+    connection, memory, tester = world.connection, world.ledger._events, None
+    heard = events._HEARD.setdefault(connection, {})
+    kept = dict(heard)
     if connection.is_in_process:
         tester = connection.web3.provider.ethereum_tester
         before = tester.take_snapshot()
@@ -174,7 +176,9 @@ def restored(world: World) -> Iterator[World]:
     try:
         yield world
     finally:
-        del heard[num_heard:]
+        heard.clear()
+        heard.update(kept)
+        memory._decoded, memory._num_decoded = [], 0
         if tester is not None:
             tester.revert_to_snapshot(before)
         else:

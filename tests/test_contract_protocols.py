@@ -42,6 +42,7 @@ from synthlib.chain.errors import (
     ProtocolTooRecent,
     ZeroDigest,
 )
+from synthlib.chain.transactions import plain_receipt
 
 pytest_plugins = ["chain_fixtures", "contract_fixtures"]
 
@@ -170,6 +171,8 @@ def test_approval_in_the_block_of_registration_reverts(world):
         second = put(world, STEWARD, 1, "approveProtocol", *told(SEALED), 1, 1)
     receipts = [connection.web3.eth.get_transaction_receipt(each) for each in (first, second)]
     assert [(each["blockNumber"], each["status"]) for each in receipts] == [(block, 1), (block, 0)]
+    for each in receipts:
+        world.ledger.hear(plain_receipt(each))
     assert not world.track(SEALED).is_approved and world.allotted() == BUDGET
     world.approve(SEALED, 1, 1)
 

@@ -58,6 +58,8 @@ def read_attempts(data: bytes, protocol: str | None = None) -> list[dict[str, An
     entries = body.get("attempts")
     if not isinstance(entries, list) or not all(isinstance(e, dict) and set(e) == _FIELDS for e in entries):
         raise ValueError(f"expected entries of {', '.join(sorted(_FIELDS))}, got others")
+    if not all(type(entry[name]) is int for entry in entries for name in ("number", "together_from")):
+        raise ValueError("expected whole numbers as number and together_from, got something else")
     return entries
 
 
@@ -68,7 +70,7 @@ def group(entries: Sequence[Mapping[str, Any]]) -> list[Group]:
         ValueError: if the numbers do not count up from 1, or what was logged together does not stand so.
     """
     found: dict[int, list[str]] = {}
-    before = 0
+    before = -1  # no number
     for expected, entry in enumerate(entries, start=1):
         number, together = entry["number"], entry["together_from"]
         if type(number) is not int or number != expected:
