@@ -186,7 +186,8 @@ def _row(bench: Bench) -> Action:
     root = root_from_path(leaf_hash(data), index, num_rows, path)
     said = make_generation(bench.name, study)._replace(synthetic=root.hex())
     ledger.record_generation(said)
-    shown = (said.to_abi(), bench.account.address, data, index, num_rows, path)
+    whose = (bytes.fromhex(said.release), bench.account.address, said.content)
+    shown = (*whose, data, index, num_rows, path)
     if not ledger.call("isRow", *shown, contract="RowProofs"):
         raise AssertionError("expected the contract to find the row")
     return lambda number: ledger.send("isRow", *shown, contract="RowProofs")

@@ -139,10 +139,12 @@ def write_release(
 
     Raises:
         SchemaError: if a table is not one of the synthesizer's schema.
-        ValueError: if few patients share each level of a column, or the table cannot be written so that it
-            reads back the same.
+        ValueError: if few patients share each level of a column, the table cannot be written so that it
+            reads back the same, or the study has no such attempt.
         ConfidentialRows: if the synthetic table is the training table or a part of it.
     """
+    if study is None and (attempt, loss) != (None, None):
+        raise ValueError("expected a study with an attempt or a loss, got none; give write_release the study")
     synthesizer.schema.check(train)
     synthesizer.schema.check(synthetic)
     scattered = sorted(set(find_scattered_levels(train, synthesizer.schema)) - set(keep))
@@ -163,7 +165,7 @@ def write_release(
         "versions": {"python": platform.python_version(), **_package_versions()},
     }
     if study is not None:
-        parameters["protocol"] = study.describe(attempt or len(study.attempts), loss)
+        parameters["protocol"] = study.describe(len(study.attempts) if attempt is None else attempt, loss)
     path = Bundle.locate(path)
     with Bundle.create(path, "release", parameters, parents) as folder:
         write_table(synthetic, folder / "synthetic.csv")

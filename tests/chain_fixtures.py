@@ -16,6 +16,7 @@ from chain_helpers import CONTRACTS, SEPOLIA, account, free_port, fund, make_rel
 from synthlib.bundle import Bundle
 from synthlib.chain.connection import Connection
 from synthlib.chain.registry import Ledger
+from synthlib.chain.study import Study
 
 
 def find_anvil() -> str | None:
@@ -83,10 +84,25 @@ def testnet_url(start_node) -> str:
 
 
 @pytest.fixture
-def ledger(empty_ledger) -> Ledger:
+def ledger(study) -> Ledger:
     """The same with a study of one attempt: `generation(name)` can be recorded."""
-    open_study(empty_ledger)
-    return empty_ledger
+    return study.ledger
+
+
+@pytest.fixture(scope="session")
+def handed_on(tmp_path_factory) -> Path:
+    """The folder of the admin's study on a chain in process: taking it up is quicker than opening another."""
+    folder = tmp_path_factory.mktemp("study")
+    open_study(Ledger.in_process(account=account("admin"))).hand_on(folder)
+    return folder
+
+
+@pytest.fixture(params=["in-process", "node"])
+def study(request) -> Study:
+    """The study of `ledger`."""
+    if request.param == "in-process":
+        return Study.resume(request.getfixturevalue("handed_on"), account=account("admin"))
+    return open_study(connect_admin(request.getfixturevalue("node_url")))
 
 
 @pytest.fixture(params=["in-process", "node"])
@@ -94,7 +110,10 @@ def empty_ledger(request) -> Ledger:
     """A registry of its own on each kind of chain, run by the admin, who is steward and researcher too."""
     if request.param == "in-process":
         return Ledger.in_process(account=account("admin"))
-    url = request.getfixturevalue("node_url")
+    return connect_admin(request.getfixturevalue("node_url"))
+
+
+def connect_admin(url: str) -> Ledger:
     fund(Connection.by_url(url), account("admin").address)
     return Ledger.connect(url, account=account("admin"))
 
@@ -110,5 +129,19 @@ def workspace(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def release(workspace) -> Bundle:
-    """A release that is not recorded yet."""
+    """A release that is not recorded yet, with the journal of a chain in this process."""
     return make_release(workspace / "release")
+
+
+@pytest.fixture
+def own_release(study, workspace) -> Bundle:
+    """A release that `ledger` can record."""
+    return make_release(workspace / "own", study=study)
+
+
+@pytest.fixture
+def node_study(node_url, workspace, monkeypatch) -> Study:
+    """The study of an issuer whose key is in the environment, on a node."""
+    monkeypatch.setenv("SYNTHLIB_PRIVATE_KEY", account("issuer").key.hex())
+    fund(Connection.by_url(node_url), account("issuer").address)
+    return open_study(Ledger.connect(node_url))

@@ -1,9 +1,11 @@
 """Small releases, accounts and transactions for tests of the chain."""
 
 import hashlib
+import json
 import socket
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -11,13 +13,14 @@ import requests
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from synthlib.bundle import Bundle
+from synthlib.bundle import Bundle, canonical_json
 from synthlib.chain.commitments import commit, read_synthetic, table_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import REGISTRY, load_artifact, load_errors
-from synthlib.chain.protocols import Protocol, Registration
+from synthlib.chain.protocols import Protocol, Protocols, Registration
 from synthlib.chain.records import NOT_PRIVATE, Generation
 from synthlib.chain.registry import Ledger
+from synthlib.chain.roles import RESEARCHER, Roles
 from synthlib.chain.rows import ROWS_FILE, RowTree, describe_rows
 from synthlib.chain.study import Study
 from synthlib.keys import StewardKey
@@ -71,6 +74,19 @@ def open_study(ledger: Ledger, num_attempts: int = 1, **options) -> Study:
     return study
 
 
+def approve_study(steward: Ledger, researcher: LocalAccount) -> Study:
+    """A study of another researcher, who gets the role, on the dataset of the ledger's account."""
+    fund(steward.connection, researcher.address)
+    Roles(steward).grant(RESEARCHER, researcher.address)
+    theirs = steward.acting_as(researcher)
+    registration = Protocols(theirs).prepare(PROTOCOL, DATASET)
+    Protocols(theirs).register(registration)
+    Protocols(steward).approve(registration, 0.1, 2)
+    study = Study(theirs, PROTOCOL, registration)
+    study.attempt({"model_type": "TabularGAN", "seed": 9})
+    return study
+
+
 def generation(name: str, researcher: str = "admin", **changes) -> Generation:
     """What could be said of a release by the account of this name, with digests made from the release's."""
     fields = {field: digest(f"{name} {field}") for field in Generation._fields}
@@ -84,12 +100,24 @@ def synthetic_table(seed: int = 0) -> pd.DataFrame:
     )
 
 
-def make_release(path: Path, seed: int = 0, study: Study | None = None, **changes) -> Bundle:
+@cache
+def demo_study() -> Study:
+    """The demo issuer's study of one attempt on a chain of its own. All tests share it: log nothing there."""
+    return open_study(Ledger.in_process())
+
+
+def make_release(
+    path: Path, seed: int = 0, study: Study | None = None, attempt: int = 1, **changes
+) -> Bundle:
     """A release Bundle of three rows.
 
-    Without a study, it is one of the demo issuer's on a chain of its own, whose journal waits in `ledger/`.
+    Args:
+        seed: changes a row.
+        study: whose it is. If None, it is one of the demo issuer's, whose journal waits in `ledger/`.
+        attempt: that it is of.
+        changes: of the manifest's parameters.
     """
-    own = study or open_study(Ledger.in_process())
+    own = study or demo_study()
     parameters = {
         "model_type": "TabularGAN",
         "model": {
@@ -107,7 +135,7 @@ def make_release(path: Path, seed: int = 0, study: Study | None = None, **change
         "seed": seed,
         "num_rows": 3,
         "versions": {"keras": "3.15.1"},
-        "protocol": own.describe(1, None),
+        "protocol": own.describe(attempt, None),
     }
     with Bundle.create(path, kind="release", parameters=parameters) as folder:
         synthetic_table(seed).to_csv(folder / "synthetic.csv", index=False)
@@ -127,6 +155,31 @@ def make_release(path: Path, seed: int = 0, study: Study | None = None, **change
     return bundle
 
 
+def write_changed(bundle: Bundle, name: str, change: Callable[[bytes], bytes], path: Path) -> Bundle:
+    """A release as an issuer would write it who lies in one file: its manifest fits what it says."""
+    with Bundle.create(path, "release", bundle.parameters) as folder:
+        for each in bundle.files:
+            data = bundle.file(each).read_bytes()
+            (folder / each).write_bytes(change(data) if each == name else data)
+    return Bundle.open(path)
+
+
+def edit_json(change: Callable[[dict], None]) -> Callable[[bytes], bytes]:
+    """What changes a JSON document's bytes as `change` changes the document."""
+
+    def edit(data: bytes) -> bytes:
+        document = json.loads(data)
+        change(document)
+        return canonical_json(document)
+
+    return edit
+
+
+def read_ledger(bundle: Bundle) -> dict[str, bytes]:
+    """The files of a release's `ledger/`."""
+    return {file.name: file.read_bytes() for file in (bundle.path / "ledger").iterdir()}
+
+
 def fund(connection: Connection, address: str) -> None:
     """Give an account of a test node money for gas; the in-process chain asks for none."""
     if not connection.is_in_process:
@@ -141,6 +194,11 @@ def advance(connection: Connection, seconds: int) -> None:
     else:
         connection.web3.provider.make_request("evm_increaseTime", [seconds])
         connection.web3.provider.make_request("evm_mine", [])
+
+
+def contract_of(ledger: Ledger, name: str = REGISTRY):
+    """A ledger's contract as web3 has it, with all of its functions and events."""
+    return ledger.connection.web3.eth.contract(ledger.addresses[name], abi=load_artifact(name)["abi"])
 
 
 def send(ledger: Ledger, sender: LocalAccount, name: str, *arguments, contract: str = REGISTRY) -> dict:

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from chain_helpers import DATASET, account, advance, digest, fund
+from chain_helpers import DATASET, account, advance, contract_of, digest, fund
 from eth_abi import encode
 from eth_utils import keccak
 from hypothesis import given
@@ -228,7 +228,7 @@ def test_events_of_one_block_keep_their_order(steward, agreed, empty_ledger):
     if connection.is_in_process:
         pytest.skip("the in-process chain puts every transaction into a block of its own")
     request = connection.web3.provider.make_request
-    contract = empty_ledger._contracts["Agreements"]
+    contract = contract_of(empty_ledger, "Agreements")
     own, nonce = empty_ledger.account, connection._nonce(empty_ledger.account.address)
     thing, reason = bytes.fromhex(OBJECT), b"\1" * 32
     calls = [

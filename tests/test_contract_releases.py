@@ -1,7 +1,7 @@
 """Releases on the registry: recorded once within a budget, withdrawn by their issuer; on both chains."""
 
 import pytest
-from chain_helpers import digest
+from chain_helpers import contract_of, digest
 from contract_world import (
     BUDGET,
     CAP,
@@ -164,7 +164,7 @@ def test_a_release_stands_with_its_own_root_and_content_alone(world):
 
 def test_bytes_after_the_call_change_no_fingerprint(world):
     contract = world.connection.web3.eth.contract(
-        world.ledger.address, abi=world.ledger._contracts["ProvenanceRegistry"].abi
+        world.ledger.address, abi=contract_of(world.ledger).abi
     )
     data = contract.encode_abi("recordRelease", [made().to_abi()]) + "ff" * 40
     world.connection.send(RESEARCHER, data, world.ledger.address, 1_000_000, contract.abi)
@@ -173,7 +173,7 @@ def test_bytes_after_the_call_change_no_fingerprint(world):
 
 @pytest.mark.parametrize("field", [7, 8], ids=["spend", "attempt"])
 def test_a_number_wider_than_its_field_reverts(world, field):
-    contract = world.ledger._contracts["ProvenanceRegistry"]
+    contract = contract_of(world.ledger)
     data = bytearray.fromhex(contract.encode_abi("recordRelease", [made(spend=1).to_abi()])[2:])
     data[4 + 32 * field] = 1
     with refuses(ContractError, "reverted without data"):

@@ -1,7 +1,7 @@
 """Events: both kinds of chain tell one history alike; a node that finds a span too long is asked in parts."""
 
 import pytest
-from chain_helpers import DATASET, account, digest, fund, generation, open_study, send
+from chain_helpers import DATASET, account, contract_of, digest, fund, generation, open_study, send
 from eth_utils import keccak
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,7 +139,7 @@ def test_events_are_decoded_as_web3_decodes_them(two):
     """Against another decoder: names, order and values of every argument of every event of the history."""
     ledger = two[1]
     for name in CONTRACTS:
-        contract = ledger._contracts[name]
+        contract = contract_of(ledger, name)
         for event in ledger.find_events(None, name):
             receipt = ledger.connection.web3.eth.get_transaction_receipt(event.transaction)
             logs = contract.events[event.name]().process_receipt(receipt, errors=DISCARD)

@@ -15,7 +15,18 @@ import mlcroissant
 import numpy as np
 import pandas as pd
 import pytest
-from chain_helpers import SCHEMA, TRAINING, make_release, synthetic_table
+from chain_helpers import (
+    DATASET,
+    SCHEMA,
+    TRAINING,
+    account,
+    digest,
+    fund,
+    make_release,
+    open_study,
+    registration,
+    synthetic_table,
+)
 from conftest import make_cohort
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,14 +42,18 @@ import synthlib as sl
 from synthlib.bundle import Bundle, BundleError, canonical_json
 from synthlib.chain import export
 from synthlib.chain.commitments import commit, read_synthetic, synthetic_digest
+from synthlib.chain.connection import Connection
 from synthlib.chain.crate import NO_LICENSE
 from synthlib.chain.croissant import data_type, field_id, to_croissant
 from synthlib.chain.errors import ChainError
 from synthlib.chain.export import export_release
 from synthlib.chain.facts import Facts, read_facts
-from synthlib.chain.registry import Ledger, record_bundle
+from synthlib.chain.recording import record_bundle
+from synthlib.chain.registry import Ledger
+from synthlib.chain.study import Study
 from synthlib.chain.verification import verdict, verify
 from synthlib.data.tables import write_table
+from synthlib.preregistration import describe_attempt, write_protocol
 from synthlib.release import write_data, write_release
 from synthlib.schema import Column, Schema
 
@@ -46,8 +61,9 @@ pytest_plugins = ["chain_fixtures"]
 FORMATS = Path(__file__).parents[1] / "docs" / "formats.md"
 LICENSE = "https://spdx.org/licenses/CC-BY-4.0"
 DATE = "2026-01-31"
+BLOCK_TIME = 1_767_225_600  # 2026-01-01, when the node begins
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
-PROTOCOL = "0x" + "ab" * 32
+PROTOCOL = registration("issuer").id
 
 COLUMNS = (
     Column("age (years)", "integer", "int64", low=18, high=120, unit="a"),
@@ -131,24 +147,26 @@ def recorded(release) -> Bundle:
     return release
 
 
+@pytest.fixture(scope="module")
+def public_once(start_node, tmp_path_factory) -> Path:
+    """A release of the second of three attempts, on a node that says it is a public chain."""
+    url = start_node("--chain-id", "11155111", "--timestamp", str(BLOCK_TIME))
+    issuer = account("issuer")
+    fund(Connection.by_url(url), issuer.address)
+    study = open_study(Ledger.connect(url, account=issuer), 3)
+    path = tmp_path_factory.mktemp("public") / "release"
+    bundle = make_release(path, study=study, attempt=2, protocol=study.describe(2, 0.25))
+    study.ledger.record(bundle)
+    study.ledger.save(bundle)
+    return path
+
+
 @pytest.fixture
-def public(recorded) -> Bundle:
-    """A release whose record names a node, as a later version of the library might write it."""
-    change_record(
-        recorded,
-        chain={"kind": "node", "id": 11155111},
-        journal=None,
-        record={
-            "time": 1_767_225_600,
-            "protocol": PROTOCOL,
-            "dataset": "cd" * 32,
-            "attempt": 3,
-            "spend": {"epsilon": 2.5, "order": 8},
-            "rows_root": "0x" + "ef" * 32,
-        },
-        agreements=[{"grantee": "0x01"}],
-    )
-    return recorded
+def public(public_once, tmp_path) -> Bundle:
+    """A copy of it, whose record says more, as a later version of the library might write it."""
+    bundle = Bundle.open(shutil.copytree(public_once, tmp_path / "public"))
+    change_record(bundle, record={"later": {"epsilon": 2.5}}, agreements=[{"grantee": "0x01"}])
+    return bundle
 
 
 # The ecosystem's own tools
@@ -250,20 +268,28 @@ def test_provenance_leads_from_the_table_to_the_commitment_and_the_issuer(public
     training = f"commitment:{facts.parameters['training_commitment']}"
     release, record = f"sha256:{public.digest}", f"transaction:{facts.record.transaction.rpartition('/')[2]}"
     issuer = f"chain:{facts.record.issuer.rpartition(':')[2]}"
-    dataset = "commitment:" + "cd" * 32
+    dataset, protocol = f"commitment:{DATASET}", f"protocol:{PROTOCOL}"
     derived = {(table, "run:model"), ("run:model", training), (training, dataset), (record, release)}
     assert relations["wasDerivedFrom"] == derived
     assert {("run:sampling", table), ("run:fit", "run:model")} <= relations["wasGeneratedBy"]
     used = {("run:sampling", "run:model"), ("run:fit", training), ("run:recording", release)}
     assert used <= relations["used"]
     assert (release, table) in relations["hadMember"]
-    assert ("run:fit", "software:synthlib", f"protocol:{PROTOCOL}") in relations["wasAssociatedWith"]
-    assert ("run:recording", issuer) in relations["wasAssociatedWith"]
-    assert relations["wasAttributedTo"] == {(issuer, record)}
+    assert ("run:fit", "software:synthlib", protocol) in relations["wasAssociatedWith"]
+    assert {("run:recording", issuer), ("run:registration", issuer)} <= relations["wasAssociatedWith"]
+    assert relations["wasAttributedTo"] == {(issuer, record), (issuer, protocol)}
+    assert ("run:registration", protocol) in relations["wasGeneratedBy"]
+    assert relations["wasInformedBy"] == {("run:registration", "run:fit")}  # informant, informed
+    plan = f"sha256:{facts.files['protocol.json']['digest']}"
+    assert relations["alternateOf"] == {(plan, protocol)} and (release, plan) in relations["hadMember"]
     assert "wasInvalidatedBy" not in told
     assert set(told["activity"]) == {
-        f"run:{name}" for name in ("deidentification", "fit", "sampling", "evaluation", "recording")
+        f"run:{name}"
+        for name in ("registration", "deidentification", "fit", "sampling", "evaluation", "recording")
     }
+    assert told["activity"]["run:fit"]["synthlib:attempt"]["$"] == "2"
+    assert told["activity"]["run:sampling"]["synthlib:privacyLoss"]["$"] == "0.25"
+    assert set(told["agent"]) == {"software:synthlib", issuer}
     assert told["entity"][table]["synthlib:canonicalDigest"] == facts.parameters["synthetic_digest"]
     assert told["prefix"]["transaction"] == "eip155:11155111:txn/"
     assert told["prefix"]["sha256"] == "nih:sha-256;"
@@ -280,7 +306,9 @@ def test_the_one_time_is_that_of_a_public_block(public, tmp_path):
     folder = export_release(public.path, tmp_path / "out")
     told = read_json(folder, "provenance.json")
     times = [one["prov:time"] for one in told["wasGeneratedBy"].values() if "prov:time" in one]
-    assert [time[:19] for time in times] == ["2026-01-01T00:00:00"]
+    record = read_json(public.path, "ledger/record.json")["record"]
+    assert [pd.Timestamp(time).timestamp() for time in times] == [record["time"]]
+    assert record["time"] >= BLOCK_TIME
     assert read_graph(folder)["./"]["datePublished"] == "2026-01-01"
     assert read_json(folder, "croissant.json")["datePublished"] == "2026-01-01"
 
@@ -333,7 +361,8 @@ def test_croissant_keeps_its_statements_through_mlcroissant(public, tmp_path):
     folder = export_release(public.path, tmp_path / "out", license=LICENSE)
     metadata = mlcroissant.Dataset(jsonld=folder / "croissant.json").metadata
     assert metadata.license == [LICENSE]
-    assert "privacy loss" in metadata.data_limitations[-1]  # a spend is recorded
+    assert "a privacy loss of 0.25 " in metadata.data_limitations[-1]
+    assert "attempt 2 of those that attempts.json lists" in metadata.data_limitations[-2]
     again = metadata.to_json()
     for name, value in read_json(folder, "croissant.json").items():
         if name.startswith("rai:"):
@@ -360,7 +389,7 @@ def test_any_column_name_comes_back(tmp_path_factory, names):
     table = pd.DataFrame({name: [place] for place, name in enumerate(names)})
     data = write_table(table, folder / "synthetic.csv").read_bytes()
     files = {"synthetic.csv": {"bytes": len(data), "digest": hashlib.sha256(data).hexdigest()}}
-    facts = Facts("0" * 64, {"training_commitment": "1" * 64}, {}, files, schema, None)
+    facts = Facts("0" * 64, {"training_commitment": "1" * 64}, {}, files, schema, None, None)
     told = to_croissant(facts, "synthetic.csv", "name", "description")
     (folder / "croissant.json").write_bytes(canonical_json(told))
     (record,) = mlcroissant.Dataset(jsonld=folder / "croissant.json").records("synthetic")
@@ -395,7 +424,7 @@ def test_long_lists_of_levels_are_cut(tmp_path):
     levels = tuple(f"level {place:02}" for place in range(30))
     schema = Schema((Column("x", "categorical", categories=levels, description="Ward."),))
     files = {"synthetic.csv": {"bytes": 1, "digest": "0" * 64}}
-    facts = Facts("0" * 64, {"training_commitment": "1" * 64}, {}, files, schema, None)
+    facts = Facts("0" * 64, {"training_commitment": "1" * 64}, {}, files, schema, None, None)
     (field,) = to_croissant(facts, "s.csv", "name", "d")["recordSet"][0]["field"]
     assert field["description"].startswith("Ward. Categorical. Levels: level 00, ")
     assert field["description"].endswith("level 19, and 10 more (schema.json). Never missing.")
@@ -430,7 +459,12 @@ def test_the_release_in_an_export_still_verifies(recorded, tmp_path):
 
 def test_a_release_that_is_not_recorded_is_exported_without_the_chain(release, tmp_path):
     folder = export_release(release.path, tmp_path / "out", published=DATE)
-    assert "eip155" not in "".join(data.decode() for data in read_tree(folder).values())
+    told = "".join(
+        (folder / name).read_text()
+        for name in ("provenance.json", "ro-crate-metadata.json", "croissant.json")
+    )
+    assert "txn" not in told and "run:recording" not in told and "on no chain" in told
+    assert f"protocol:{registration_of(release)}" in told  # as its manifest says
     assert validate_crate(folder) == []
     read_prov(folder)
     assert len(list(mlcroissant.Dataset(jsonld=folder / "croissant.json").records("synthetic"))) == 3
@@ -450,15 +484,45 @@ def test_the_documentation_reads_an_export(recorded, tmp_path, monkeypatch, caps
 # What is said of the record
 
 
+def registration_of(bundle: Bundle) -> str:
+    return bundle.parameters["protocol"]["id"]
+
+
+def test_what_the_record_says_is_told_to_people(public, recorded, tmp_path):
+    told = read_graph(export_release(public.path, tmp_path / "out"))
+    assert f"attempt 2 of 3 under protocol {PROTOCOL}, which was registered" in told["./"]["description"]
+    words = {"protocol": "registered before", "attempts": "Every attempt", "rows": "Merkle tree"}
+    for name, word in words.items():
+        assert word in told[f"release/{name}.json"]["description"]
+    told = read_graph(export_release(recorded.path, tmp_path / "other"))
+    assert "attempt 1 of 1" in told["./"]["description"]
+
+
+def test_a_release_without_a_protocol_is_exported(tmp_path):
+    bundle = make_odd(tmp_path / "odd")
+    assert read_facts(bundle).protocol is None
+    told = read_json(export_release(bundle.path, tmp_path / "out"), "provenance.json")
+    assert "run:registration" not in told["activity"]
+
+
+@pytest.mark.parametrize("name", ["id", "dataset", "researcher", "chain", "attempt", "spend"])
+def test_a_protocol_that_lacks_something_is_refused(release, tmp_path, name):
+    said = {key: value for key, value in release.parameters["protocol"].items() if key != name}
+    bundle = make_release(tmp_path / "lacking", protocol=said)
+    with pytest.raises(ValueError, match=rf"protocol\.{name}: expected"):
+        export_release(bundle.path, tmp_path / "out")
+
+
 def test_what_later_records_say_is_kept(public, tmp_path):
     graph = read_graph(export_release(public.path, tmp_path / "out"))
     said = {one["name"]: one["value"] for one in graph.values() if one["@type"] == "PropertyValue"}
-    assert said["record.attempt"] == "3"
-    assert said["record.spend.epsilon"] == "2.5" and said["record.spend.order"] == "8"
-    assert said["record.rows_root"] == "0x" + "ef" * 32
+    assert (said["record.attempt"], said["record.attempts"]) == ("2", "3")
+    assert said["record.spend"] == "250000" and said["record.protocol"] == PROTOCOL
+    assert said["record.later.epsilon"] == "2.5"
+    assert said["record.synthetic"] == public.parameters["rows_root"]
     assert json.loads(said["agreements"]) == [{"grantee": "0x01"}]
     assert said["chain"] == "eip155:11155111" and said["isSigned"] == "false"
-    assert "record.parent" not in said  # zeros: it has none
+    assert "record.successor" not in said  # zeros: it has none
     named = {one["@id"] for one in graph["#record"]["additionalProperty"]}
     assert named == {f for f, one in graph.items() if one["@type"] == "PropertyValue"}
 
@@ -475,6 +539,27 @@ def test_a_revoked_release_is_called_so_everywhere(recorded, tmp_path):
     invalidated = read_json(folder, "provenance.json")["wasInvalidatedBy"].values()
     assert f"sha256:{recorded.digest}" in {one["prov:entity"] for one in invalidated}
     assert {one["prov:activity"] for one in invalidated} == {"run:revocation"}
+
+
+@pytest.mark.parametrize("is_public", [False, True])
+def test_a_superseded_release_names_its_successor_everywhere(recorded, public, tmp_path, is_public):
+    bundle, successor = public if is_public else recorded, digest("successor")
+    withdrawn = {"revoked": True, "revocation_time": BLOCK_TIME, "reason": "5" * 64, "successor": successor}
+    change_record(bundle, record=withdrawn)
+    folder = export_release(bundle.path, tmp_path / "out")
+    root, croissant = read_graph(folder)["./"], read_json(folder, "croissant.json")
+    assert root["creativeWorkStatus"] == "Superseded"
+    assert root["description"].startswith(f"SUPERSEDED: its issuer replaced it by nih:sha-256;{successor}")
+    assert successor in croissant["rai:dataReleaseMaintenancePlan"]
+    told = read_json(folder, "provenance.json")
+    (revision,) = [one for one in told["wasDerivedFrom"].values() if "prov:type" in one]
+    assert revision["prov:generatedEntity"] == f"sha256:{successor}"
+    assert revision["prov:usedEntity"] == f"sha256:{bundle.digest}"
+    times = {one.get("prov:time", "")[:19] for one in told["wasInvalidatedBy"].values()}
+    assert times == ({"2026-01-01T00:00:00"} if is_public else {""})
+    if is_public:
+        assert validate_crate(folder) == []
+    read_prov(folder)
 
 
 @pytest.mark.parametrize(
@@ -505,10 +590,15 @@ def test_nothing_confidential_is_in_an_export(tmp_path):
     synthetic = model.sample(50, seed=1)
     report = pd.DataFrame({name: [0.5] for name in ("value", "low", "high", "reference")})
     report.insert(0, "metric", "dcr_share")
+    protocol = write_protocol(schema, [model], 0.3, 0)
+    study = Study.open(Ledger.in_process(), protocol, commit(table, key).hex())
+    study.settle(study.attempt(describe_attempt(model)), {"dcr_share": 0.5})
     release = write_release(
-        tmp_path / "release", model, synthetic, train, report, deidentification, key, 1, {"data": data}
-    )
-    record_bundle(release.path)
+        tmp_path / "release", model, synthetic, train, report, deidentification, key, 1, {"data": data},
+        study=study,
+    )  # fmt: skip
+    study.ledger.record(release)
+    study.ledger.save(release)
     (release.path / "ledger" / "notes.txt").write_text("left by somebody")
     folder = export_release(release.path, tmp_path / "out", LICENSE, published=DATE)
     tree = read_tree(folder)
@@ -548,7 +638,7 @@ def test_a_release_without_its_table_or_commitment_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"found no schema.json, synthetic.csv"):
         export_release(tmp_path / "bare", tmp_path / "out")
     make_release(tmp_path / "uncommitted", training_commitment="none")
-    with pytest.raises(ValueError, match=r"parameters.training_commitment: expected a digest"):
+    with pytest.raises(ValueError, match=r"training_commitment: expected a digest"):
         export_release(tmp_path / "uncommitted", tmp_path / "out")
 
 
@@ -562,7 +652,7 @@ def test_a_tampered_release_is_refused_and_an_earlier_export_stays(recorded, tmp
     assert read_tree(folder) == before
 
 
-@pytest.mark.parametrize("field", ["release", "commitment", "synthetic"])
+@pytest.mark.parametrize("field", ["release", "commitment", "synthetic", "protocol", "parameters"])
 def test_a_record_of_something_else_is_refused(recorded, tmp_path, field):
     change_record(recorded, record={field: "5" * 64})
     with pytest.raises(ChainError, match=f"has another {field}"):

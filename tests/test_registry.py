@@ -9,30 +9,50 @@ import stat
 import threading
 
 import pytest
-from chain_helpers import KEY, TRAINING, account, digest, free_port, fund, generation, make_release, send
+from chain_helpers import (
+    DATASET,
+    KEY,
+    PROTOCOL,
+    TRAINING,
+    account,
+    approve_study,
+    digest,
+    free_port,
+    fund,
+    generation,
+    make_release,
+    open_study,
+    read_ledger,
+    send,
+)
 from eth_utils import keccak
 
-import synthlib
-from synthlib.bundle import Bundle, BundleError, canonical_json
+from synthlib.bundle import canonical_json
 from synthlib.chain import accounts
-from synthlib.chain.accounts import create_keyfile, demo_account, load_account
+from synthlib.chain.accounts import create_keyfile, load_account
 from synthlib.chain.commitments import open_commitment
 from synthlib.chain.connection import Connection
 from synthlib.chain.errors import (
     AccessControlUnauthorizedAccount,
+    AlreadyRecorded,
     AlreadyRevoked,
     ChainError,
+    IncompleteLog,
     NoAccount,
     NodeUnreachable,
     NoRegistry,
     NotIssuer,
     NotRecorded,
+    ProtocolNotApproved,
     TransactionRejected,
     TransactionTimeout,
     WrongChain,
 )
-from synthlib.chain.records import Generation, release_fields, signer_of
-from synthlib.chain.registry import Ledger, record_bundle
+from synthlib.chain.protocols import Protocols, Registration
+from synthlib.chain.recording import record_bundle
+from synthlib.chain.records import NOT_PRIVATE, Generation, release_fields, signer_of
+from synthlib.chain.registry import Ledger
+from synthlib.chain.roles import RESEARCHER, Roles
 from synthlib.chain.sending import Sender
 
 pytest_plugins = ["chain_fixtures"]
@@ -48,33 +68,18 @@ def test_fields_come_from_the_manifest(release):
     fields, parameters = release_fields(release), release.parameters
     assert fields.release == hashlib.sha256((release.path / "manifest.json").read_bytes()).hexdigest()
     assert open_commitment(bytes.fromhex(fields.commitment), TRAINING, KEY)
-    assert fields.synthetic == parameters["synthetic_digest"]
+    assert fields.synthetic == parameters["rows_root"] != parameters["synthetic_digest"]
+    protocol = parameters["protocol"]
+    assert (fields.protocol, fields.attempt) == (protocol["id"], protocol["attempt"])
+    assert fields.spend == protocol["spend"] == NOT_PRIVATE
     assert fields.model_type == "TabularGAN"
     assert fields.parameters == hashlib.sha256(canonical_json(parameters["model"])).hexdigest()
     assert fields.characteristics == hashlib.sha256(canonical_json(parameters["characteristics"])).hexdigest()
-    assert fields.parent == ZERO
     assert release_fields(release.manifest, release.digest) == fields
 
 
 @pytest.mark.parametrize(
-    ("parents", "expected"),
-    [
-        ({}, ZERO),
-        ({"data": digest("d")}, digest("d")),
-        (
-            {"model": digest("m"), "data": digest("d")},
-            hashlib.sha256(
-                f'{{\n "data": "{digest("d")}",\n "model": "{digest("m")}"\n}}\n'.encode()
-            ).hexdigest(),
-        ),
-    ],
-)
-def test_parent_stands_for_all_parents(release, parents, expected):
-    assert release_fields(release.manifest | {"parents": parents}, release.digest).parent == expected
-
-
-@pytest.mark.parametrize(
-    "name", ["model_type", "model", "characteristics", "training_commitment", "synthetic_digest"]
+    "name", ["model_type", "model", "characteristics", "training_commitment", "rows_root", "protocol"]
 )
 def test_release_that_lacks_a_field_is_refused(release, name):
     for parameters in (
@@ -85,224 +90,203 @@ def test_release_that_lacks_a_field_is_refused(release, name):
             release_fields(release.manifest | {"parameters": parameters}, release.digest)
 
 
-def test_bundle_of_another_kind_is_refused(workspace):
-    with Bundle.create(workspace / "model", kind="model", parameters={}) as folder:
-        (folder / "a.txt").write_text("a")
-    with pytest.raises(ValueError, match="kind 'release'"):
-        record_bundle(workspace / "model")
-    assert not (workspace / "model" / "ledger").exists()
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("id", None), ("id", "0x12"), ("id", digest("a").upper()),
+        ("spend", None), ("spend", 0), ("spend", -1), ("spend", 1.5), ("spend", True), ("spend", 2**32),
+        ("attempt", None), ("attempt", 0), ("attempt", "1"), ("attempt", 2**24),
+    ],
+)  # fmt: skip
+def test_protocol_that_says_no_id_spend_or_attempt_is_refused(release, name, value):
+    for protocol in (
+        release.parameters["protocol"] | {name: value},
+        {key: kept for key, kept in release.parameters["protocol"].items() if key != name},
+    ):
+        parameters = release.parameters | {"protocol": protocol}
+        with pytest.raises(ValueError, match=rf"protocol\.{name}: expected"):
+            release_fields(release.manifest | {"parameters": parameters}, release.digest)
 
 
 # --- the same on both chains ---------------------------------------------------------------------------
 
 
-def test_record_and_find(ledger, release):
-    record = ledger.record(release)
-    assert record.generation == release_fields(release)
+def test_record_and_find(ledger, own_release):
+    record = ledger.record(own_release)
+    assert record.generation == release_fields(own_release)
     assert record.issuer == account("admin").address
-    assert record.id == release_fields(release).id
-    assert 21_000 < record.gas_used <= 60_000
-    assert (record.revoked, record.reason) == (False, ZERO)
+    assert record.id == release_fields(own_release).id
+    assert 21_000 < record.gas_used <= 100_000
+    assert (record.revoked, record.revocation_time, record.reason, record.successor) == (False, 0, ZERO, ZERO)
+    assert record.attempts == record.attempt == 1 and not record.is_private
     block = ledger.connection.web3.eth.get_block(record.block)
     assert record.time == block["timestamp"]
     assert record.transaction in [transaction.to_0x_hex() for transaction in block["transactions"]]
-    assert ledger.find(release.digest) == record
+    assert ledger.find(own_release.digest) == record
 
 
-def test_find_asks_the_chain_when_this_process_did_not_record(ledger, release):
-    record = ledger.record(release)
+def test_find_asks_the_chain_when_this_object_did_not_record(ledger, own_release):
+    record = ledger.record(own_release)
     elsewhere = Ledger(ledger.connection, ledger.address, None)
-    assert elsewhere.find(release.digest) == record
+    assert elsewhere.find(own_release.digest) == record
+    second = ledger.record_generation(generation("b"))
+    assert elsewhere.find(second.release) == second
 
 
-def test_recording_twice_is_harmless(ledger, release):
-    record = ledger.record(release)
+def test_recording_twice_is_harmless(ledger, own_release):
+    record = ledger.record(own_release)
     before = ledger.connection.web3.eth.block_number
-    assert ledger.record(release) == record
+    assert ledger.record(own_release) == record
     assert ledger.connection.web3.eth.block_number == before
 
 
-def test_recording_what_another_recorded_returns_their_record(ledger, release):
-    other = account("other recorder")
-    fund(ledger.connection, other.address)
-    ledger.grant_recorder(other.address)
-    record = ledger.acting_as(other).record(release)
+def test_one_digest_is_recorded_once_whoever_and_under_whichever_protocol(ledger):
+    other = account("other researcher")
+    theirs = approve_study(ledger, other)
+    said = generation("a", researcher="other researcher")
+    record = theirs.ledger.record_generation(said)
     assert record.issuer == other.address
-    assert ledger.record(release) == record
+    assert ledger.record_generation(said) == record  # nothing is sent: it is there
+    with pytest.raises(ChainError, match=f"another protocol by {other.address}"):
+        ledger.record_generation(generation("a"))
 
 
 def test_record_with_other_content_under_the_same_digest_is_reported(ledger):
     ledger.record_generation(generation("a"))
-    with pytest.raises(ChainError, match="another synthetic, parameters"):
+    with pytest.raises(ChainError, match="another synthetic, parameters by"):
         ledger.record_generation(generation("a", synthetic=digest("x"), parameters=digest("y")))
 
 
 def test_find_of_nothing(ledger):
     with pytest.raises(NotRecorded, match=digest("a")):
         ledger.find(digest("a"))
-    for wrong in ("", "0x" + digest("a"), digest("a").upper(), 7):
+    for wrong in ("", "0x" + digest("a")[:-1], digest("a").upper(), digest("a") + "\n"):
         with pytest.raises(ValueError, match="64 lower-case"):
             ledger.find(wrong)
 
 
-def test_revoke(ledger, release):
-    record = ledger.record(release)
-    revoked = ledger.revoke(release.digest, "the training table was the wrong one")
+def test_revoke(ledger, own_release):
+    record = ledger.record(own_release)
+    revoked = ledger.revoke(own_release.digest, "the training table was the wrong one")
     reason = hashlib.sha256(b"the training table was the wrong one").hexdigest()
-    assert revoked == record._replace(revoked=True, reason=reason)
-    assert ledger.find(release.digest) == revoked
+    time = revoked.revocation_time
+    assert time >= record.time
+    assert revoked == record._replace(revoked=True, revocation_time=time, reason=reason)
+    assert ledger.find(own_release.digest) == revoked
     with pytest.raises(AlreadyRevoked):
-        ledger.revoke(release.digest, "again")
+        ledger.revoke(own_release.digest, "again")
     with pytest.raises(ValueError, match="reason in words"):
-        ledger.revoke(release.digest, " ")
+        ledger.revoke(own_release.digest, " ")
 
 
-def test_strangers_can_neither_record_nor_revoke(ledger, release):
+def test_supersede(ledger):
+    old, new, third = (ledger.record_generation(generation(name)) for name in "abc")
+    replaced = ledger.supersede(old.release, new.release, "a row was wrong")
+    assert (replaced.revoked, replaced.successor) == (True, new.release)
+    assert replaced.reason == hashlib.sha256(b"a row was wrong").hexdigest()
+    assert replaced.state_at() == "superseded" and ledger.find(new.release) == new
+    elsewhere = Ledger(ledger.connection, ledger.address, None)
+    assert elsewhere.find(old.release) == replaced
+    ledger.revoke(third.release, "wrong")
+    with pytest.raises(AlreadyRevoked, match=third.release):
+        ledger.supersede(new.release, third.release, "in favour of what does not stand")
+    with pytest.raises(AlreadyRevoked):
+        ledger.supersede(new.release, new.release, "in favour of itself")
+    with pytest.raises(NotRecorded):
+        ledger.supersede(new.release, digest("nothing"), "in favour of nothing")
+    assert not ledger.find(new.release).revoked
+
+
+def test_nobody_supersedes_by_anothers_release(ledger):
+    theirs = approve_study(ledger, account("other researcher")).ledger
+    mine = ledger.record_generation(generation("a"))
+    other = theirs.record_generation(generation("b", researcher="other researcher"))
+    for who, old, new in ((ledger, mine, other), (theirs, mine, other), (ledger, other, mine)):
+        with pytest.raises(NotIssuer):
+            who.supersede(old.release, new.release, "spite")
+
+
+def test_state_as_of_a_time(ledger):
+    old, new = (ledger.record_generation(generation(name)) for name in "ab")
+    replaced, revoked = ledger.supersede(old.release, new.release, "x"), ledger.revoke(new.release, "y")
+    for record, word in ((replaced, "superseded"), (revoked, "revoked")):
+        states = [record.state_at(time) for time in (record.time - 1, record.revocation_time, None)]
+        assert states == ["absent", word, word]
+        assert record._replace(revocation_time=record.time + 2).state_at(record.time + 1) == "stands"
+    assert new.state_at() == new.state_at(new.time) == "stands"
+
+
+def test_strangers_can_neither_record_nor_revoke(ledger, own_release):
     fund(ledger.connection, STRANGER.address)
     stranger = ledger.acting_as(STRANGER)
+    with pytest.raises(ProtocolNotApproved):
+        stranger.record(own_release)
     with pytest.raises(AccessControlUnauthorizedAccount):
-        stranger.record(release)
-    ledger.record(release)
+        Protocols(stranger).register(Protocols(stranger).prepare(PROTOCOL, DATASET))
+    ledger.record(own_release)
     with pytest.raises(NotIssuer):
-        stranger.revoke(release.digest, "spite")
+        stranger.revoke(own_release.digest, "spite")
     with pytest.raises(AccessControlUnauthorizedAccount):
-        stranger.grant_recorder(STRANGER.address)
-    assert not ledger.find(release.digest).revoked
+        Roles(stranger).grant(RESEARCHER, STRANGER.address)
+    assert not ledger.find(own_release.digest).revoked
 
 
-def test_without_an_account_a_ledger_reads_only(ledger, release):
-    record = ledger.record(release)
+def test_without_an_account_a_ledger_reads_only(ledger, own_release):
+    record = ledger.record(own_release)
     reader = ledger.acting_as(None)
-    assert reader.find(release.digest) == record
+    assert reader.find(own_release.digest) == record
     with pytest.raises(NoAccount, match="SYNTHLIB_PRIVATE_KEY"):
-        reader.revoke(release.digest, "no key")
+        reader.revoke(own_release.digest, "no key")
 
 
-def test_save_writes_what_the_chain_holds(ledger, release):
-    record = ledger.record(release)
-    ledger.save(release)
-    folder = release.path / "ledger"
+def test_save_writes_what_the_chain_holds(ledger, own_release):
+    record = ledger.record(own_release)
+    ledger.save(own_release)
+    folder = own_release.path / "ledger"
     body = json.loads((folder / "record.json").read_bytes())
     assert body["record"] == record._asdict()
     assert body["registry"] == ledger.address
     assert body["chain"]["id"] == ledger.connection.chain_id
     assert signer_of(body, body["signature"]) == record.issuer
-    assert (folder / "manifest.json").read_bytes() == (release.path / "manifest.json").read_bytes()
+    assert (folder / "manifest.json").read_bytes() == (own_release.path / "manifest.json").read_bytes()
     assert (folder / "journal.jsonl").exists() == ledger.connection.is_in_process
     assert account("admin").key.hex() not in "".join(file.read_text() for file in folder.iterdir())
 
 
-def test_save_of_what_is_not_recorded(ledger, release):
+def test_save_of_what_is_not_recorded(ledger, own_release):
     with pytest.raises(NotRecorded):
-        ledger.save(release)
-    assert not (release.path / "ledger").exists()
+        ledger.save(own_release)
+    assert not (own_release.path / "ledger").exists()
+
+
+def test_only_the_issuer_saves_an_in_process_record(ledger, own_release):
+    ledger.record(own_release)
+    stranger = ledger.acting_as(STRANGER)
+    if ledger.connection.is_in_process:
+        with pytest.raises(ChainError, match="act as the issuer"):
+            stranger.save(own_release)
+        assert not (own_release.path / "ledger").exists()
+    else:
+        stranger.save(own_release)
+        body = json.loads((own_release.path / "ledger" / "record.json").read_bytes())
+        assert body["signature"] is None
+
+
+def test_the_journal_is_left_in_a_release_before_it_is_recorded(ledger, own_release):
+    if not ledger.connection.is_in_process:
+        with pytest.raises(ChainError, match="in-process chain"):
+            ledger.leave_journal(own_release)
+        assert not (own_release.path / "ledger").exists()
+        return
+    ledger.leave_journal(own_release)
+    assert read_ledger(own_release) == {"journal.jsonl": b"".join(ledger.journal.lines)}
+    record = record_bundle(own_release.path, account=account("admin"))
+    assert record == ledger.record(own_release)
 
 
 def test_many_transactions_in_a_row_keep_their_nonces(ledger):
     records = [ledger.record_generation(generation(str(number))) for number in range(10)]
     assert [record.block for record in records] == sorted({record.block for record in records})
-
-
-# --- record_bundle -------------------------------------------------------------------------------------
-
-
-def read_ledger(bundle) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in (bundle.path / "ledger").iterdir()}
-
-
-def test_record_bundle_twice_gives_the_same_bytes(release):
-    record = record_bundle(release.path)
-    files = read_ledger(release)
-    assert set(files) == {"journal.jsonl", "manifest.json", "record.json"}
-    assert record_bundle(release.path) == record
-    assert read_ledger(release) == files
-
-
-def test_record_bundle_by_name_in_the_workspace(workspace):
-    make_release(workspace / "bundles" / "04_release")
-    assert synthlib.record_bundle("04_release").issuer == demo_account().address
-
-
-def test_record_bundle_completes_what_a_crash_left(release):
-    record = record_bundle(release.path)
-    files = read_ledger(release)
-    journal = files["journal.jsonl"].splitlines(keepends=True)
-    folder = release.path / "ledger"
-    for left in (["journal.jsonl"], ["journal.jsonl", "manifest.json"], []):
-        for name in files:
-            (folder / name).unlink()
-        for name in left:
-            (folder / name).write_bytes(files[name])
-        (folder / ".record.json.0a1b2c3d.partial").write_bytes(b"{")
-        assert record_bundle(release.path) == record
-        assert read_ledger(release) == files
-    for num_lines in (1, 2):  # ended after the header, after the deployment
-        (folder / "record.json").unlink()
-        (folder / "journal.jsonl").write_bytes(b"".join(journal[:num_lines]))
-        assert record_bundle(release.path) == record
-        assert read_ledger(release) == files
-
-
-def test_record_bundle_refuses_a_changed_bundle(release):
-    (release.path / "report.csv").write_text("better")
-    with pytest.raises(BundleError, match=r"report\.csv"):
-        record_bundle(release.path)
-
-
-def test_bundles_share_a_journal_and_each_keeps_its_part(workspace):
-    first, second = make_release(workspace / "a", seed=1), make_release(workspace / "b", seed=2)
-    journal = workspace / "journal.jsonl"
-    record_bundle(first.path, journal=journal)
-    part = read_ledger(first)["journal.jsonl"]
-    record_bundle(second.path, journal=journal)
-    assert read_ledger(second)["journal.jsonl"] == journal.read_bytes()
-    record_bundle(first.path, journal=journal)
-    assert read_ledger(first)["journal.jsonl"] == part
-    assert journal.read_bytes().startswith(part)
-
-
-def test_record_bundle_on_a_node_again_needs_no_address(node_url, release, monkeypatch):
-    monkeypatch.setenv("SYNTHLIB_PRIVATE_KEY", account("issuer").key.hex())
-    fund(Connection.by_url(node_url), account("issuer").address)
-    record = record_bundle(release.path, rpc=node_url)
-    files = read_ledger(release)
-    assert set(files) == {"manifest.json", "record.json"}
-    assert record_bundle(release.path, rpc=node_url) == record
-    assert read_ledger(release) == files
-    with pytest.raises(ChainError, match="recorded on chain 31337"):
-        record_bundle(release.path)
-
-
-def test_recording_on_a_node_does_not_replace_a_journal(node_url, release, monkeypatch):
-    record_bundle(release.path)
-    files = read_ledger(release)
-    monkeypatch.setenv("SYNTHLIB_PRIVATE_KEY", account("issuer").key.hex())
-    fund(Connection.by_url(node_url), account("issuer").address)
-    with pytest.raises(ChainError, match=r"in-process chain; verify it there, or move its ledger/"):
-        record_bundle(release.path, rpc=node_url)
-    assert read_ledger(release) == files
-    (release.path / "ledger" / "record.json").unlink()  # as a crash leaves it
-    with pytest.raises(ChainError, match="in-process chain"):
-        record_bundle(release.path, rpc=node_url)
-    (release.path / "ledger").rename(release.path.parent / "aside")
-    record_bundle(release.path, rpc=node_url)
-    assert set(read_ledger(release)) == {"manifest.json", "record.json"}
-
-
-def test_a_journal_stays_until_the_record_that_replaces_it_is_written(node_url, release, monkeypatch):
-    record_bundle(release.path)
-    files = read_ledger(release)
-    fund(Connection.by_url(node_url), account("issuer").address)
-    ledger = Ledger.connect(node_url, None, account("issuer"))
-    ledger.record(release)
-
-    def fail(*_):
-        raise OSError("disk")
-
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="disk"):
-        patched.setattr("synthlib.chain.registry.write_atomically", fail)
-        ledger.save(release)
-    assert read_ledger(release) == files
 
 
 # --- what a node may do wrong --------------------------------------------------------------------------
@@ -406,9 +390,8 @@ def test_transaction_that_no_block_holds_in_time(start_node, release):
         Ledger.connect(url, account=account("admin"), timeout=0.3)
 
 
-def test_nonce_that_another_program_took(node_url, release, monkeypatch):
-    fund(Connection.by_url(node_url), account("admin").address)
-    ledger = Ledger.connect(node_url, account=account("admin"))
+def test_nonce_that_another_program_took(node_study, workspace, monkeypatch):
+    ledger, release = node_study.ledger, make_release(workspace / "release", study=node_study)
     stale, real = [0], Connection._nonce
     monkeypatch.setattr(Connection, "_nonce", lambda self, who: stale.pop() if stale else real(self, who))
     assert ledger.record(release).generation.release == release.digest
@@ -417,11 +400,9 @@ def test_nonce_that_another_program_took(node_url, release, monkeypatch):
         ledger.revoke(release.digest, "reason")
 
 
-def test_release_recorded_by_somebody_in_the_meantime(ledger, release, monkeypatch):
-    other = account("other recorder")
-    fund(ledger.connection, other.address)
-    ledger.grant_recorder(other.address)
-    theirs = ledger.acting_as(other).record(release)
+def test_release_recorded_by_this_account_in_the_meantime(ledger, own_release, monkeypatch):
+    """By another process of the same issuer, between looking and recording."""
+    before = ledger.record(own_release)
     real, answers = Ledger.find, [None]
 
     def find(self, wanted):
@@ -431,24 +412,141 @@ def test_release_recorded_by_somebody_in_the_meantime(ledger, release, monkeypat
         return real(self, wanted)
 
     monkeypatch.setattr(Ledger, "find", find)
-    assert ledger.record(release) == theirs
+    with pytest.raises(AlreadyRecorded):
+        ledger.send("recordRelease", release_fields(own_release).to_abi())
+    assert ledger.record(own_release) == before
 
 
-def test_transaction_that_fails_in_its_block_says_why(ledger, release, monkeypatch):
+def test_transaction_that_fails_in_its_block_says_why(ledger, own_release, monkeypatch):
     """Tried out it would pass, but another transaction comes first: the reason is asked for afterwards."""
-    connection, contract_data = ledger.connection, []
+    other, sent = account("other researcher"), []
+    theirs = approve_study(ledger, other)
+    said = release_fields(own_release)._replace(protocol=theirs.registration.id)
     real = Sender.broadcast
 
     def broadcast(self, entry):
-        if not contract_data:
-            contract_data.append(True)
-            send(ledger, account("other recorder"), "record", release_fields(release).to_abi())
+        if not sent:
+            sent.append(True)
+            send(ledger, other, "recordRelease", said.to_abi())
         return real(self, entry)
 
-    fund(connection, account("other recorder").address)
-    ledger.grant_recorder(account("other recorder").address)
     monkeypatch.setattr(Sender, "broadcast", broadcast)
-    assert ledger.record(release).issuer == account("other recorder").address
+    with pytest.raises(ChainError, match=f"another protocol by {other.address}"):
+        ledger.record(own_release)
+
+
+# --- a chain whose log does not fit its state, and a registry that is none --------------------------------
+
+
+@pytest.fixture
+def on_node(node_study) -> Ledger:
+    """A ledger on a node that holds one release, `generation("a")`."""
+    said = generation("a", protocol=node_study.registration.id)
+    node_study.ledger.record_generation(said)
+    return node_study.ledger
+
+
+def lie(monkeypatch, change) -> None:
+    """Let the node's logs go through `change`, a function of a list of logs."""
+    real = Connection.get_logs
+    monkeypatch.setattr(Connection, "get_logs", lambda self, *given: change(real(self, *given)))
+
+
+def change_word(logs: list[dict], place: int, value: int = 7) -> list[dict]:
+    """Add to one 32-byte word of each log's data."""
+    start = 2 + 64 * place
+    return [
+        log
+        | {
+            "data": log["data"][:start]
+            + f"{(int(log['data'][start : start + 64], 16) + value) % 2**256:064x}"
+            + log["data"][start + 64 :]
+        }
+        for log in logs
+    ]
+
+
+@pytest.mark.parametrize("place", [0, 1, 3, 4, 5, 6])  # commitment to attempt; not the name of the model
+def test_a_log_that_says_something_else_than_was_recorded(on_node, monkeypatch, place):
+    lie(monkeypatch, lambda logs: change_word(logs, place))
+    with pytest.raises(ChainError, match=r"its log does not fit its state|logs that are none"):
+        on_node.find(generation("a").release)
+
+
+def test_a_log_that_names_another_issuer_or_lost_the_event(on_node, monkeypatch):
+    with monkeypatch.context() as patched:
+        lie(patched, lambda logs: [log | {"topics": [*log["topics"][:3], log["topics"][1]]} for log in logs])
+        with pytest.raises(ChainError, match=r"does not fit its state|logs that are none"):
+            on_node.find(generation("a").release)
+    with monkeypatch.context() as patched:
+        lie(patched, lambda logs: [])
+        with pytest.raises(IncompleteLog, match=r"one Recorded event .* gave 0; ask a node that keeps"):
+            on_node.find(generation("a").release)
+    lie(monkeypatch, lambda logs: logs * 2)
+    with pytest.raises(IncompleteLog, match="gave 2"):
+        on_node.find(generation("a").release)
+
+
+def test_a_withdrawal_without_its_event_is_no_withdrawal_without_a_reason(on_node, monkeypatch):
+    on_node.revoke(generation("a").release, "wrong")
+    recorded = (
+        "0x"
+        + keccak(
+            text="Recorded(bytes32,bytes32,address,bytes32,bytes32,bytes32,bytes32,bytes32,uint32,uint24,uint24)"
+        ).hex()
+    )
+    lie(monkeypatch, lambda logs: [log for log in logs if log["topics"][0] == recorded])
+    with pytest.raises(IncompleteLog, match="one Revoked or Superseded event"):
+        on_node.find(generation("a").release)
+
+
+def test_words_of_a_protocol_that_its_id_is_no_hash_of(node_study, monkeypatch):
+    ask = lambda: node_study.track  # noqa: E731
+    with monkeypatch.context() as patched:
+        lie(patched, lambda logs: change_word(logs, 0))  # the seal; the digest
+        with pytest.raises(ChainError, match="words of protocol"):
+            ask()
+    with monkeypatch.context() as patched:
+        lie(patched, lambda logs: [])
+        with pytest.raises(IncompleteLog, match="ProtocolRegistered"):
+            ask()
+    assert ask().digest == PROTOCOL.digest
+    assert Registration(DATASET, account("issuer").address, PROTOCOL.digest).id == ask().id
+
+
+def test_a_model_type_that_is_no_text_is_no_record(ledger):
+    said = list(generation("a").to_abi())
+    said[4] = b"\xff" * 32
+    send(ledger, ledger.account, "recordRelease", tuple(said))
+    with pytest.raises(ChainError, match="model type in UTF-8"):
+        ledger.find(generation("a").release)
+
+
+def test_a_registry_of_a_hostile_deployer_is_none(node_url, node_study):
+    """The code of this version throughout, but for an address or a chain that a constructor put in."""
+    ledger, connection = node_study.ledger, node_study.ledger.connection
+    set_code = lambda place, code: connection.web3.provider.make_request(  # noqa: E731
+        "anvil_setCode", [place, "0x" + code.hex()]
+    )
+    code = connection.get_code(ledger.address)
+    set_code("0x" + "13" * 20, code)  # its parts belong to another registry
+    with pytest.raises(NoRegistry, match="expected the ProvenanceRegistry of this version"):
+        Ledger.connect(node_url, "0x" + "13" * 20)
+    for name in ("Agreements", "Attestations", "RowProofs"):
+        place = ledger.addresses[name]
+        whole = connection.get_code(place)
+        assert bytes.fromhex(ledger.address[2:]) in whole
+        for other in (b"", whole.replace(bytes.fromhex(ledger.address[2:]), bytes.fromhex("66" * 20))):
+            set_code(place, other)
+            with pytest.raises(NoRegistry, match=f"expected the {name} of this version at {place}"):
+                Ledger.connect(node_url, ledger.address)
+        set_code(place, whole)
+    part = bytes.fromhex(ledger.addresses["Agreements"][2:])
+    set_code(ledger.address, code.replace(part, bytes.fromhex("66" * 20)))
+    with pytest.raises(NoRegistry, match="expected the ProvenanceRegistry"):
+        Ledger.connect(node_url, ledger.address)
+    set_code(ledger.address, code)
+    assert Ledger.connect(node_url, ledger.address).address == ledger.address
 
 
 # --- keys ----------------------------------------------------------------------------------------------
@@ -512,12 +610,14 @@ def test_key_from_an_encrypted_keyfile(workspace, monkeypatch, quick_keystore):
             load_account(path)
 
 
-def test_ids_do_not_depend_on_the_chain(node_url):
-    said = generation("a")
-    fund(Connection.by_url(node_url), account("admin").address)
-    on_node = Ledger.connect(node_url, account=account("admin")).record_generation(said)
-    in_process = Ledger.in_process().record_generation(said)
+def test_ids_do_not_depend_on_the_chain(node_study):
+    said = generation("a", researcher="issuer")
+    assert said.protocol == node_study.registration.id
+    on_node = node_study.ledger.record_generation(said)
+    here = open_study(Ledger.in_process(account=account("issuer")))
+    in_process = here.ledger.record_generation(said)
     assert on_node.id == in_process.id == said.id
     assert said.id.startswith("0x") and len(said.id) == 66
     assert said.id != "0x" + keccak(hexstr=said.release).hex()
-    assert Generation(*said)._replace(parent=digest("p")).id != said.id
+    for name, value in (("protocol", "0x" + digest("p")), ("spend", 1), ("attempt", 2)):
+        assert Generation(*said)._replace(**{name: value}).id != said.id

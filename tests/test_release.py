@@ -12,7 +12,15 @@ from conftest import make_cohort
 
 import synthlib as sl
 from synthlib.bundle import canonical_json
+from synthlib.chain.attempts import read_attempts
 from synthlib.chain.commitments import canonical_bytes, commit, synthetic_digest, table_digest
+from synthlib.chain.protocols import Protocol
+from synthlib.chain.records import NOT_PRIVATE
+from synthlib.chain.registry import Ledger
+from synthlib.chain.rows import ConfidentialRows, RowTree, verify_row
+from synthlib.chain.study import Study
+from synthlib.chain.verification import verdict
+from synthlib.preregistration import describe_attempt, write_protocol
 from synthlib.release import (
     DECIMALS,
     WITHHELD,
@@ -49,18 +57,8 @@ def made():
 
 def write(path, made, **changes):
     _, train, _, _, model, synthetic, report, deidentification = made
-    given = {"synthetic": synthetic, "train": train, "key": sl.StewardKey(SECRET), "parents": None} | changes
-    return write_release(
-        path,
-        model,
-        given["synthetic"],
-        given["train"],
-        report,
-        deidentification,
-        given["key"],
-        5,
-        given["parents"],
-    )
+    given = {"synthetic": synthetic, "train": train, "key": sl.StewardKey(SECRET), "seed": 5} | changes
+    return write_release(path, model, report=report, deidentification=deidentification, **given)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +75,9 @@ def texts(bundle):
 
 def test_the_files_are_those_that_verification_expects(release):
     assert release.kind == "release"
-    assert release.files == ["deidentification.csv", "report.csv", "schema.json", "synthetic.csv"]
+    assert release.files == [
+        *("deidentification.csv", "report.csv", "rows.json", "schema.json", "synthetic.csv")
+    ]
 
 
 def test_the_parameters_are_those_that_a_record_speaks_of(release, made):
@@ -85,7 +85,7 @@ def test_the_parameters_are_those_that_a_record_speaks_of(release, made):
     found = release.parameters
     assert set(found) == {
         *("model_type", "model", "characteristics", "training_commitment"),
-        *("synthetic_digest", "seed", "num_rows", "versions"),
+        *("synthetic_digest", "rows_root", "seed", "num_rows", "versions"),
     }
     assert found["model_type"] == "IndependentMarginals"
     assert found["model"] == {"max_states": 24, "min_count": 5}
@@ -109,6 +109,76 @@ def test_the_files_read_back_to_what_was_given(release, made):
 
 def test_two_writings_have_the_same_bytes(release, made, tmp_path):
     assert write(tmp_path / "two", made).digest == release.digest
+
+
+def test_the_root_is_that_of_the_rows(release, made):
+    synthetic = made[5]
+    rows = json.loads(release.file("rows.json").read_text())
+    tree = RowTree.of_release(release, sl.StewardKey(SECRET))
+    assert rows["root"] == release.parameters["rows_root"] == tree.root.hex()
+    assert rows["num_rows"] == len(synthetic)
+    assert verify_row(tree.prove(17), bytes.fromhex(rows["root"]))
+
+
+def test_the_training_table_is_not_released(made, tmp_path):
+    train, model = made[1], made[4]
+    with pytest.raises(ConfidentialRows):
+        write(tmp_path / "one", made, synthetic=train[model.schema.names])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def study(made) -> Study:
+    """A study of the table, with two attempts, of which the second is the model."""
+    ledger = Ledger.in_process()
+    protocol = write_protocol(made[3], [made[4]], 0.2, 3)
+    study = Study.open(ledger, protocol, "ab" * 32, cap=1.0, budget=0.5, open_releases=10)
+    study.settle(study.attempt({"model_type": "TabularGAN"}), "failed")
+    study.attempt(describe_attempt(made[4]))
+    return study
+
+
+def test_a_studys_release_says_its_protocol_and_every_attempt(made, study, tmp_path):
+    release = write(tmp_path / "one", made, study=study)
+    assert {"protocol.json", "attempts.json"} <= set(release.files)
+    assert release.parameters["protocol"] == study.describe(2, None)
+    assert release.parameters["protocol"]["spend"] == NOT_PRIVATE
+    assert Protocol.from_json(release.file("protocol.json").read_bytes()) == study.protocol
+    assert read_attempts(release.file("attempts.json").read_bytes(), study.registration.id) == study.attempts
+    record = study.ledger.record(release)
+    assert (record.attempt, record.attempts, record.is_private) == (2, 2, False)
+    study.ledger.save(release)
+    assert verdict(sl.verify(release.path)) == 0
+
+
+@pytest.mark.parametrize(("loss", "units"), [(0.25, 250_000), (1e-9, 1), (0.1000001, 100_001)])
+def test_a_loss_is_said_in_millionths_rounded_up(made, study, tmp_path, loss, units):
+    release = write(tmp_path / "one", made, study=study, attempt=1, loss=loss)
+    said = release.parameters["protocol"]
+    assert (said["attempt"], said["spend"]) == (1, units)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"attempt": 0}, "one of 2 attempts, got 0"),
+        ({"attempt": 3}, "one of 2 attempts, got 3"),
+        ({"loss": 0}, "positive, finite loss"),
+        ({"loss": -1.0}, "positive, finite loss"),
+        ({"loss": float("nan")}, "positive, finite loss"),
+        ({"study": None, "attempt": 1}, "give write_release the study"),
+        ({"study": None, "loss": 0.1}, "give write_release the study"),
+    ],
+)
+def test_attempts_and_losses_that_are_none(made, study, tmp_path, given, message):
+    with pytest.raises(ValueError, match=message):
+        write(tmp_path / "one", made, **({"study": study} | given))
+    assert not (tmp_path / "one").exists()
+
+
+def test_without_a_study_it_is_not_recorded(release):
+    with pytest.raises(ValueError, match="register a protocol before training"):
+        Ledger.in_process().record(release)
 
 
 def test_parents_are_named(made, tmp_path):
@@ -156,10 +226,12 @@ def test_the_key_is_not_in_it(release):
         assert SECRET.hex() not in text
 
 
-def test_another_key_changes_the_commitment_alone(release, made, tmp_path):
+def test_another_key_changes_the_commitment_and_the_rows_salts_alone(release, made, tmp_path):
     other = write(tmp_path / "two", made, key=sl.StewardKey(bytes(32)))
     changed = {name for name, value in other.parameters.items() if release.parameters[name] != value}
-    assert changed == {"training_commitment"}
+    assert changed == {"training_commitment", "rows_root"}
+    differing = {name for name, text in texts(other).items() if text != texts(release)[name]}
+    assert differing == {"manifest.json", "rows.json"}
 
 
 def test_the_published_schema_is_that_of_the_synthetic_table(release, made):

@@ -5,13 +5,14 @@ import json
 import pytest
 from chain_helpers import DATASET, PROTOCOL, account, fund, generation, open_study
 
+from synthlib.chain.attempts import group, read_attempts
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import AttemptOutOfOrder, ChainError, ProtocolAlreadyClosed, WrongChain
 from synthlib.chain.protocols import Protocols, attempt_digest, chain_head, link_of
 from synthlib.chain.records import NOT_PRIVATE
 from synthlib.chain.registry import Ledger
 from synthlib.chain.roles import RESEARCHER, Roles
-from synthlib.chain.study import Study, list_links, read_attempts
+from synthlib.chain.study import Study
 
 pytest_plugins = ["chain_fixtures"]
 
@@ -53,7 +54,7 @@ def test_attempts_alone_and_together_lead_to_the_head_of_the_chain(study):
     study.attempt(ONE)
     assert study.attempt_all([TWO, THREE, FOUR]) == [2, 3, 4]
     study.attempt(ONE)
-    links = list_links(study.attempts)
+    links = [each.link for each in group(study.attempts)]
     assert links == [attempt_digest(ONE), link_of(list(map(attempt_digest, (TWO, THREE, FOUR)))), links[0]]
     track = study.track
     assert track.head == chain_head(track.id, track.registration_block, links)
@@ -282,7 +283,7 @@ def test_other_files_are_no_attempts(data):
 def test_numbers_that_do_not_count_up_are_refused(places):
     entries = [ENTRY | {"number": number, "together_from": first} for number, first in places]
     with pytest.raises(ValueError, match=r"expected attempt \d"):
-        list_links(entries)
+        group(entries)
 
 
 def test_a_ledger_that_is_not_the_studys_is_told(study):

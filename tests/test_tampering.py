@@ -1,8 +1,14 @@
 import json
+import shutil
 
 import pytest
+from chain_helpers import make_release
 
 from synthlib.bundle import Bundle, Finding, inspect
+from synthlib.chain.accounts import demo_account
+from synthlib.chain.recording import record_bundle
+from synthlib.chain.records import Record
+from synthlib.chain.verification import verify
 from synthlib.paper.tampering import draw_outcome, list_changes, rehearse
 
 
@@ -19,7 +25,15 @@ def release(tmp_path):
     with Bundle.create(tmp_path / "release", "release", parameters) as folder:
         (folder / "synthetic.csv").write_text("age\n61\n62\n")
         (folder / "schema.json").write_text('{"columns": []}')
+        (folder / "protocol.json").write_text('{"cohort": "c", "models": ["m"]}')
+        attempts = [
+            {"number": number, "together_from": number, "describes": {"seed": number}, "outcome": None}
+            for number in (1, 2)
+        ]
+        (folder / "attempts.json").write_text(json.dumps({"attempts": attempts}))
     (tmp_path / "release" / "ledger").mkdir()
+    record = {"record": {"spend": 7, "revoked": False}}
+    (tmp_path / "release" / "ledger" / "record.json").write_text(json.dumps(record))
     (tmp_path / "release" / "ledger" / "journal.jsonl").write_text('{"line": 1}\n{"line": 2}\n')
     return tmp_path / "release"
 
@@ -49,11 +63,14 @@ def test_manifest_changes_leave_a_manifest(release):
 def test_each_part_is_changed(release):
     parts = {change.part for change in list_changes(release)}
     assert parts == {
-        "manifest.json", "synthetic.csv", "schema.json", "ledger/journal.jsonl",
+        "manifest.json", "synthetic.csv", "schema.json", "ledger/journal.jsonl", "ledger/record.json",
+        "protocol.json", "attempts.json", "protocol.json: cohort", "protocol.json: models",
+        "attempts.json: attempt 1", "attempts.json: attempt 2",
+        "ledger/record.json: record.spend", "ledger/record.json: record.revoked",
         *(f"manifest.json: {field}" for field in (
             "digests", "format", "kind", "parameters.seed", "parameters.model", "parameters.flag",
             "parameters.name", "parameters.none", "parameters.empty",
-            "files.synthetic.csv", "files.schema.json")),
+            "files.synthetic.csv", "files.schema.json", "files.protocol.json", "files.attempts.json")),
         "ledger/journal.jsonl line 1", "ledger/journal.jsonl line 2",
     }  # fmt: skip
 
@@ -62,7 +79,7 @@ def test_what_a_verifier_finds_is_counted(release):
     outcome = rehearse(release, inspect).set_index("part")
     assert outcome.loc[["synthetic.csv", "schema.json"], ["found", "named"]].to_numpy().all()
     assert outcome.loc["manifest.json", "found"].all()
-    assert outcome.loc["ledger/journal.jsonl", "found"].sum() == 1  # swapped; else left alone
+    assert outcome.loc["ledger/record.json", "found"].sum() == 1  # swapped; else left alone
     assert not outcome.loc["manifest.json: parameters.seed", "found"]  # nor can it know what was recorded
 
 
@@ -75,6 +92,36 @@ def test_finding_something_else_is_not_naming(release):
     outcome = rehearse(release, lambda copy: [Finding("weather", "differs", "rain")])
     assert outcome["found"].all()
     assert not outcome["named"].any()
+
+
+def test_files_are_changed_with_their_manifest(release):
+    """Who looks at the folder alone finds nothing wrong; what was recorded tells."""
+    for change in list_changes(release):
+        if change.change.endswith("rehashed"):
+            copy = shutil.copytree(release, release.with_name("copy"))
+            change.apply(copy)
+            assert all(finding.verdict == "matched" for finding in inspect(copy))
+            assert (copy / "manifest.json").read_bytes() != (release / "manifest.json").read_bytes()
+            shutil.rmtree(copy)
+
+
+def test_every_change_with_its_manifest_and_of_the_record_is_named(tmp_path):
+    """In a recorded release, by the verification that rehearses on all of them in the study."""
+    folder = make_release(tmp_path / "release").path
+    record_bundle(folder, account=demo_account())
+    changes = [
+        change
+        for change in list_changes(folder)
+        if change.change.endswith("rehashed") or "record.json: " in change.part
+    ]
+    assert len(changes) == 6 + 4 + 2 + len(Record._fields)
+    for change in changes:
+        copy = shutil.copytree(folder, tmp_path / "copy")
+        change.apply(copy)
+        findings = [finding for finding in verify(copy) if finding.verdict == "differs"]
+        said = " ".join(f"{finding.subject} {finding.detail}" for finding in findings)
+        assert any(name in said for name in change.names), change
+        shutil.rmtree(copy)
 
 
 def test_figure_has_a_mark_for_each_change(release):

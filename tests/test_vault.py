@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import fsspec
 import pytest
 import requests
+from chain_helpers import DATASET, account, advance, digest, free_port, fund
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
@@ -16,12 +17,29 @@ from benchmarks import vault as benchmark
 from synthlib.bundle import Bundle, BundleError, StewardKey
 from synthlib.chain import store as store_module
 from synthlib.chain import vault as vault_module
+from synthlib.chain.agreements import Agreement, Agreements
+from synthlib.chain.connection import Connection
+from synthlib.chain.datasets import Datasets
 from synthlib.chain.erasure import Erasure, MalformedErasure
-from synthlib.chain.errors import ChainError, NodeUnreachable
+from synthlib.chain.errors import (
+    ChainError,
+    DatasetNotActive,
+    Expired,
+    InvalidSignature,
+    NodeUnreachable,
+    NotSteward,
+    ObjectIsErased,
+    Paused,
+    WrongState,
+)
+from synthlib.chain.registry import Ledger
+from synthlib.chain.roles import Roles
 from synthlib.chain.sealing import SEGMENT_SIZE, DataKey, SealError, WrongKey
 from synthlib.chain.store import Store, StoreError
 from synthlib.chain.vault import KeyDestroyed, NotAccepted, NotStored, Vault, VaultError
 from synthlib.chain.wrapping import CLASSICAL, HYBRID, VaultKey, digest_public_key, open_grant
+
+pytest_plugins = ["chain_fixtures"]
 
 OWNER, GRANTEE = VaultKey.draw(), VaultKey.draw()
 AGREEMENT = "0x" + "7a" * 32
@@ -347,7 +365,11 @@ def test_a_refusal_lets_nothing_out(local, file, watched, refusal):
     assert watched == [] and files_of(local) == before
 
 
-@pytest.mark.parametrize("accepted", ["0" * 64, "", None, digest_public_key(OWNER.public_key)])
+@pytest.mark.parametrize(
+    "accepted",
+    ["0" * 64, "", None, digest_public_key(OWNER.public_key)],
+    ids=["zeros", "nothing", "none", "the owner's"],
+)
 def test_another_public_key_than_the_accepted_one_gets_nothing(local, file, watched, accepted):
     address = local.put(file)
     local.gate.answer.encryption_key = accepted
@@ -650,3 +672,158 @@ def test_the_benchmark_measures_every_step(tmp_path, monkeypatch):
     assert (tmp_path / "out").stat().st_size == 16 << 20
     assert all(reports[step]["mib_per_cpu_s"] > 0 for step in ("seal", "open", "put", "fetch"))
     assert all(reports[step]["ms_each"] > 0 for step in benchmark.STEPS if step.startswith("hand"))
+
+
+# Two hospitals and a chain
+
+TERMS, PURPOSE, OTHER_GRANTEE = digest("terms"), digest("purpose"), account("another grantee")
+GRANTEE_ACCOUNT = account("grantee")
+
+
+@pytest.fixture
+def hospital(empty_ledger):
+    """The ledger of a steward who registered a dataset."""
+    Datasets(empty_ledger).register(DATASET)
+    return empty_ledger
+
+
+def propose(ledger, seconds=3600):
+    """An agreement that is offered to the grantee, in force for some time of the chain's clock."""
+    now = ledger.connection.get_time(ledger.connection.get_block_number())
+    terms = (DATASET, GRANTEE_ACCOUNT.address, TERMS, PURPOSE, ("DUO:0000007", "DUO:0000042"), now + seconds)
+    agreement = Agreement(*terms)
+    Agreements(ledger).offer(agreement)
+    return agreement
+
+
+def agree(ledger, seconds=3600, public_key=GRANTEE.public_key):
+    """The same, signed by the grantee elsewhere, who pays no gas, and brought by the steward."""
+    agreement, key = propose(ledger, seconds), digest_public_key(public_key)
+    signature = Agreements(ledger.acting_as(GRANTEE_ACCOUNT)).sign(agreement, key)
+    assert Agreements(ledger).accept(agreement, key, signature).state == "accepted"
+    return agreement
+
+
+@pytest.fixture
+def guarded(hospital, tmp_path):
+    """The steward's vault, whose gate is the chain."""
+    return Vault(tmp_path / "guarded", OWNER, Agreements(hospital))
+
+
+def test_one_hospital_hands_a_release_over_to_another(hospital, guarded, watched, tmp_path, monkeypatch):
+    bundle = make_bundle(tmp_path / "release")
+    address, agreement = guarded.put(bundle), agree(hospital)
+    ask = lambda name: hospital.find_events(name, "Agreements", id=agreement.id)  # noqa: E731
+    on_chain, unwrap = [], vault_module.unwrap_for_owner
+
+    def look_first(*given):
+        on_chain.extend(event.arguments["object"] for event in ask("Accessed"))
+        return unwrap(*given)
+
+    monkeypatch.setattr(vault_module, "unwrap_for_owner", look_first)
+    grant = guarded.hand_over(address, agreement.id, GRANTEE.public_key)
+    assert on_chain == [address]  # before any key was unwrapped
+    assert (grant.agreement, grant.grantee) == (agreement.id, GRANTEE_ACCOUNT.address)
+    theirs = Vault(tmp_path / "guarded")
+    theirs.fetch(address, open_grant(grant, GRANTEE), tmp_path / "theirs")
+    assert Bundle.open(tmp_path / "theirs").digest == bundle.digest
+    trail = [(event.name, event.arguments.get("grantee")) for event in Agreements(hospital).trail()]
+    who = GRANTEE_ACCOUNT.address
+    assert trail == [("Offered", who), ("Accepted", who), ("Accessed", who)]
+    with pytest.raises(WrongKey):
+        open_grant(grant, VaultKey.draw())
+
+
+def end(ledger, agreement):
+    Agreements(ledger).end(agreement, "the study is over")
+
+
+def take_back(ledger, agreement):
+    """By the grantee, who pays their own gas for it."""
+    fund(ledger.connection, GRANTEE_ACCOUNT.address)
+    end(ledger.acting_as(GRANTEE_ACCOUNT), agreement)
+
+
+BREACHES = {
+    "expired": (lambda ledger, agreement: advance(ledger.connection, 3700), Expired),
+    "ended": (end, WrongState),
+    "ended by the grantee": (take_back, WrongState),
+    "paused": (lambda ledger, agreement: Roles(ledger).pause(), Paused),
+    "given up": (lambda ledger, agreement: Datasets(ledger).renounce(DATASET), NotSteward),
+    "forgotten": (
+        lambda ledger, agreement: Datasets(ledger).record_erasure(DATASET, TERMS),
+        DatasetNotActive,
+    ),
+}
+
+
+@pytest.mark.parametrize("breach", BREACHES)
+def test_nothing_is_handed_over_when_an_agreement_is(hospital, guarded, file, watched, breach):
+    address, agreement = guarded.put(file), agree(hospital)
+    act, error = BREACHES[breach]
+    act(hospital, agreement)
+    with pytest.raises(error):
+        guarded.hand_over(address, agreement.id, GRANTEE.public_key)
+    assert watched == [] and hospital.find_events("Accessed", "Agreements") == []
+
+
+def test_nothing_is_handed_over_without_an_agreement(hospital, guarded, file, watched):
+    address, offered = guarded.put(file), propose(hospital)
+    for agreement in ("0x" + digest("none"), digest("none"), AGREEMENT):
+        with pytest.raises(ChainError, match="found none under"):
+            guarded.hand_over(address, agreement, GRANTEE.public_key)
+    with pytest.raises(WrongState):  # not accepted
+        guarded.hand_over(address, offered.id, GRANTEE.public_key)
+    key = digest_public_key(GRANTEE.public_key)
+    forged = Agreements(hospital.acting_as(OTHER_GRANTEE)).sign(offered, key)
+    with pytest.raises(InvalidSignature):
+        Agreements(hospital).accept(offered, key, forged)
+    signed = Agreements(hospital.acting_as(GRANTEE_ACCOUNT)).sign(offered, key)
+    other = digest_public_key(OWNER.public_key)
+    with pytest.raises(InvalidSignature):  # the signature holds the key that the grantee wants
+        Agreements(hospital).accept(offered, other, signed)
+    assert watched == [] and hospital.find_events("Accessed", "Agreements") == []
+
+
+def test_another_key_than_the_chain_names_gets_nothing(hospital, guarded, file, watched):
+    address, agreement = guarded.put(file), agree(hospital)
+    with pytest.raises(NotAccepted, match=digest_public_key(GRANTEE.public_key)):
+        guarded.hand_over(address, agreement.id, VaultKey.draw().public_key)
+    assert watched == []
+
+
+def test_an_erased_object_is_erased_on_the_chain_too(hospital, guarded, file, watched):
+    address, agreement = guarded.put(file), agree(hospital)
+    erasure = guarded.erase(address, when="when the study ended")
+    Agreements(hospital).record_erasure(DATASET, address, erasure.digest)
+    with pytest.raises(KeyDestroyed):
+        guarded.hand_over(address, agreement.id, GRANTEE.public_key)
+    with pytest.raises(ObjectIsErased):  # should a backup bring the object back
+        Agreements(hospital).log_access(agreement.id, address)
+    assert watched == [] and Agreements(hospital).is_erased(DATASET, address)
+
+
+def test_a_steward_of_another_dataset_hands_nothing_over(hospital, file, tmp_path, watched):
+    agreement, other = agree(hospital), hospital.acting_as(OTHER_GRANTEE)
+    fund(hospital.connection, OTHER_GRANTEE.address)
+    vault = Vault(tmp_path / "other", OWNER, Agreements(other))
+    with pytest.raises(NotSteward):
+        vault.hand_over(vault.put(file), agreement.id, GRANTEE.public_key)
+    assert watched == []
+
+
+def test_nothing_is_handed_over_while_the_chain_is_down(start_node, file, tmp_path, watched):
+    url, steward = start_node(), account("admin")
+    fund(Connection.by_url(url), steward.address)
+    ledger = Ledger.connect(url, account=steward)
+    Datasets(ledger).register(DATASET)
+    agreement, vault = agree(ledger), Vault(tmp_path / "vault", OWNER, Agreements(ledger))
+    address = vault.put(file)
+    provider, there = ledger.connection.web3.provider, ledger.connection.web3.provider.endpoint_uri
+    provider.endpoint_uri = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(NodeUnreachable):
+        vault.hand_over(address, agreement.id, GRANTEE.public_key)
+    assert watched == []
+    provider.endpoint_uri = there
+    vault.hand_over(address, agreement.id, GRANTEE.public_key)
+    assert len(ledger.find_events("Accessed", "Agreements")) == 1

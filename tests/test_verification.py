@@ -20,17 +20,23 @@ from chain_helpers import (
     fund,
     generation,
     make_release,
+    open_study,
     synthetic_table,
 )
 from test_journal import relink
 
 import synthlib
 from synthlib.bundle import Finding, canonical_json
-from synthlib.chain import verification
+from synthlib.chain import events, verification
 from synthlib.chain.accounts import demo_account
 from synthlib.chain.connection import Connection
-from synthlib.chain.records import sign_record
-from synthlib.chain.registry import Ledger, record_bundle
+from synthlib.chain.errors import ChainError, NodeUnreachable
+from synthlib.chain.node import NodeProvider
+from synthlib.chain.protocols import Protocols
+from synthlib.chain.recording import record_bundle
+from synthlib.chain.records import release_fields, sign_record
+from synthlib.chain.registry import Ledger
+from synthlib.chain.study import Study
 from synthlib.chain.verification import OPTIONAL, find_caveat, verdict, verify
 from synthlib.keys import StewardKey
 from synthlib.parsing import parse_json
@@ -41,11 +47,27 @@ YES, NO, CANNOT_TELL = 0, 1, 2
 LEFT_OPEN = {"release digest", "issuer", "training table"}  # where nobody gave what to compare with
 
 
+@pytest.fixture(scope="session")
+def recorded_once(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recorded") / "release"
+    make_release(path)
+    record_bundle(path, account=demo_account())
+    return path
+
+
 @pytest.fixture
-def recorded(release) -> Path:
+def recorded(recorded_once, workspace) -> Path:
     """A release recorded on the in-process chain."""
-    record_bundle(release.path)
-    return release.path
+    return Path(shutil.copytree(recorded_once, workspace / "release"))
+
+
+def record_own(path: Path, issuer: str = "issuer", **options) -> Path:
+    """A release recorded on an in-process chain of the account of this name."""
+    study = open_study(Ledger.in_process(account=account(issuer)))
+    bundle = make_release(path, study=study, **options)
+    study.ledger.record(bundle)
+    study.ledger.save(bundle)
+    return path
 
 
 def wrong(findings: list[Finding]) -> list[Finding]:
@@ -73,6 +95,8 @@ def test_recorded_release_is_a_yes(recorded):
     assert {"manifest.json", "synthetic.csv", "report.csv", "schema.json", "deidentification.csv"} <= seen
     assert {"parameters.model", "parameters.seed", "kind", "parents", "synthetic table", "revocation"} <= seen
     assert {"ledger/journal.jsonl", "ledger/manifest.json", "ledger/record.json: signature"} <= seen
+    assert {"rows.json", "protocol.json", "attempts.json", "protocol", "attempts"} <= seen
+    assert [finding.subject for finding in findings][-1] == "training table"
     assert {f"record.{name}" for name in generation("a")._fields} <= seen
 
 
@@ -130,9 +154,8 @@ def test_only_its_digest_makes_a_demo_issuers_release_sure(recorded, workspace):
         assert "issuer" in unchecked(findings)
     assert verdict(verify(forged.path, issuer=demo, digest=digest)) == NO
     assert find_caveat(verify(recorded, digest=digest)) == ""
-    own = make_release(workspace / "own", seed=6)
-    record_bundle(own.path, account=account("issuer"))
-    assert find_caveat(verify(own.path)) == ""
+    own = record_own(workspace / "own", seed=6)
+    assert find_caveat(verify(own)) == ""
 
 
 # --- could not tell ------------------------------------------------------------------------------------
@@ -164,32 +187,68 @@ def test_what_this_machine_lacks_is_not_the_releases_fault(recorded, monkeypatch
     assert "ledger/journal.jsonl" in unchecked(findings)
 
 
-# --- revoked -------------------------------------------------------------------------------------------
+# --- withdrawn -----------------------------------------------------------------------------------------
 
 
-def test_revoked_release_is_a_no(release):
-    ledger = Ledger.in_process()
-    ledger.record(release)
-    ledger.save(release)
-    assert verdict(verify(release.path)) == YES
-    revoked = ledger.revoke(release.digest, "wrong table")
-    ledger.save(release)
-    findings = verify(release.path)
+def test_revoked_release_is_a_no(own_release, study):
+    ledger = study.ledger
+    ledger.record(own_release)
+    ledger.save(own_release)
+    rpc = None if ledger.connection.is_in_process else ledger.connection.web3.provider.endpoint_uri
+    assert verdict(verify(own_release.path, rpc)) == YES
+    revoked = ledger.revoke(own_release.digest, "wrong table")
+    ledger.save(own_release)
+    findings = verify(own_release.path, rpc)
     assert verdict(findings) == NO
     assert [finding.subject for finding in wrong(findings)] == ["revocation"]
-    assert revoked.reason in wrong(findings)[0].detail
+    assert revoked.reason in wrong(findings)[0].detail and str(revoked.revocation_time) in str(findings)
+
+
+def test_superseded_release_is_a_no_that_names_its_successor(workspace):
+    study = open_study(Ledger.in_process(account=account("issuer")))
+    old, new = (make_release(workspace / name, seed, study) for seed, name in enumerate(("old", "new")))
+    for bundle in (old, new):
+        study.ledger.record(bundle)
+    study.ledger.supersede(old.digest, new.digest, "a rounding error")
+    for bundle in (old, new):
+        study.ledger.save(bundle)
+    findings = verify(old.path)
+    assert [finding.subject for finding in wrong(findings)] == ["revocation"]
+    assert f"replaced by {new.digest}" in wrong(findings)[0].detail
+    assert verdict(verify(new.path)) == YES
+
+
+@pytest.mark.parametrize("name", ["revoked", "revocation_time", "reason", "successor"])
+def test_a_withdrawal_that_record_json_tells_otherwise_is_named(workspace, name):
+    path = record_own(workspace / "release")
+    ledger = Ledger.in_process(path / "ledger" / "journal.jsonl", account("issuer"))
+    body = json.loads((path / "ledger" / "record.json").read_bytes())
+    ledger.revoke(body["record"]["release"], "wrong table")
+    ledger.save(synthlib.Bundle.open(path))
+    body = json.loads((path / "ledger" / "record.json").read_bytes())
+    body["record"][name] = changed(body["record"][name])
+    body["signature"] = sign_record(body, account("issuer"))
+    (path / "ledger" / "record.json").write_bytes(canonical_json(body))
+    named = "revocation_time" if name == "revoked" else name  # a record that stands has none
+    assert names(verify(path), "revocation", f"record.{named}")
 
 
 # --- on a node -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def on_node(release, node_url, monkeypatch):
-    monkeypatch.setenv("SYNTHLIB_PRIVATE_KEY", account("issuer").key.hex())
+def node_study(workspace, node_url) -> Study:
     fund(Connection.by_url(node_url), account("issuer").address)
-    record_bundle(release.path, rpc=node_url)
-    monkeypatch.delenv("SYNTHLIB_PRIVATE_KEY")
-    return release.path
+    return open_study(Ledger.connect(node_url, account=account("issuer")))
+
+
+@pytest.fixture
+def on_node(node_study, workspace) -> Path:
+    """A release recorded on a node."""
+    bundle = make_release(workspace / "release", study=node_study)
+    node_study.ledger.record(bundle)
+    node_study.ledger.save(bundle)
+    return bundle.path
 
 
 def test_release_recorded_on_a_node(on_node, node_url):
@@ -238,6 +297,104 @@ def test_record_json_of_a_node_is_compared_field_by_field(on_node, node_url):
     assert names(verify(on_node, rpc=node_url), "0x" + "11" * 20)
 
 
+def lie(monkeypatch, change) -> None:
+    """Let the node's logs go through `change`, a function of a list of logs and of their first topic."""
+    real = Connection.get_logs
+
+    def get_logs(self, place, topics, *span):
+        return change(real(self, place, topics, *span), topics[0])
+
+    monkeypatch.setattr(Connection, "get_logs", get_logs)
+
+
+def topic_of(name: str) -> str:
+    return events._topic_of(events._entries("ProvenanceRegistry")[name])
+
+
+@pytest.mark.parametrize(
+    ("event", "subject"),
+    [
+        ("Recorded", "record.json: record.release"),
+        ("ProtocolRegistered", "protocol"),
+        ("ProtocolRevealed", "protocol"),
+        ("Attempted", "attempts"),
+    ],
+)
+def test_a_node_whose_log_does_not_fit_its_state(on_node, node_url, monkeypatch, event, subject):
+    """Events that it lost cannot be told; events that it made up are a no that names them."""
+    topic = topic_of(event)
+    with monkeypatch.context() as patched:
+        lie(patched, lambda logs, kind: [] if kind == topic else logs)
+        findings = verify(on_node, rpc=node_url)
+        assert verdict(findings) == CANNOT_TELL and not wrong(findings)
+        assert any(name.endswith(subject) for name in unchecked(findings))
+
+    def forge(logs, kind):
+        if kind != topic:
+            return logs
+        forged = "0x" + "5" * 64
+        if event == "Attempted":
+            return [log | {"topics": [*log["topics"][:2], forged]} for log in logs]
+        return [log | {"data": forged + log["data"][66:]} for log in logs]
+
+    lie(monkeypatch, forge)
+    findings = verify(on_node, rpc=node_url)
+    assert verdict(findings) == NO
+    assert any(finding.subject.endswith(subject) for finding in wrong(findings))
+    assert names(findings, "log does not fit its state")
+
+
+def test_a_node_that_counts_other_attempts_than_it_logged(node_study, workspace, node_url, monkeypatch):
+    """How many attempts there were is said by an event alone; the blocks of the attempts tell."""
+    bundle = make_release(workspace / "release", study=node_study)
+    node_study.ledger.record(bundle)
+    node_study.attempt({"model_type": "TabularGAN", "seed": 1})  # after the release: does not matter
+    node_study.ledger.save(bundle)
+    assert verdict(verify(bundle.path, rpc=node_url)) == YES
+    topic = topic_of("Recorded")
+    for count in (0, 2):
+
+        def forge(logs, kind, count=count):
+            return [log | {"data": f"{log['data'][:-1]}{count}"} for log in logs] if kind == topic else logs
+
+        with monkeypatch.context() as patched:
+            lie(patched, forge)
+            findings = verify(bundle.path, rpc=node_url)
+        assert verdict(findings) == NO
+        assert names(findings, "record.attempts", "the chain's log contradicts itself")
+
+
+def test_a_node_that_goes_away_meanwhile_cannot_be_told(on_node, node_url, monkeypatch):
+    real, calls = Connection.get_logs, []
+    for place in range(5):
+
+        def fail(self, *given, place=place):
+            calls.append(given)
+            if len(calls) > place:
+                raise NodeUnreachable("gone")
+            return real(self, *given)
+
+        calls.clear()
+        monkeypatch.setattr(Connection, "get_logs", fail)
+        findings = verify(on_node, rpc=node_url)
+        assert verdict(findings) == CANNOT_TELL and not wrong(findings)
+
+
+@pytest.mark.parametrize("what", ["call", "getLogs", "getCode", "getBlockByNumber", "chainId"])
+def test_a_node_that_answers_nonsense_is_never_a_yes(on_node, node_url, monkeypatch, what):
+    real = NodeProvider.make_request
+
+    def make_request(self, asked, parameters):
+        said = real(self, asked, parameters)
+        return {"jsonrpc": "2.0", "id": 1, "result": answers[-1]} if asked == f"eth_{what}" else said
+
+    answers = [None, 7, [], {}, "0x", "0x" + "ff" * 2000, [{}], {"data": "0x"}]
+    monkeypatch.setattr(NodeProvider, "make_request", make_request)
+    while answers:
+        assert verdict(verify(on_node, rpc=node_url)) in (NO, CANNOT_TELL), answers[-1]
+        answers.pop()
+
+
 def test_record_of_a_node_without_signature_says_so(on_node, node_url):
     path = on_node / "ledger" / "record.json"
     path.write_bytes(canonical_json(json.loads(path.read_bytes()) | {"signature": None}))
@@ -271,7 +428,7 @@ def flip(path: Path, position: int, bit: int) -> None:
 
 def file_cases(folder: Path) -> Iterator[Case]:
     files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    assert len(files) == 8
+    assert len(files) == 11
     for name in files:
         size = (folder / name).stat().st_size
         for position in sorted({0, size // 3, size // 2, size - 2, size - 1}):
@@ -481,8 +638,28 @@ KINDS = {
 }
 
 
+@pytest.fixture
+def replay_once(monkeypatch):
+    """Replay a journal once: most tampering leaves it as it is, and to replay it takes most of the time."""
+    real, seen = verification._replay, {}
+
+    def replay(body, journal, findings):
+        told = (
+            journal.head,
+            canonical_json(body["chain"]),
+            body["registry"],
+        )  # the head stands for all lines
+        if told not in seen:
+            said: list[Finding] = []
+            seen[told] = (real(body, journal, said), said)
+        findings += seen[told][1]
+        return seen[told][0]
+
+    monkeypatch.setattr(verification, "_replay", replay)
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_tampering_is_found_and_named(kind, recorded, tmp_path, capsys, record_property):
+def test_every_tampering_is_found_and_named(kind, recorded, tmp_path, capsys, record_property, replay_once):
     work, missed, tried = tmp_path / "work" / "release", [], 0
     for case, apply, culprit in KINDS[kind](recorded):
         shutil.rmtree(work.parent, ignore_errors=True)
@@ -557,13 +734,59 @@ def test_wrong_claims_recorded_by_the_issuer_are_found(workspace):
     assert [finding.subject for finding in wrong(findings)] == ["synthetic table"]
 
 
+@pytest.mark.parametrize("name", ["dataset", "protocol", "approval", "attempt", "record"])
+@pytest.mark.parametrize("how", ["dropped", "moved to the end"])
+def test_a_journal_without_or_with_a_later_protocol_is_named(recorded, name, how):
+    """With every hash put right and the demo issuer's signature, which anybody can give."""
+    path = recorded / "ledger" / "journal.jsonl"
+    entries = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert len(entries) == 7
+    at = 2 + ["dataset", "protocol", "approval", "attempt", "record"].index(name)
+    moved = entries.pop(at)
+    path.write_bytes(relink(entries if how == "dropped" else [*entries, moved]))
+    rewrite_record(recorded, path, demo_account())
+    findings = verify(recorded)
+    if name == "record" and how != "dropped":
+        assert verdict(findings) == YES  # it was the last one
+        return
+    assert verdict(findings) == NO
+    culprit = "record.release" if name == "record" else f"journal.jsonl line {at + 1}"
+    assert names(findings, culprit)
+
+
+def test_a_protocol_that_was_registered_after_its_attempts_is_impossible(workspace):
+    """Whoever has all keys can sign another journal; the contract takes attempts in their order alone."""
+    ledger = Ledger.in_process(account=account("issuer"))
+    study = open_study(ledger, 0)
+    with pytest.raises(ChainError, match="NoSuchAttempt"):
+        ledger.record_generation(generation("a", protocol=study.registration.id))
+    with pytest.raises(ChainError, match="ProtocolNotApproved"):
+        Protocols(ledger).attempt("0x" + "5" * 64, "ab" * 32)
+
+
+def test_a_record_that_cannot_be_read_is_a_no_and_no_crash(workspace):
+    """A model type that is no text: the contract takes it, and `find` refuses it."""
+    study = open_study(Ledger.in_process(account=account("issuer")))
+    bundle = make_release(workspace / "release", study=study)
+    study.ledger.record(bundle)
+    study.ledger.save(bundle)
+    odd = Ledger.in_process(account=account("issuer"))
+    said = list(release_fields(bundle).to_abi())
+    said[4] = b"\xff" * 32
+    open_study(odd)
+    odd.send("recordRelease", tuple(said))
+    (bundle.path / "ledger" / "journal.jsonl").write_bytes(b"".join(odd.journal.lines))
+    rewrite_record(bundle.path, bundle.path / "ledger" / "journal.jsonl", account("issuer"))
+    findings = verify(bundle.path)
+    assert verdict(findings) == NO and names(findings, "record.json: record.release", "model type in UTF-8")
+
+
 def test_rerecorded_change_is_another_release_by_another_issuer(recorded):
     """A forger with a key of their own can make a consistent release; only the issuer's address tells."""
     synthetic_table(5).to_csv(recorded / "synthetic.csv", index=False)
-    forged = make_release(recorded.parent / "forged", seed=5)
-    record_bundle(forged.path, account=account("forger"))
-    assert verdict(verify(forged.path)) == YES
-    assert verdict(verify(forged.path, issuer=demo_account().address)) == NO
+    forged = record_own(recorded.parent / "forged", "forger", seed=5)
+    assert verdict(verify(forged)) == YES
+    assert verdict(verify(forged, issuer=demo_account().address)) == NO
 
 
 # --- garbage -------------------------------------------------------------------------------------------
@@ -604,7 +827,7 @@ GARBAGE = {
         "ledger/manifest.json",
     ],
 )
-def test_garbage_is_a_no_and_no_crash(recorded, name):
+def test_garbage_is_a_no_and_no_crash(recorded, name, replay_once):
     for content in GARBAGE.values():
         (recorded / name).write_bytes(content)
         findings = verify(recorded)
@@ -632,7 +855,7 @@ WRONG_MANIFESTS = [
 
 
 @pytest.mark.parametrize("changes", WRONG_MANIFESTS, ids=[str(changes)[:40] for changes in WRONG_MANIFESTS])
-def test_wrong_manifest_is_a_no_and_no_crash(recorded, changes):
+def test_wrong_manifest_is_a_no_and_no_crash(recorded, changes, replay_once):
     manifest = json.loads((recorded / "manifest.json").read_bytes()) | changes
     for name in ("manifest.json", "ledger/manifest.json"):
         (recorded / name).write_bytes(canonical_json(manifest))
@@ -709,7 +932,7 @@ def test_nothing_outside_the_folder_is_read(recorded, workspace, monkeypatch):
 
 
 def test_a_file_of_another_size_is_neither_hashed_nor_parsed(recorded, monkeypatch):
-    monkeypatch.setattr(verification, "synthetic_digest", lambda *_: pytest.fail("parsed"))
+    monkeypatch.setattr(verification, "read_synthetic", lambda *_: pytest.fail("parsed"))
     for name in ("synthetic.csv", "report.csv"):
         os.truncate(recorded / name, 1 << 40)  # holes: hashing them would take an hour
     started = time.monotonic()

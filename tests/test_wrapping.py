@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import stat
 
 import pytest
@@ -205,7 +204,7 @@ def test_what_is_no_grant_is_refused(change):
         Grant.from_json(canonical_json(fields))
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b"{", os.urandom(40)])
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b"{", bytes(range(40))])
 def test_other_bytes_are_no_grant(data):
     with pytest.raises(MalformedGrant):
         Grant.from_json(data)

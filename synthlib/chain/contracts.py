@@ -33,6 +33,20 @@ def load_errors() -> tuple[dict[str, Any], ...]:
     )
 
 
+@cache
+def find_functions(contract: str, name: str) -> tuple[dict[str, Any], ...]:
+    """Descriptions of a contract's functions of one name.
+
+    Raises:
+        KeyError: if it has none.
+    """
+    abi = load_artifact(contract)["abi"]
+    found = tuple(entry for entry in abi if (entry["type"], entry.get("name")) == ("function", name))
+    if not found:
+        raise KeyError(f"expected a function of {contract}, got {name!r}")
+    return found
+
+
 def find_addresses(registry: str) -> dict[str, str]:
     """Address of each contract, from the registry's: what a contract creates n-th has a fixed address.
 

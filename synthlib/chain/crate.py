@@ -18,9 +18,12 @@ from rocrate.model.file import File
 from rocrate.rocrate import ROCrate
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST
+from synthlib.chain.attempts import ATTEMPTS_FILE
 from synthlib.chain.croissant import CONFORMS_TO
 from synthlib.chain.facts import DEIDENTIFICATION, REPORT, SCHEMA, SYNTHETIC, Facts, RecordFacts, nih
 from synthlib.chain.registry import JOURNAL, RECORD
+from synthlib.chain.rows import ROWS_FILE
+from synthlib.chain.study import PROTOCOL_FILE
 from synthlib.parsing import parse_json
 
 VERSION = "1.1"
@@ -38,6 +41,10 @@ _ABOUT = {
     f"{RELEASE}/{SCHEMA}": "What each column of the synthetic table may hold, and its role",
     f"{RELEASE}/{REPORT}": "Overall scores of the synthetic table against the training table",
     f"{RELEASE}/{DEIDENTIFICATION}": "What was done to each column before training",
+    f"{RELEASE}/{ROWS_FILE}": "The root of the Merkle tree over the rows, and its salts' secret: by them any "
+    "row can be shown to be in the table",
+    f"{RELEASE}/{PROTOCOL_FILE}": "What the study was going to do, registered before its first attempt",
+    f"{RELEASE}/{ATTEMPTS_FILE}": "Every attempt under the protocol until the release, and what came of it",
     f"{RELEASE}/{MANIFEST}": "Parameters, and each file's digest; its own SHA-256 is the release's",
     f"{RELEASE}/{LEDGER_FOLDER}/{RECORD}": "The release's record on a chain",
     f"{RELEASE}/{LEDGER_FOLDER}/{JOURNAL}": "The in-process chain's signed transactions, to be replayed",
@@ -53,7 +60,7 @@ _CONFORMS = {
 
 
 def describe(facts: Facts) -> str:
-    """Two or three sentences about a release, for people. A revoked one is called so first."""
+    """A few sentences about a release, for people. A withdrawn one is called so first."""
     told, record = facts.parameters, facts.record
     rows = f"{told['num_rows']} rows and " if isinstance(told.get("num_rows"), int) else ""
     sentences = [
@@ -66,7 +73,14 @@ def describe(facts: Facts) -> str:
         sentences.append(f"Recorded on chain {record.chain} in transaction {record.transaction}.")
     else:
         sentences.append("Recorded on an in-process chain, which shows integrity and no time.")
-    if record is not None and record.is_revoked:
+    if record is not None and facts.protocol is not None:
+        sentences.append(
+            f"It is of attempt {facts.protocol.attempt} of {record.attempts} under protocol "
+            f"{facts.protocol.id}, which was registered before the first."
+        )
+    if record is not None and record.successor is not None:
+        sentences.insert(0, f"SUPERSEDED: its issuer replaced it by {nih(record.successor)}; use that one.")
+    elif record is not None and record.is_revoked:
         sentences.insert(0, "REVOKED by its issuer: do not use it.")
     return " ".join(sentences)
 
@@ -104,7 +118,7 @@ def to_crate(
     if keywords := list(keywords):
         root["keywords"] = _single(keywords)
     if facts.record is not None and facts.record.is_revoked:
-        root["creativeWorkStatus"] = "Revoked"
+        root["creativeWorkStatus"] = "Superseded" if facts.record.successor else "Revoked"
     entities = _add_files(crate, files)
     software = _add_software(crate, facts)
     actions = [_add_sampling(crate, facts, software, entities[f"{RELEASE}/{SYNTHETIC}"])]

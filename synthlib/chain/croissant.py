@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
+from synthlib.chain.attempts import ATTEMPTS_FILE
 from synthlib.chain.facts import DEIDENTIFICATION, REPORT, SYNTHETIC, Facts, nih
+from synthlib.chain.study import PROTOCOL_FILE
 from synthlib.schema import Column
 
 CONFORMS_TO = ("http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0")
@@ -196,8 +198,13 @@ def _list_limitations(facts: Facts) -> Iterator[str]:
     yield "The rows are draws from a model: relations in them may differ from those among patients."
     if REPORT in facts.files:
         yield f"{REPORT} compares the table with the training table: fidelity, utility and privacy, overall."
-    if facts.record is not None and facts.record.has_spend:
-        yield "The privacy loss that it was accounted with is in its record: see provenance.json."
+    if facts.protocol is not None:
+        yield f"It is of attempt {facts.protocol.attempt} of those that {ATTEMPTS_FILE} lists."
+    if facts.loss is not None:
+        yield (
+            f"It was accounted with a privacy loss of {facts.loss:g} in the measure that its dataset was "
+            f"registered with; {PROTOCOL_FILE} says the unit that is protected."
+        )
     else:
         yield "No guarantee of differential privacy is recorded for it."
 
@@ -217,6 +224,8 @@ def _describe_state(facts: Facts) -> str:
     if record is None:
         return "It is recorded on no chain as far as this folder shows, and cannot be revoked there."
     state = "REVOKED by its issuer" if record.is_revoked else "not revoked"
+    if record.successor is not None:
+        state = f"SUPERSEDED by its issuer, by {nih(record.successor)}"
     where = "ask there what holds now" if record.is_public else "it is on an in-process chain"
     return (
         f"When its record was written, it was {state}. Its issuer can revoke it on the registry "

@@ -28,6 +28,10 @@ class NoRegistry(ChainError):
     """There is no registry that this version knows at the address."""
 
 
+class IncompleteLog(ChainError):
+    """The chain does not give the events that its state speaks of."""
+
+
 class NoAccount(ChainError):
     """A transaction was asked for and there is no key to sign it with."""
 

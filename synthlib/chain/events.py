@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from eth_abi import decode, encode
+from eth_abi.exceptions import DecodingError
 from eth_utils import keccak, to_checksum_address
 
 from synthlib.chain.connection import Connection
-from synthlib.chain.contracts import CONTRACTS, load_artifact
-from synthlib.chain.errors import TransactionRejected
+from synthlib.chain.contracts import CONTRACTS, REGISTRY, load_artifact
+from synthlib.chain.errors import ChainError, TransactionRejected
 
 _IDS = frozenset({"id", "protocol", "request"})  # made by the chain's own hash: shown with 0x
+# Receipts of each in-process chain by transaction: for all registries on it, however many Ledgers look.
+_HEARD: WeakKeyDictionary[Connection, dict[str, Mapping[str, Any]]] = WeakKeyDictionary()
 
 
 class Event(NamedTuple):
@@ -46,14 +51,14 @@ class Events:
     def __init__(self, connection: Connection, addresses: Mapping[str, str]):
         self._connection = connection
         self._addresses = dict(addresses)
-        self._heard: list[Event] = []
+        self._decoded: list[Event] = []
+        self._num_decoded = 0  # receipts
 
     def hear(self, receipt: Mapping[str, Any]) -> list[Event]:
         """Keep what a fresh receipt says, and return it."""
-        said = decode_logs(receipt["logs"], self._addresses, receipt["block"], receipt["transaction"])
         if self._connection.is_in_process:
-            self._heard += said
-        return said
+            _HEARD.setdefault(self._connection, {})[receipt["transaction"]] = receipt
+        return self._decode(receipt)
 
     def find(
         self, contract: str, name: str | None = None, block: int | None = None, **arguments: Any
@@ -75,7 +80,7 @@ class Events:
         entry = None if name is None else _entries(contract)[name]
         arguments = _check(entry, arguments)
         if self._connection.is_in_process:
-            return [event for event in self._heard if _is_wanted(event, contract, name, block, arguments)]
+            return [event for event in self._listen() if _is_wanted(event, contract, name, block, arguments)]
         topics = [] if entry is None else _to_topics(entry, arguments)
         last = self._connection.get_block_number() if block is None else block
         logs = self._search(self._addresses[contract], topics, block or 0, last)
@@ -84,6 +89,17 @@ class Events:
             for log in logs
             for event in decode_logs([log], self._addresses, log["block"], log["transaction"])
         ]
+
+    def _listen(self) -> list[Event]:
+        """All that was said on an in-process chain until now."""
+        heard = _HEARD.get(self._connection, {})
+        for receipt in islice(heard.values(), self._num_decoded, None):
+            self._decoded += self._decode(receipt)
+        self._num_decoded = len(heard)
+        return self._decoded
+
+    def _decode(self, receipt: Mapping[str, Any]) -> list[Event]:
+        return decode_logs(receipt["logs"], self._addresses, receipt["block"], receipt["transaction"])
 
     def _search(self, address: str, topics: list[str | None], first: int, last: int) -> list[dict[str, Any]]:
         """Logs of a span of blocks; halved where a node finds it too long."""
@@ -101,14 +117,24 @@ class Events:
 def decode_logs(
     logs: Iterable[Mapping[str, Any]], addresses: Mapping[str, str], block: int, transaction: str
 ) -> list[Event]:
-    """The events in a receipt's logs that these contracts said; other logs are left out."""
+    """The events in a receipt's logs that these contracts said; other logs are left out.
+
+    Raises:
+        ChainError: if a log is not what these contracts can have said; a node made it up.
+    """
     names = {address: name for name, address in addresses.items()}
     found = []
-    for log in logs:
-        contract = names.get(to_checksum_address(log["address"]))
-        entry = _by_topic(contract).get(log["topics"][0]) if contract and log["topics"] else None
-        if entry is not None:
-            found.append(Event(entry["name"], _decode(entry, log), block, transaction, contract))
+    try:
+        for log in logs:
+            contract = names.get(to_checksum_address(log["address"]))
+            entry = _by_topic(contract).get(log["topics"][0]) if contract and log["topics"] else None
+            if entry is not None:
+                found.append(Event(entry["name"], _decode(entry, log), block, transaction, contract))
+    except (DecodingError, ValueError, TypeError, StopIteration):
+        raise ChainError(
+            f"expected events of {addresses[REGISTRY]} in block {block}, got logs that are none; ask another "
+            "node"
+        ) from None
     return found
 
 

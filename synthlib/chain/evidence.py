@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Finding, canonical_json, check_file, parse_manifest
+from synthlib.chain.errors import ChainError, IncompleteLog, NodeUnreachable, WrongChain
 from synthlib.chain.records import RECORD_FORMAT, Record
 from synthlib.chain.registry import JOURNAL, RECORD
 from synthlib.parsing import parse_json
@@ -25,13 +26,17 @@ MAX_DIFFERENCES, MAX_FINDINGS = 100, 1_000  # listed
 
 @contextmanager
 def guard(subject: str, findings: list[Finding]) -> Iterator[None]:
-    """Turn what bad content provokes into a Finding; what this machine lacks is not the release's fault."""
+    """Turn what bad content provokes into a Finding; what this machine or a node lacks is not its fault."""
     try:
         yield
+    except (NodeUnreachable, WrongChain, IncompleteLog) as error:
+        findings.append(Finding(subject, "unchecked", str(error)))
     except (ImportError, MemoryError) as error:
         findings.append(
             Finding(subject, "unchecked", f"this machine cannot check it ({type(error).__name__})")
         )
+    except ChainError as error:
+        findings.append(Finding(subject, "differs", str(error)))
     except Exception as error:
         findings.append(
             Finding(subject, "differs", f"cannot be read: {type(error).__name__}: {str(error)[:200]}")

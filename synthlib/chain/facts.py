@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from synthlib.bundle import LEDGER_FOLDER, Bundle
+from synthlib.chain.budgets import SCALE
 from synthlib.chain.errors import ChainError
 from synthlib.chain.evidence import read_plain
-from synthlib.chain.records import is_digest, signer_of
-from synthlib.chain.registry import RECORD
+from synthlib.chain.records import NOT_PRIVATE, is_digest, release_fields, signer_of
+from synthlib.chain.registry import JOURNAL, RECORD
 from synthlib.parsing import parse_json
 from synthlib.schema import Schema
 
@@ -29,6 +30,25 @@ SYNTHETIC, SCHEMA, REPORT, DEIDENTIFICATION = (
     "deidentification.csv",
 )
 _ZEROS = {"0" * 64, "0x" + "0" * 64}
+
+
+class ProtocolFacts(NamedTuple):
+    """What a release's manifest says of the protocol that it was made under; `verify` asks the chain.
+
+    Attributes:
+        id: the protocol's.
+        dataset: keyed commitment to the data.
+        researcher: CAIP-10 identifier, a pseudonym.
+        attempt: number of the attempt whose model drew the release.
+        spend: privacy loss that it was accounted with, in millionths of the dataset's measure; None if it
+            claims no differential privacy.
+    """
+
+    id: str
+    dataset: str
+    researcher: str
+    attempt: int
+    spend: int | None
 
 
 class RecordFacts(NamedTuple):
@@ -42,8 +62,9 @@ class RecordFacts(NamedTuple):
         time: when the block was made, ISO 8601 in UTC; None on the in-process chain, whose time is a counter.
         is_signed: whether the issuer signed record.json.
         is_revoked: whether the issuer had withdrawn the release when record.json was written.
-        protocol, dataset: identifiers of the protocol and of the dataset's keyed commitment, None if the
-            record has none.
+        revocation_time: when, ISO 8601 in UTC; None if it stands, or on the in-process chain.
+        successor: digest of the release that it was withdrawn in favour of, None if there is none.
+        attempts: how many attempts there were under its protocol until it was recorded.
         properties: everything that it says, flat, sorted by name: `("record.block", 3)`.
     """
 
@@ -55,14 +76,10 @@ class RecordFacts(NamedTuple):
     time: str | None
     is_signed: bool
     is_revoked: bool
-    protocol: str | None
-    dataset: str | None
+    revocation_time: str | None
+    successor: str | None
+    attempts: int
     properties: tuple[tuple[str, Any], ...]
-
-    @property
-    def has_spend(self) -> bool:
-        """Whether a privacy loss is recorded."""
-        return any(name.startswith("record.spend") and value for name, value in self.properties)
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,7 @@ class Facts:
         parameters, parents: as in its manifest.
         files: name → `{"bytes", "digest"}` (SHA-256) of each of its files, the manifest not among them.
         schema: the public Schema of `synthetic.csv`.
+        protocol: what its manifest says of its protocol, None if it has none.
         record: what the chain says of it, None if it is not recorded.
     """
 
@@ -82,7 +100,15 @@ class Facts:
     parents: Mapping[str, str]
     files: Mapping[str, Mapping[str, Any]]
     schema: Schema
+    protocol: ProtocolFacts | None
     record: RecordFacts | None
+
+    @property
+    def loss(self) -> float | None:
+        """Privacy loss that is recorded, in the dataset's measure; None if none is claimed, or recorded."""
+        if self.record is None or self.protocol is None or self.protocol.spend is None:
+            return None
+        return self.protocol.spend / SCALE
 
     @property
     def software(self) -> dict[str, str | None]:
@@ -124,12 +150,31 @@ def read_facts(bundle: Bundle) -> Facts:
         bundle.parents,
         bundle.manifest["files"],
         schema,
+        read_protocol(bundle),
         read_record(bundle),
     )
 
 
+def read_protocol(bundle: Bundle) -> ProtocolFacts | None:
+    """What the manifest says of the release's protocol, None if it has none.
+
+    Raises:
+        ValueError: if it names one and not all that belongs to it.
+    """
+    if "protocol" not in bundle.parameters:
+        return None
+    said = release_fields(bundle)
+    told = bundle.parameters["protocol"]
+    for name in ("dataset", "researcher", "chain"):
+        if not isinstance(told.get(name), str):
+            raise ValueError(f"parameters.protocol.{name}: expected text in a release's manifest, found none")
+    spend = None if said.spend == NOT_PRIVATE else said.spend
+    researcher = f"{told['chain']}:{told['researcher']}"
+    return ProtocolFacts(said.protocol, told["dataset"], researcher, said.attempt, spend)
+
+
 def read_record(bundle: Bundle) -> RecordFacts | None:
-    """What `ledger/record.json` says, None if the release has no `ledger/`.
+    """What `ledger/record.json` says, None if the release has no `ledger/`, or a journal alone in it.
 
     This is no verification: it refuses a record of something else, or with a wrong signature, and asks no
     chain. `verify` does that.
@@ -140,6 +185,8 @@ def read_record(bundle: Bundle) -> RecordFacts | None:
     folder = bundle.path / LEDGER_FOLDER
     if not folder.exists() and not folder.is_symlink():
         return None
+    if not folder.is_symlink() and [entry.name for entry in folder.iterdir()] == [JOURNAL]:
+        return None  # of the chain on which it may be recorded
     try:
         if folder.is_symlink():
             raise ValueError("a link where a folder belongs")
@@ -154,9 +201,12 @@ def read_record(bundle: Bundle) -> RecordFacts | None:
             transaction=f"{caip2}:txn/{record['transaction']}",
             time=_to_iso(record["time"]) if chain["kind"] == "node" else None,
             is_signed=body.get("signature") is not None,
-            is_revoked=bool(record.get("revoked")) or _given(record.get("reason")) is not None,
-            protocol=_given(record.get("protocol")),
-            dataset=_given(record.get("dataset")),
+            is_revoked=bool(record["revoked"]) or _given(record["reason"]) is not None,
+            revocation_time=_to_iso(record["revocation_time"])
+            if chain["kind"] == "node" and record["revocation_time"]
+            else None,
+            successor=_given(record["successor"]),
+            attempts=int(record["attempts"]),
             properties=tuple(sorted(_list_properties(body))),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
@@ -169,17 +219,12 @@ def read_record(bundle: Bundle) -> RecordFacts | None:
 
 
 def _check_record(bundle: Bundle, body: Mapping[str, Any]) -> None:
-    said = {
-        "release": bundle.digest,
-        "commitment": bundle.parameters["training_commitment"],
-        "synthetic": bundle.parameters["synthetic_digest"],
-    }
-    record = body["record"]
-    wrong = [name for name, value in said.items() if name in record and record[name] != value]
-    if "release" not in record or wrong:
-        named = ", ".join(wrong) or "release"
+    record, said = body["record"], release_fields(bundle)
+    wrong = [name for name, value in said._asdict().items() if record.get(name) != value]
+    if wrong:
         raise ChainError(
-            f"expected a record of this very release, {LEDGER_FOLDER}/{RECORD} has another {named}; verify it"
+            f"expected a record of this very release, {LEDGER_FOLDER}/{RECORD} has another "
+            f"{', '.join(wrong)}; verify it"
         )
     if body.get("signature") is None:
         return
@@ -218,4 +263,3 @@ def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, json.dumps(value, sort_keys=True, ensure_ascii=False)
     elif value is not None and value not in _ZEROS:
         yield name, value
-

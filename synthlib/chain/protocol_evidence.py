@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from synthlib.bundle import Finding
-from synthlib.chain.evidence import guard, read_plain
-from synthlib.chain.protocols import Protocol, Protocols, batch_link, chain_head
-from synthlib.chain.records import Record
+from synthlib.bundle import Finding, canonical_json
+from synthlib.chain.attempts import ATTEMPTS_FILE, Group, find_difference, read_attempts, read_log
+from synthlib.chain.errors import ChainError
+from synthlib.chain.evidence import guard, read_plain, show
+from synthlib.chain.protocols import Protocols, Track
+from synthlib.chain.records import Generation, Record
 from synthlib.chain.registry import Ledger
-from synthlib.chain.study import ATTEMPTS_FILE, PROTOCOL_FILE, list_links, read_attempts
+from synthlib.chain.study import PROTOCOL_FILE
+
+PROTOCOL, ATTEMPTS = "protocol", "attempts"
 
 
 def check_protocol(
@@ -26,48 +32,135 @@ def check_protocol(
         record: what the chain knows of the release.
         findings: what is found is added.
     """
-    with guard(PROTOCOL_FILE, findings):
+    track = None
+    with guard(PROTOCOL, findings):
         track = Protocols(ledger).find(record.protocol, record.issuer)
-        digest = Protocol.from_json(read_plain(path / PROTOCOL_FILE)).digest
-        said = hashlib.sha256(read_plain(path / PROTOCOL_FILE)).hexdigest()
-        if not track.is_revealed or digest != track.digest or said != digest:
-            detail = "not the protocol that was registered"
-            findings.append(Finding("protocol", "differs", detail))
-        elif _said_place(manifest) != (track.dataset, record.issuer, ledger.address):
-            detail = "the manifest names another dataset, researcher or registry than the protocol has"
-            findings.append(Finding("protocol", "differs", detail))
-        else:
+        wrong = find_place_problems(manifest, ledger, record.issuer, track)
+        if hashlib.sha256(_read(path, PROTOCOL_FILE)).hexdigest() != track.digest:
+            wrong.append((PROTOCOL, f"{PROTOCOL_FILE} is not the protocol that was registered"))
+        findings += [Finding(subject, "differs", detail) for subject, detail in wrong]
+        if not wrong:
             block = track.registration_block
             detail = f"registered in block {block}, before the first of {track.attempts} attempts"
-            findings.append(Finding("protocol", "matched", detail))
-    with guard(ATTEMPTS_FILE, findings):
-        track = Protocols(ledger).find(record.protocol, record.issuer)
-        logged = _read_log(ledger, record.protocol)
-        if chain_head(record.protocol, track.registration_block, [link for _, link in logged]) != track.head:
-            raise ValueError("the chain's log of attempts does not lead to the head that its state holds")
-        entries = read_attempts(read_plain(path / ATTEMPTS_FILE))
-        before = [link for number, link in logged if number <= record.attempts]
-        if len(entries) != record.attempts or list_links(entries) != before:
-            detail = f"not the {record.attempts} attempts that the chain logged before the release"
-            findings.append(Finding("attempts", "differs", detail))
-        else:
-            detail = f"all {record.attempts} that the chain logged; the release is of number {record.attempt}"
-            findings.append(Finding("attempts", "matched", detail))
+            findings.append(Finding(PROTOCOL, "matched", detail))
+    if track is None:
+        detail = "the chain does not tell the protocol that they are of"
+        findings.append(Finding(ATTEMPTS, "unchecked", detail))
+        return
+    with guard(ATTEMPTS, findings):
+        before = _list_before(read_log(ledger, track), record)
+        entries = read_attempts(_read(path, ATTEMPTS_FILE), record.protocol)
+        difference = find_difference(entries, before) or _find_other_model(entries, record.generation)
+        detail = f"all {record.attempts} that the chain logged; the release is of number {record.attempt}"
+        if difference:
+            detail = f"{ATTEMPTS_FILE}: {difference}"
+        findings.append(Finding(ATTEMPTS, "differs" if difference else "matched", detail))
 
 
-def _said_place(manifest: Any) -> tuple[Any, ...]:
-    said = manifest["parameters"]["protocol"]
-    return said["dataset"], said["researcher"], said["registry"]
+def find_erasure(ledger: Ledger, record: Record) -> str:
+    """SHA-256 of the certificate that the key of the commitment was destroyed; empty if there is none."""
+    with contextlib.suppress(ChainError):  # what the chain does not tell is said by the other checks
+        dataset = Protocols(ledger).find(record.protocol, record.issuer).dataset
+        for event in ledger.find_events("DatasetErased", dataset=dataset):
+            return event.arguments["certificate"]
+    return ""
 
 
-def _read_log(ledger: Ledger, protocol: str) -> list[tuple[int, str]]:
-    """First number and link of each entry of a protocol's log, in order."""
-    alone = [
-        (event.arguments["number"], event.arguments["digest"])
-        for event in ledger.find_events("Attempted", protocol=protocol)
+def require_recordable(path: Path, manifest: Mapping[str, Any], ledger: Ledger, said: Generation) -> None:
+    """That a release will verify once it is recorded, before it is recorded for ever.
+
+    Args:
+        path: the release's folder.
+        manifest: what its manifest holds.
+        ledger: acts as the researcher.
+        said: what will be recorded.
+
+    Raises:
+        ChainError: if its protocol or attempts are not what the chain has, with what differs.
+    """
+    if ledger.account is None:
+        return  # who cannot sign is told so by the ledger
+    researcher = ledger.account.address
+    track = Protocols(ledger).find(said.protocol, researcher)
+    if not track.registration_block:
+        return  # and who runs no such protocol, by the contract
+    wrong = [detail for _, detail in find_place_problems(manifest, ledger, researcher, track)]
+    if track.is_revealed and hashlib.sha256(_read(path, PROTOCOL_FILE)).hexdigest() != track.digest:
+        wrong.append(f"{PROTOCOL_FILE} is not the protocol that was registered")
+    try:
+        entries = read_attempts(_read(path, ATTEMPTS_FILE), said.protocol)
+        difference = find_difference(entries, read_log(ledger, track)) or _find_other_model(entries, said)
+    except ValueError as error:
+        difference = str(error)
+    wrong += [f"{ATTEMPTS_FILE}: {difference}"] if difference else []
+    if wrong:
+        raise ChainError(
+            f"expected a release of its protocol with every attempt until now, got another: {wrong[0]}; "
+            "write the release again with its study"
+        )
+
+
+def find_place_problems(
+    manifest: Any, ledger: Ledger, researcher: str, track: Track
+) -> list[tuple[str, str]]:
+    """Fields of a manifest that name another dataset, researcher, registry or chain than the protocol has.
+
+    Returns:
+        Pairs of a field's dotted name and what is wrong with it.
+    """
+    parameters = manifest.get("parameters") if isinstance(manifest, dict) else None
+    said = parameters.get("protocol") if isinstance(parameters, dict) else None
+    here = {
+        "dataset": track.dataset,
+        "researcher": researcher,
+        "registry": ledger.address,
+        "chain": f"eip155:{ledger.connection.chain_id}",
+    }
+    told = said if isinstance(said, dict) else {}
+    return [
+        (f"parameters.protocol.{name}", f"{name} is {show(told.get(name))}, the protocol's is {show(value)}")
+        for name, value in here.items()
+        if told.get(name) != value
     ]
-    together = [
-        (said["first"], batch_link(said["root"], said["count"]))
-        for said in (event.arguments for event in ledger.find_events("AttemptedBatch", protocol=protocol))
-    ]
-    return sorted(alone + together)
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        return read_plain(path / name)
+    except OSError as error:
+        raise ValueError(f"{name}: {error.strerror or 'cannot be read'}") from None
+
+
+def _list_before(logged: list[Group], record: Record) -> list[Group]:
+    """What was logged before the release.
+
+    Raises:
+        ChainError: if the release counts attempts that were logged after it, or fewer than before it.
+    """
+    before = [each for each in logged if each.last <= record.attempts]
+    fewest = max((each.last for each in logged if each.block < record.block), default=0)
+    most = max((each.last for each in logged if each.block <= record.block), default=0)
+    counted = max((each.last for each in before), default=0)
+    if counted != record.attempts or not fewest <= record.attempts <= most:
+        raise ChainError(
+            f"expected {fewest} to {most} attempts before block {record.block}, its Recorded event counts "
+            f"{record.attempts}: the chain's log contradicts itself"
+        )
+    return before
+
+
+def _find_other_model(entries: list[dict[str, Any]], said: Generation) -> str | None:
+    """Whether the attempt that a release is of describes another model than the release's.
+
+    What is described is free; the type and the parameters are compared where they stand under these names.
+    """
+    if said.attempt > len(entries):
+        return f"attempt {said.attempt}, which the release is of, is not there"
+    described = entries[said.attempt - 1]["describes"]
+    found = dict(described) if isinstance(described, dict) else {}
+    if "parameters" in found:
+        found["parameters"] = hashlib.sha256(canonical_json(found["parameters"])).hexdigest()
+    for name in ("model_type", "parameters"):
+        if name in found and found[name] != getattr(said, name):
+            return f"attempt {said.attempt}, which the release is of, describes another {name}"
+    return None

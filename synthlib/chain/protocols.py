@@ -13,7 +13,8 @@ from eth_utils import keccak, to_checksum_address
 
 from synthlib.bundle import canonical_json, write_atomically
 from synthlib.chain.budgets import budget_to_units
-from synthlib.chain.errors import ChainError
+from synthlib.chain.errors import ChainError, IncompleteLog
+from synthlib.chain.events import Event
 from synthlib.chain.merkle import MerkleTree
 from synthlib.chain.registry import ZERO_DIGEST, Ledger, to_bytes32
 from synthlib.parsing import parse_json
@@ -91,8 +92,7 @@ class Registration(NamedTuple):
     @property
     def id(self) -> str:
         """The protocol's id, `keccak256(abi.encode(researcher, dataset, seal))`."""
-        parts = [self.researcher, bytes.fromhex(self.dataset), bytes.fromhex(self.seal)]
-        return "0x" + keccak(encode(["address", "bytes32", "bytes32"], parts)).hex()
+        return protocol_id(self.researcher, self.dataset, self.seal)
 
     @property
     def is_sealed(self) -> bool:
@@ -235,19 +235,17 @@ class Protocols:
         return first
 
     def find(self, protocol: str, researcher: str) -> Track:
-        """What the registry knows of a researcher's protocol; `registration_block` is 0 if nothing."""
+        """What the registry knows of a researcher's protocol; `registration_block` is 0 if nothing.
+
+        Raises:
+            IncompleteLog: if the chain's log lacks what its state speaks of.
+            ChainError: if the log says what this protocol's id is no hash of.
+        """
         researcher = to_checksum_address(researcher)
         head, attempts, budget, private, left, state = self._ledger.call(
             "trackOf", to_bytes32(protocol), researcher
         )
-        block, digest, dataset = 0, ZERO_DIGEST, ZERO_DIGEST
-        names = {"protocol": protocol, "researcher": researcher}
-        for event in self._ledger.find_events("ProtocolRegistered", **names):
-            block, dataset = event.block, event.arguments["dataset"]
-        for event in (
-            self._ledger.find_events("ProtocolRevealed", protocol=protocol) if state & _REVEALED else ()
-        ):
-            digest = event.arguments["digest"]
+        block, digest, dataset = self._find_words(protocol, researcher, state)
         return Track(
             protocol,
             researcher,
@@ -264,12 +262,45 @@ class Protocols:
             dataset,
         )
 
+    def _find_words(self, protocol: str, researcher: str, state: int) -> tuple[int, str, str]:
+        """Block of registration, digest and dataset, as the events say; zeros where there are none yet."""
+        if not state & _REGISTERED:
+            return 0, ZERO_DIGEST, ZERO_DIGEST
+        registered = self._find_one("ProtocolRegistered", protocol)
+        dataset, seal = registered.arguments["dataset"], registered.arguments["seal"]
+        digest, same = ZERO_DIGEST, protocol_id(researcher, dataset, seal) == protocol
+        if state & _REVEALED:
+            revealed = self._find_one("ProtocolRevealed", protocol).arguments
+            digest = revealed["digest"]
+            same = same and Registration(dataset, researcher, digest, revealed["salt"]).seal == seal
+        if not same:
+            raise ChainError(
+                f"expected the words of protocol {protocol} of {researcher}, {self._ledger.connection.place} "
+                "gave another's: its log does not fit its state; ask another node"
+            )
+        return registered.block, digest, dataset
+
+    def _find_one(self, name: str, protocol: str) -> Event:
+        said = self._ledger.find_events(name, protocol=protocol)
+        if len(said) != 1:
+            raise IncompleteLog(
+                f"expected one {name} event of protocol {protocol}, {self._ledger.connection.place} gave "
+                f"{len(said)}; ask a node that keeps its logs"
+            )
+        return said[0]
+
     def _require_researcher(self, registration: Registration) -> None:
         if self._ledger.sender != to_checksum_address(registration.researcher):
             raise ChainError(
                 f"expected to act as the researcher {registration.researcher}, acting as "
                 f"{self._ledger.sender}; use acting_as, or prepare a registration of your own"
             )
+
+
+def protocol_id(researcher: str, dataset: str, seal: str) -> str:
+    """A protocol's id, `keccak256(abi.encode(researcher, dataset, seal))`."""
+    parts = [researcher, to_bytes32(dataset), to_bytes32(seal)]
+    return "0x" + keccak(encode(["address", "bytes32", "bytes32"], parts)).hex()
 
 
 def attempt_digest(description: Mapping[str, Any]) -> str:

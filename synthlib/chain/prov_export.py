@@ -17,6 +17,7 @@ from prov.model import PROV, ProvDocument
 
 from synthlib.bundle import canonical_json
 from synthlib.chain.facts import DEIDENTIFICATION, REPORT, SYNTHETIC, Facts, RecordFacts
+from synthlib.chain.study import PROTOCOL_FILE
 
 _URN = "urn:x-synthlib:"
 _NAMES = {
@@ -31,10 +32,11 @@ _NAMES = {
 def to_prov(facts: Facts) -> ProvDocument:
     """A release's provenance.
 
-    Entities are the training table, the model and its parameters, the files, the release, its parents, and on
-    a chain the protocol and the record; activities are de-identification, fit, sampling, evaluation and
-    recording; agents are the software and the issuer's pseudonym. A revoked release is invalidated. The one
-    time in it is that of the block, where a public chain gave one.
+    Entities are the training table, its dataset, the model and its parameters, the files, the release, its
+    parents, the protocol and the record; activities are registration, de-identification, fit, sampling,
+    evaluation and recording; agents are the software and the pseudonyms of researcher and issuer. A withdrawn
+    release is invalidated, and one that replaces it is its revision. The only times are those of blocks,
+    where a public chain gave them.
 
     Args:
         facts: of the release.
@@ -57,6 +59,7 @@ class _Provenance:
         self.software = self._add_software()
         self.release = self._add_release()
         self.training = self._add_training()
+        self.protocol = self._add_protocol()
         self._add_generation()
         if facts.record is not None:
             self._add_record(facts.record)
@@ -95,22 +98,24 @@ class _Provenance:
         self.document.wasGeneratedBy(training, activity)
         if DEIDENTIFICATION in self.facts.files:
             self.document.wasGeneratedBy(self._name(self._file(DEIDENTIFICATION)), activity)
-        record = self.facts.record
-        if record is not None and record.dataset not in (None, commitment):
+        told = self.facts.protocol
+        if told is not None and told.dataset != commitment:
             label = "dataset (confidential): known by its keyed commitment alone"
-            dataset = self._add_entity(f"commitment:{record.dataset}", "Dataset", label)
+            dataset = self._add_entity(f"commitment:{told.dataset}", "Dataset", label)
             self.document.wasDerivedFrom(training, dataset)
             self.document.used(activity, dataset)
         return training
 
     def _add_generation(self) -> None:
         """Fit, sampling and evaluation, and what went in and came out."""
-        told = self.facts.parameters
-        protocol = self._add_protocol()
+        told, protocol = self.facts.parameters, self.protocol
         model = self._add_entity(
             "run:model", "Model", f"fitted {told.get('model_type', 'model')} (confidential)"
         )
-        fit = self._add_activity("fit", "training of the model", protocol)
+        attempt = {} if self.facts.protocol is None else {"synthlib:attempt": self.facts.protocol.attempt}
+        fit = self._add_activity("fit", "training of the model", protocol, attempt)
+        if protocol is not None:
+            self.document.wasInformedBy(fit, self._name("run:registration"))
         self.document.used(fit, self.training)
         if "model" in told:
             settings = canonical_json(told["model"])
@@ -125,8 +130,9 @@ class _Provenance:
         self.document.wasDerivedFrom(model, self.training)
 
         table = self._name(self._file(SYNTHETIC))
-        seed = {"synthlib:seed": told["seed"]} if isinstance(told.get("seed"), int) else {}
-        sampling = self._add_activity("sampling", "drawing of the synthetic table", protocol, seed)
+        drawn = {"synthlib:seed": told["seed"]} if isinstance(told.get("seed"), int) else {}
+        drawn |= {} if self.facts.loss is None else {"synthlib:privacyLoss": self.facts.loss}
+        sampling = self._add_activity("sampling", "drawing of the synthetic table", protocol, drawn)
         self.document.used(sampling, model)
         self.document.wasGeneratedBy(table, sampling)
         self.document.wasDerivedFrom(table, model)
@@ -143,20 +149,35 @@ class _Provenance:
             self.document.wasGeneratedBy(self._name(self._file(REPORT)), evaluation)
 
     def _add_protocol(self) -> QualifiedName | None:
-        record = self.facts.record
-        if record is None or record.protocol is None:
+        """What was registered before the first attempt, by whom, and the file that says it in full."""
+        told = self.facts.protocol
+        if told is None:
             return None
-        protocol = self._add_entity(f"protocol:{record.protocol}", "Protocol", "protocol, recorded before")
+        label = "protocol, registered before the first attempt"
+        protocol = self._add_entity(f"protocol:{told.id}", "Protocol", label)
         self.document.get_record(protocol)[0].add_asserted_type(PROV["Plan"])
+        researcher = self._add_account(told.researcher, "researcher")
+        activity = self._add_activity("registration", "registration of the protocol", agent=researcher)
+        self.document.wasGeneratedBy(protocol, activity)
+        self.document.wasAttributedTo(protocol, researcher)
+        if PROTOCOL_FILE in self.facts.files:
+            self.document.alternateOf(self._name(self._file(PROTOCOL_FILE)), protocol)
         return protocol
+
+    def _add_account(self, account: str, role: str) -> QualifiedName:
+        """An account by its CAIP-10 identifier; researcher and issuer are one in a recorded release."""
+        chain, _, address = account.rpartition(":")
+        self.document.add_namespace("chain", f"{chain}:")
+        name = self._name(f"chain:{address}")
+        if not self.document.get_record(name):
+            label = f"{role}: an account, whose owner the chain does not tell"
+            self.document.agent(name, {PROV_LABEL: label, "synthlib:account": account})
+        return name
 
     def _add_record(self, record: RecordFacts) -> None:
         """The transaction, who sent it, and whether the release was withdrawn."""
-        self.document.add_namespace("chain", f"{record.chain}:")
         self.document.add_namespace("transaction", f"{record.chain}:txn/")
-        issuer = self._name("chain:" + record.issuer.rpartition(":")[2])
-        label = "issuer: an account, whose owner the chain does not tell"
-        self.document.agent(issuer, {PROV_LABEL: label, "synthlib:account": record.issuer})
+        issuer = self._add_account(record.issuer, "issuer")
         told: dict[str, Any] = {f"synthlib:{name}": value for name, value in record.properties}
         told |= {
             "synthlib:chain": record.chain,
@@ -173,9 +194,16 @@ class _Provenance:
         self.document.wasDerivedFrom(entity, self.release)
         self.document.wasAttributedTo(entity, issuer)
         if record.is_revoked:
-            revocation = self._add_activity("revocation", "revocation of the release", agent=issuer)
-            self.document.wasInvalidatedBy(self.release, revocation)
-            self.document.wasInvalidatedBy(self._name(self._file(SYNTHETIC)), revocation)
+            self._add_revocation(record, issuer)
+
+    def _add_revocation(self, record: RecordFacts, issuer: QualifiedName) -> None:
+        revocation = self._add_activity("revocation", "revocation of the release", agent=issuer)
+        for entity in (self.release, self._name(self._file(SYNTHETIC))):
+            self.document.wasInvalidatedBy(entity, revocation, time=record.revocation_time)
+        if record.successor is not None:
+            label = "the release that replaces this one"
+            successor = self._add_entity(f"sha256:{record.successor}", "Release", label)
+            self.document.wasRevisionOf(successor, self.release)
 
     def _add_entity(self, name: str, kind: str, label: str, told: dict | None = None) -> QualifiedName:
         identifier = self._name(name)

@@ -9,7 +9,8 @@ from eth_account.signers.local import LocalAccount
 
 from synthlib.bundle import LEDGER_FOLDER, Bundle
 from synthlib.chain.accounts import load_account
-from synthlib.chain.errors import ChainError, WrongChain
+from synthlib.chain.errors import ChainError, NotRecorded, WrongChain
+from synthlib.chain.protocol_evidence import require_recordable
 from synthlib.chain.records import Record, release_fields
 from synthlib.chain.registry import JOURNAL, RECORD, Ledger
 from synthlib.parsing import parse_json
@@ -36,10 +37,12 @@ def record_bundle(
 
     Raises:
         BundleError: if the folder is not what its manifest says.
-        ChainError: if it cannot be recorded; see `Ledger`.
+        WrongChain: if its protocol is registered elsewhere.
+        ChainError: if it cannot be recorded (see `Ledger`), or would not verify then: its protocol or its
+            attempts are not those of the chain.
     """
     bundle = Bundle.open(path)
-    release_fields(bundle)
+    said = release_fields(bundle)
     account = account or load_account()
     protocol = bundle.parameters["protocol"]
     earlier = _read_earlier(bundle)
@@ -57,13 +60,28 @@ def record_bundle(
     else:
         if not is_on_node and (earlier or (bundle.path / LEDGER_FOLDER / JOURNAL).exists()):
             raise _elsewhere(bundle, "on the in-process chain")
-        ledger = Ledger.connect(rpc, registry or earlier.get("registry") or protocol.get("registry"), account)
+        registry = registry or earlier.get("registry") or protocol.get("registry")
+        if not isinstance(registry, str):  # without one, a new registry would be deployed
+            raise ValueError(
+                "parameters.protocol.registry: expected an address in a release's manifest, found none"
+            )
+        ledger = Ledger.connect(rpc, registry, account)
         here = (ledger.connection.chain_id, ledger.connection.genesis)
         if is_on_node and here != (earlier.get("id"), earlier.get("genesis")):
             raise _elsewhere(bundle, f"on chain {earlier.get('id')}, which this node does not serve")
     _check_place(ledger, protocol)
+    if not _is_recorded(ledger, bundle.digest):
+        require_recordable(bundle.path, bundle.manifest, ledger, said)
     ledger.record(bundle)
     return ledger.save(bundle)
+
+
+def _is_recorded(ledger: Ledger, digest: str) -> bool:
+    try:
+        ledger.find(digest)
+        return True
+    except NotRecorded:
+        return False
 
 
 def _check_place(ledger: Ledger, protocol: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 
 from synthlib.bundle import Bundle, canonical_json
+from synthlib.chain.errors import ChainError
 from synthlib.chain.events import Event
 
 RECORD_FORMAT = "synthlib-record/2"
@@ -202,14 +203,25 @@ def is_digest(value: Any) -> bool:
 
 
 def read_recorded(event: Event) -> tuple[Generation, str, int]:
-    """What a Recorded event says: the Generation, the issuer, and how many attempts there were."""
+    """What a Recorded event says: the Generation, the issuer, and how many attempts there were.
+
+    Raises:
+        ChainError: if the model type is no text; a contract takes any bytes for it.
+    """
     said = event.arguments
+    try:
+        model_type = bytes.fromhex(said["modelType"]).rstrip(b"\0").decode()
+    except UnicodeDecodeError:
+        raise ChainError(
+            f"expected a model type in UTF-8 in the record of {said['release']}, found other bytes; "
+            "do not trust that record"
+        ) from None
     generation = Generation(
         release=said["release"],
         protocol=said["protocol"],
         commitment=said["commitment"],
         synthetic=said["synthetic"],
-        model_type=bytes.fromhex(said["modelType"]).rstrip(b"\0").decode(errors="replace"),
+        model_type=model_type,
         parameters=said["parameters"],
         characteristics=said["characteristics"],
         spend=said["spend"],

@@ -20,16 +20,24 @@ from eth_utils import is_address, to_checksum_address
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, canonical_json, write_atomically
 from synthlib.chain.accounts import demo_account, load_account
-from synthlib.chain.connection import Connection
+from synthlib.chain.connection import Connection, Sent
 from synthlib.chain.contracts import (
     PARTS,
     REGISTRY,
     expected_code,
     find_addresses,
+    find_functions,
     load_artifact,
     load_errors,
 )
-from synthlib.chain.errors import AlreadyRecorded, ChainError, NoAccount, NoRegistry, NotRecorded
+from synthlib.chain.errors import (
+    AlreadyRecorded,
+    ChainError,
+    IncompleteLog,
+    NoAccount,
+    NoRegistry,
+    NotRecorded,
+)
 from synthlib.chain.events import Event, Events
 from synthlib.chain.journal import Journal
 from synthlib.chain.records import (
@@ -81,10 +89,7 @@ class Ledger:
         deployment = self._deploy() if address is None else None
         self.address = to_checksum_address(address) if deployment is None else deployment["contract"]
         self.addresses = find_addresses(self.address)
-        self._contracts = {
-            name: connection.web3.eth.contract(place, abi=load_artifact(name)["abi"])
-            for name, place in self.addresses.items()
-        }
+        self._contracts: dict[tuple[str, str], Any] = {}
         self._events = Events(connection, self.addresses)
         self._gas: dict[str, int] = {}
         self._check_code()
@@ -183,7 +188,7 @@ class Ledger:
         Raises:
             ContractError: the custom error it reverts with.
         """
-        function = self._contracts[contract].functions[name](*arguments)
+        function = self._contract_with(name, contract).functions[name](*arguments)
         return self.connection.call(function, self.account.address if self.account else None)
 
     def send(self, name: str, *arguments: Any, contract: str = REGISTRY) -> list[Event]:
@@ -201,8 +206,11 @@ class Ledger:
             ContractError: the custom error that the contract refuses it with; nothing was sent then.
             NoAccount, TransactionRejected, TransactionTimeout: as `Connection.send`.
         """
-        data = self._contracts[contract].encode_abi(name, arguments)
-        return self.hear(self._transact(data, self.addresses[contract], _GAS))
+        data = self._contract_with(name, contract).encode_abi(name, arguments)
+        sent = self.connection.send(self.account, data, self.addresses[contract], _GAS, load_errors())
+        said = self.hear(sent.receipt)
+        self._keep(sent)
+        return said
 
     def find_events(self, name: str | None = None, contract: str = REGISTRY, **arguments: Any) -> list[Event]:
         """Events of one kind, or all, oldest first; `arguments` select by indexed ones. See `Events.find`."""
@@ -239,16 +247,14 @@ class Ledger:
 
         Raises:
             NotRecorded: if it knows nothing.
-            ChainError: if the chain's log does not hold what its state holds.
+            IncompleteLog: if the chain's log lacks what its state speaks of.
+            ChainError: if the log says something else than the state.
             ValueError: if `digest` is not 64 hexadecimal digits.
         """
         fingerprint, block, withdrawal_time, withdrawal_block = self.call("find", to_bytes32(digest))
         said = self.find_events("Recorded", block=block, release=digest)
         if len(said) != 1:
-            raise ChainError(
-                f"expected one Recorded event for {digest} in block {block}, {self.connection.place} "
-                f"gave {len(said)}; ask a node that keeps its logs"
-            )
+            raise self._missing("Recorded", digest, block, len(said))
         generation, issuer, attempts = read_recorded(said[0])
         if generation.fingerprint(issuer) != fingerprint:
             raise ChainError(
@@ -356,14 +362,34 @@ class Ledger:
 
     def _find_withdrawal(self, digest: str, block: int) -> tuple[str, str]:
         """Reason and successor of a withdrawal, zeros where there is none."""
-        for name in ("Revoked", "Superseded") if block else ():
-            for event in self.find_events(name, block=block, release=digest):
-                return event.arguments["reason"], event.arguments.get("successor", ZERO_DIGEST)
-        return ZERO_DIGEST, ZERO_DIGEST
+        if not block:
+            return ZERO_DIGEST, ZERO_DIGEST
+        names = ("Revoked", "Superseded")
+        said = [event for name in names for event in self.find_events(name, block=block, release=digest)]
+        if len(said) != 1:
+            raise self._missing("Revoked or Superseded", digest, block, len(said))
+        return said[0].arguments["reason"], said[0].arguments.get("successor", ZERO_DIGEST)
+
+    def _missing(self, name: str, digest: str, block: int, found: int) -> IncompleteLog:
+        return IncompleteLog(
+            f"expected one {name} event for {digest} in block {block}, {self.connection.place} gave {found}; "
+            "ask a node that keeps its logs"
+        )
+
+    def _contract_with(self, name: str, contract: str) -> Any:
+        """A contract as web3 has it, with one function: making it with all takes thirty times as long."""
+        if (contract, name) not in self._contracts:
+            abi = [*find_functions(contract, name), *load_errors()]
+            place = self.addresses[contract]
+            self._contracts[contract, name] = self.connection.web3.eth.contract(place, abi=abi)
+        return self._contracts[contract, name]
 
     def _deploy(self) -> dict[str, Any]:
         owner = "0x" + "00" * 20 if self.account is None else self.account.address
-        return self._transact(deployment_data(owner), None, _DEPLOYMENT_GAS)
+        data = deployment_data(owner)
+        sent = self.connection.send(self.account, data, None, _DEPLOYMENT_GAS, load_errors())
+        self._keep(sent)
+        return sent.receipt
 
     def _check_code(self) -> None:
         for name in (REGISTRY, *PARTS):
@@ -376,14 +402,12 @@ class Ledger:
                     "address and the chain"
                 )
 
-    def _transact(self, data: str, to: str | None, gas: int) -> dict[str, Any]:
-        sent = self.connection.send(self.account, data, to, gas, load_errors())
+    def _keep(self, sent: Sent) -> None:
         if self.journal is not None:
             self.journal.append(sent)
-        return sent.receipt
 
     def hear(self, receipt: Mapping[str, Any]) -> list[Event]:
-        """Keep what a receipt says: asking the in-process chain for old ones is slow. Returns its events."""
+        """Keep what a receipt says: searching the in-process chain is slow. Returns its events."""
         self._gas[receipt["transaction"]] = receipt["gas_used"]
         return self._events.hear(receipt)
 

@@ -17,6 +17,7 @@ a false training table, or hashes by hand, is not stopped.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -198,7 +199,8 @@ class RowTree:
 
         Raises:
             ConfidentialRows: if each row of `synthetic` stands in `train`, and as often: it is that table, or
-                a part, or rearranged. A few drawn rows of few columns may be refused too.
+                a part, or rearranged, or repeated as a whole. A few drawn rows of few
+                columns may be refused too.
             ValueError: if a table has no row, or a column is there twice or not in `train`.
             TypeError: as `canonical_chunks`.
         """
@@ -302,7 +304,9 @@ def _check_drawn(synthetic: pd.DataFrame, train: pd.DataFrame) -> None:
         if unknown:
             return
     # Of few columns, a drawn row may well be somebody's; but hardly all of them, each as often as there.
-    if Counter(join_cells(synthetic)) <= Counter(join_cells(known)):
+    drawn, there = Counter(join_cells(synthetic)), Counter(join_cells(known))
+    times = math.gcd(*drawn.values())  # a table that is repeated as a whole is still that table
+    if all(count // times <= there[row] for row, count in drawn.items()):
         raise ConfidentialRows(
             "expected rows that were drawn, got a table all of whose rows stand in the training table, each "
             "as often; none of them may be proved: draw anew, and more rows if the table has few columns"

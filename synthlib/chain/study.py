@@ -10,6 +10,13 @@ from eth_account.signers.local import LocalAccount
 
 from synthlib.bundle import canonical_json, write_atomically
 from synthlib.chain.accounts import load_account
+from synthlib.chain.attempts import (
+    ATTEMPTS_FILE,
+    ATTEMPTS_FORMAT,
+    find_difference,
+    read_attempts,
+    read_log,
+)
 from synthlib.chain.budgets import ZCDP, loss_to_units
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import ChainError, WrongChain
@@ -19,16 +26,13 @@ from synthlib.chain.protocols import (
     Registration,
     Track,
     attempt_digest,
-    chain_head,
-    link_of,
     require_running,
 )
 from synthlib.chain.records import NOT_PRIVATE
 from synthlib.chain.registry import JOURNAL, Ledger
 from synthlib.parsing import parse_json
 
-ATTEMPTS_FORMAT = "synthlib-attempts/1"
-PROTOCOL_FILE, ATTEMPTS_FILE, REGISTRATION_FILE = "protocol.json", "attempts.json", "registration.json"
+PROTOCOL_FILE, REGISTRATION_FILE = "protocol.json", "registration.json"
 
 
 class Study:
@@ -48,7 +52,6 @@ class Study:
 
     Raises:
         ChainError: if the protocol does not run, or the entries are not those that the chain has logged.
-        ValueError: if the registration is of another protocol, or the entries do not count up from 1.
     """
 
     def __init__(
@@ -65,23 +68,19 @@ class Study:
             )
         self.ledger, self.protocol, self.registration = ledger, protocol, registration
         self.attempts = [dict(entry) for entry in attempts]
+        self._unsure: list[dict[str, Any]] = []  # sent, and not seen to arrive
         self._notes = None if notes is None else Path(notes)
         if self._notes is not None and self._notes.exists():
-            self.attempts = read_attempts(self._notes.read_bytes())
+            self.attempts = read_attempts(self._notes.read_bytes(), registration.id)
         track = self.track
         require_running(track)
         if track.attempts < len(self.attempts):
             self.attempts = self.attempts[: track.attempts]  # noted, and not sent any more
-        if track.attempts != len(self.attempts):
+        difference = find_difference(self.attempts, read_log(ledger, track))
+        if difference:
             raise ChainError(
-                f"expected the {track.attempts} attempts that the chain has logged, got "
-                f"{len(self.attempts)}; give the notes that go with this ledger"
-            )
-        links = list_links(self.attempts)
-        if chain_head(registration.id, track.registration_block, links) != track.head:
-            raise ChainError(
-                f"expected the {track.attempts} attempts that the chain has logged, got others; give the "
-                "notes that go with this protocol"
+                f"expected the {track.attempts} attempts that the chain has logged, got others: "
+                f"{difference}; give the notes that go with this ledger"
             )
 
     def __repr__(self) -> str:
@@ -146,8 +145,11 @@ class Study:
             )
         else:
             ledger = Ledger.connect(rpc, place["registry"], account)
-        if place["chain"] != f"eip155:{ledger.connection.chain_id}":
-            raise WrongChain(f"expected a node of {place['chain']}, got chain {ledger.connection.chain_id}")
+        here = (f"eip155:{ledger.connection.chain_id}", ledger.address)
+        if here != (place["chain"], place["registry"]):
+            raise WrongChain(
+                f"expected the registry {place['registry']} on {place['chain']}, got {here[1]} on {here[0]}"
+            )
         registration = Registration(*(place[name] for name in Registration._fields))
         protocol = Protocol.from_json((folder / PROTOCOL_FILE).read_bytes())
         return cls(
@@ -185,26 +187,41 @@ class Study:
         Returns:
             Its number.
         """
+        self._take_up()
         if self.attempts and self.attempts[-1]["describes"] == _as_json(description):
             return self.attempts[-1]["number"]
         return self.attempt_all([description])[0]
 
     def attempt_all(self, descriptions: Sequence[Mapping[str, Any]]) -> list[int]:
         """Log several attempts at once, for the gas of one. Returns their numbers."""
+        self._take_up()
         digests = [attempt_digest(description) for description in descriptions]
         first = len(self.attempts) + 1
         numbers = list(range(first, first + len(digests)))
-        for number, description in zip(numbers, descriptions, strict=True):
-            entry = {"number": number, "together_from": first, "describes": _as_json(description)}
-            self.attempts.append(entry | {"outcome": None})
+        self._unsure = [
+            {"number": number, "together_from": first, "describes": _as_json(description), "outcome": None}
+            for number, description in zip(numbers, descriptions, strict=True)
+        ]
         self._keep()  # first, so that what the chain has logged is known whenever the process is killed
-        try:
-            Protocols(self.ledger).attempt(self.registration.id, digests, first)
-        except BaseException:
-            # Perhaps not logged, so not taken for logged. The notes keep it: who opens them asks the chain.
-            del self.attempts[first - 1 :]
-            raise
+        Protocols(self.ledger).attempt(self.registration.id, digests, first)
+        self.attempts, self._unsure = self.attempts + self._unsure, []
         return numbers
+
+    def _take_up(self) -> None:
+        """See whether what was sent, and raised, has arrived after all."""
+        if not self._unsure:
+            return
+        track, told = self.track, self.attempts + self._unsure
+        if track.attempts == len(self.attempts):
+            self._unsure = []
+            return
+        difference = find_difference(told, read_log(self.ledger, track))
+        if difference:
+            raise ChainError(
+                f"expected the attempt that was sent last, the chain has logged another: {difference}; does "
+                "another process work on this protocol?"
+            )
+        self.attempts, self._unsure = told, []
 
     def settle(self, number: int, outcome: Any) -> None:
         """Say what came of an attempt: scores, or how it failed. Any JSON.
@@ -212,7 +229,7 @@ class Study:
         Raises:
             ValueError: if there is no such attempt.
         """
-        self._require_attempt(number)
+        self._require(number)
         self.attempts[number - 1]["outcome"] = _as_json(outcome)
         self._keep()
 
@@ -227,7 +244,7 @@ class Study:
         Raises:
             ValueError: if there is no such attempt.
         """
-        self._require_attempt(attempt)
+        self._require(attempt)
         return {
             "id": self.registration.id,
             "dataset": self.registration.dataset,
@@ -241,51 +258,19 @@ class Study:
     def write(self, folder: Path) -> None:
         """Write `protocol.json` and `attempts.json`."""
         self.protocol.save(folder / PROTOCOL_FILE)
-        write_atomically(folder / ATTEMPTS_FILE, self._to_json())
+        write_atomically(folder / ATTEMPTS_FILE, self._to_json(self.attempts))
 
-    def _require_attempt(self, number: int) -> None:
-        if not 1 <= number <= len(self.attempts):
-            raise ValueError(f"expected the number of one of {len(self.attempts)} attempts, got {number}")
-
-    def _to_json(self) -> bytes:
-        body = {"format": ATTEMPTS_FORMAT, "protocol": self.registration.id, "attempts": self.attempts}
+    def _to_json(self, attempts: Sequence[Mapping[str, Any]]) -> bytes:
+        body = {"format": ATTEMPTS_FORMAT, "protocol": self.registration.id, "attempts": list(attempts)}
         return canonical_json(body)
 
     def _keep(self) -> None:
         if self._notes is not None:
-            write_atomically(self._notes, self._to_json())
+            write_atomically(self._notes, self._to_json(self.attempts + self._unsure))
 
-
-def read_attempts(data: bytes) -> list[dict[str, Any]]:
-    """The entries of an `attempts.json`.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    body = parse_json(data)
-    fields = {"number", "together_from", "describes", "outcome"}
-    if not isinstance(body, dict) or body.get("format") != ATTEMPTS_FORMAT:
-        raise ValueError(f"expected attempts of format {ATTEMPTS_FORMAT!r}, got something else")
-    entries = body.get("attempts")
-    if not isinstance(entries, list) or not all(isinstance(e, dict) and set(e) == fields for e in entries):
-        raise ValueError(f"expected entries of {', '.join(sorted(fields))}, got others")
-    if not all(type(e["number"]) is int and type(e["together_from"]) is int for e in entries):
-        raise ValueError("expected whole numbers as number and together_from, got something else")
-    return entries
-
-
-def list_links(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What entries are on the chain: `link_of` each group of attempts that were logged together.
-
-    Raises:
-        ValueError: if the numbers do not count up from 1.
-    """
-    groups: dict[int, list[str]] = {}
-    for expected, entry in enumerate(entries, start=1):
-        if entry["number"] != expected or not 1 <= entry["together_from"] <= expected:
-            raise ValueError(f"expected attempt {expected}, got another in its place")
-        groups.setdefault(entry["together_from"], []).append(attempt_digest(entry["describes"]))
-    return [link_of(group) for group in groups.values()]
+    def _require(self, attempt: int) -> None:
+        if not 1 <= attempt <= len(self.attempts):
+            raise ValueError(f"expected the number of one of {len(self.attempts)} attempts, got {attempt}")
 
 
 def _as_json(value: Any) -> Any:

@@ -24,7 +24,7 @@ from synthlib.chain.accounts import demo_account
 from synthlib.chain.commitments import open_commitment, read_synthetic, table_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import load_artifact
-from synthlib.chain.errors import ChainError, NodeUnreachable, NotRecorded, WrongChain
+from synthlib.chain.errors import NotRecorded, WrongChain
 from synthlib.chain.evidence import (
     JOURNAL_FILE,
     MAX_BYTES,
@@ -39,9 +39,9 @@ from synthlib.chain.evidence import (
     show,
 )
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
-from synthlib.chain.protocol_evidence import check_protocol
+from synthlib.chain.protocol_evidence import check_protocol, find_erasure
 from synthlib.chain.records import SUPERSEDED, Generation, Record, release_fields, signer_of
-from synthlib.chain.registry import JOURNAL, RECORD, Ledger
+from synthlib.chain.registry import JOURNAL, RECORD, ZERO_DIGEST, Ledger
 from synthlib.chain.rows import ROWS_FILE, compute_root, read_rows_secret
 from synthlib.keys import StewardKey
 from synthlib.parsing import parse_json
@@ -111,9 +111,11 @@ def verify(
         _check_issuer(record, issuer, findings)
     said = record or (Record(**body["record"]) if body else None)
     _check_content(path, manifest, said, findings)
+    certificate = ""
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
-    _check_training(said, key, training, findings)
+        certificate = find_erasure(chain, record)
+    _check_training(said, key, training, certificate, findings)
     return [
         Finding(_printable(subject), outcome, _printable(detail))
         for subject, outcome, detail in shorten(findings)
@@ -244,7 +246,7 @@ def _ask_node(
         detail = f"recorded on chain {body['chain']['id']}: give the URL of one of its nodes"
         findings.append(Finding("node", "unchecked", detail))
         return None, None
-    try:
+    with guard("node", findings):
         connection = Connection.by_url(rpc)
         ours = (connection.chain_id, connection.genesis)
         if ours != (body["chain"]["id"], body["chain"]["genesis"]):
@@ -254,17 +256,11 @@ def _ask_node(
             )
         ledger = Ledger(connection, body["registry"], None)
         record = _find(ledger, body["record"]["release"], "node", findings)
-    except (NodeUnreachable, WrongChain) as error:
-        findings.append(Finding("node", "unchecked", str(error)))
-        return None, None
-    except (ChainError, ValueError) as error:
-        findings.append(Finding("node", "differs", str(error)))
-        return None, None
-    if record is not None:
-        findings.append(
-            Finding("node", "matched", f"chain {ours[0]} holds the record in block {record.block}")
-        )
-    return record, ledger
+        if record is not None:
+            detail = f"chain {ours[0]} holds the record in block {record.block}"
+            findings.append(Finding("node", "matched", detail))
+        return record, ledger
+    return None, None
 
 
 def _compare_chain(body: Mapping[str, Any], connection: Connection, findings: list[Finding]) -> None:
@@ -276,19 +272,21 @@ def _compare_chain(body: Mapping[str, Any], connection: Connection, findings: li
 
 
 def _find(ledger: Ledger, digest: str, place: str, findings: list[Finding]) -> Record | None:
-    try:
-        return ledger.find(digest)
-    except (NotRecorded, ValueError):
-        detail = f"the {place} holds no record of the release that record.json names"
-        findings.append(Finding(f"{RECORD_FILE}: record.release", "differs", detail))
-        return None
+    subject = f"{RECORD_FILE}: record.release"
+    with guard(subject, findings):
+        try:
+            return ledger.find(digest)
+        except (NotRecorded, ValueError):
+            detail = f"the {place} holds no record of the release that record.json names"
+            findings.append(Finding(subject, "differs", detail))
+    return None
 
 
 def _check_record(said: Mapping[str, Any], record: Record, findings: list[Finding]) -> None:
     """record.json against the chain's own record; only a revocation may have come since."""
-    for name, value in record._asdict().items():
-        if name in ("revoked", "revocation_time", "reason", "successor") and record.revoked:
-            continue
+    standing = {"revoked": False, "revocation_time": 0, "reason": ZERO_DIGEST, "successor": ZERO_DIGEST}
+    expected = record if said["revoked"] else record._replace(**standing)
+    for name, value in expected._asdict().items():
         if said[name] != value:
             detail = f"says {show(said[name])}, the chain says {show(value)}"
             findings.append(Finding(f"{RECORD_FILE}: record.{name}", "differs", detail))
@@ -344,10 +342,15 @@ def _check_content(path: Path, manifest: Any, record: Record | None, findings: l
         schema = Schema.from_json(text)
         require_plain(path / "synthetic.csv")
         synthetic = read_synthetic(path / "synthetic.csv", schema)
-        root = compute_root(synthetic, read_rows_secret(read_plain(path / ROWS_FILE))).hex()
+        rows = read_plain(path / ROWS_FILE)
+        root = compute_root(synthetic, read_rows_secret(rows)).hex()
+        told = parse_json(rows)
         found = {
             "its digest, in the manifest": (said.get("synthetic_digest"), table_digest(synthetic).hex()),
+            "its number of rows, in the manifest": (said.get("num_rows"), len(synthetic)),
             "the root of its rows, in the manifest": (said.get("rows_root"), root),
+            f"the root of its rows, in {ROWS_FILE}": (told.get("root"), root),
+            f"its number of rows, in {ROWS_FILE}": (told.get("num_rows"), len(synthetic)),
         }
         if record is not None:
             found["the root of its rows, as recorded"] = (record.synthetic, root)
@@ -359,11 +362,17 @@ def _check_content(path: Path, manifest: Any, record: Record | None, findings: l
 
 
 def _check_training(
-    record: Record | None, key: StewardKey | None, training: pd.DataFrame | None, findings: list[Finding]
+    record: Record | None,
+    key: StewardKey | None,
+    training: pd.DataFrame | None,
+    certificate: str,
+    findings: list[Finding],
 ) -> None:
     subject = "training table"
     if record is None or key is None or training is None:
         detail = "only the data's steward can open the commitment to it, with the key and the table"
+        if certificate:
+            detail = f"cannot be checked: key destroyed; SHA-256 of the steward's certificate: {certificate}"
         findings.append(Finding(subject, "unchecked", detail))
         return
     try:

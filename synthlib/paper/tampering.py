@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +15,10 @@ import numpy as np
 import pandas as pd
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Finding, canonical_json
+from synthlib.chain.attempts import ATTEMPTS_FILE
+from synthlib.chain.evidence import RECORD_FILE
+from synthlib.chain.rows import ROWS_FILE
+from synthlib.chain.study import PROTOCOL_FILE
 from synthlib.paper.style import OTHERS, WIDTH, new_figure, styled
 
 if TYPE_CHECKING:
@@ -66,14 +72,21 @@ def rehearse(release: Path | str, verify: Callable[[Path], list[Finding]]) -> pd
 
 
 def list_changes(release: Path) -> list[Change]:
-    """Each file, manifest field and journal line, changed in every way that applies to it.
+    """Each file, manifest field, record field and journal line, changed in every way that applies to it.
 
-    A field that is itself a mapping counts as one, and has its first leaf changed.
+    The protocol, the attempts and the root of the rows are also changed field by field with the manifest put
+    right, as somebody would who knows how a release is made. A field that is itself a mapping counts as one,
+    and has its first leaf changed.
     """
     names = sorted(path.relative_to(release).as_posix() for path in release.rglob("*") if path.is_file())
     changes = [change for name in names for change in _change_file(name)]
     changes += [_swap(one, other) for one, other in zip(names, names[1:] + names[:1], strict=True)]
     changes += _change_fields(json.loads((release / MANIFEST).read_bytes()))
+    for name in (PROTOCOL_FILE, ROWS_FILE, ATTEMPTS_FILE):
+        if (release / name).exists():
+            changes += _change_and_rehash(name, json.loads((release / name).read_bytes()))
+    if (release / RECORD_FILE).exists():
+        changes += _change_record(json.loads((release / RECORD_FILE).read_bytes())["record"])
     journal = release / LEDGER_FOLDER / "journal.jsonl"
     if journal.exists():
         num_lines = len(journal.read_bytes().splitlines())
@@ -127,6 +140,51 @@ def _change_fields(manifest: dict[str, Any]) -> Iterator[Change]:
             (folder / MANIFEST).write_bytes(canonical_json(document))
 
         yield Change(f"{MANIFEST}: {'.'.join(path)}", "another value", (".".join(path),), edit)
+
+
+def _change_and_rehash(name: str, document: dict[str, Any]) -> Iterator[Change]:
+    """A field, or an attempt, of a JSON file, and its size and digest in the manifest."""
+
+    def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+        told = json.loads((folder / name).read_bytes())
+        change(told)
+        data = canonical_json(told)
+        (folder / name).write_bytes(data)
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest["files"][name] = {"bytes": len(data), "digest": hashlib.sha256(data).hexdigest()}
+        (folder / MANIFEST).write_bytes(canonical_json(manifest))
+
+    if name != ATTEMPTS_FILE:
+        for field in document:
+            change = partial(edit, change=lambda told, field=field: told.update({field: _other(told[field])}))
+            yield Change(f"{name}: {field}", "another value, rehashed", (name,), change)
+        return
+    for place in range(len(document["attempts"])):
+        part = f"{name}: attempt {place + 1}"
+
+        def settle(told: dict[str, Any], place: int = place) -> None:
+            told["attempts"][place]["outcome"] = _other(told["attempts"][place]["outcome"])
+
+        def leave_out(told: dict[str, Any], place: int = place) -> None:
+            del told["attempts"][place]
+            for number, entry in enumerate(told["attempts"], start=1):
+                entry["number"] = entry["together_from"] = number
+
+        yield Change(part, "another value, rehashed", (name,), partial(edit, change=settle))
+        yield Change(part, "left out, rehashed", (name,), partial(edit, change=leave_out))
+
+
+def _change_record(record: dict[str, Any]) -> Iterator[Change]:
+    """Each field of the record, without the issuer's key to sign it anew."""
+    for field in record:
+
+        def edit(folder: Path, field: str = field) -> None:
+            body = json.loads((folder / RECORD_FILE).read_bytes())
+            body["record"][field] = _other(body["record"][field])
+            (folder / RECORD_FILE).write_bytes(canonical_json(body))
+
+        part = f"{RECORD_FILE}: record.{field}"
+        yield Change(part, "another value", (f"record.{field}",), edit)
 
 
 def _other(value: Any) -> Any:

@@ -1,0 +1,131 @@
+"""Attempts as a release tells them in `attempts.json`, and as the chain has logged them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from synthlib.chain.errors import ChainError, IncompleteLog
+from synthlib.chain.protocols import Track, attempt_digest, batch_link, chain_head, link_of
+from synthlib.chain.registry import Ledger
+from synthlib.parsing import parse_json
+
+ATTEMPTS_FORMAT = "synthlib-attempts/1"
+ATTEMPTS_FILE = "attempts.json"
+_FIELDS = {"number", "together_from", "describes", "outcome"}
+
+
+class Group(NamedTuple):
+    """Attempts that were logged together.
+
+    Attributes:
+        first: number of the first of them.
+        count: how many there are.
+        link: `link_of` their digests: what is hashed onto the chain for them.
+        block: the block that logged them, 0 where the chain was not asked.
+    """
+
+    first: int
+    count: int
+    link: str
+    block: int = 0
+
+    @property
+    def last(self) -> int:
+        """Number of the last of them."""
+        return self.first + self.count - 1
+
+    def same(self, other: Group) -> bool:
+        """Whether another group is of the same attempts, wherever they were logged."""
+        return self[:3] == other[:3]
+
+
+def read_attempts(data: bytes, protocol: str | None = None) -> list[dict[str, Any]]:
+    """The entries of an `attempts.json`.
+
+    Args:
+        data: the file's bytes.
+        protocol: id of the protocol that they must be of; any if None.
+
+    Raises:
+        ValueError: if it is none, or of another protocol.
+    """
+    body = parse_json(data)
+    if not isinstance(body, dict) or body.get("format") != ATTEMPTS_FORMAT:
+        raise ValueError(f"expected attempts of format {ATTEMPTS_FORMAT!r}, got something else")
+    if protocol is not None and body.get("protocol") != protocol:
+        raise ValueError(f"expected the attempts of protocol {protocol}, got those of another")
+    entries = body.get("attempts")
+    if not isinstance(entries, list) or not all(isinstance(e, dict) and set(e) == _FIELDS for e in entries):
+        raise ValueError(f"expected entries of {', '.join(sorted(_FIELDS))}, got others")
+    return entries
+
+
+def group(entries: Sequence[Mapping[str, Any]]) -> list[Group]:
+    """Entries as the chain must have logged them, in their order.
+
+    Raises:
+        ValueError: if the numbers do not count up from 1, or what was logged together does not stand so.
+    """
+    found: dict[int, list[str]] = {}
+    before = 0
+    for expected, entry in enumerate(entries, start=1):
+        number, together = entry["number"], entry["together_from"]
+        if type(number) is not int or number != expected:
+            raise ValueError(f"expected attempt {expected}, got another in its place")
+        if type(together) is not int or together not in (expected, before):
+            raise ValueError(f"attempt {expected}: expected one alone, or beside those logged with it")
+        before = together
+        found.setdefault(together, []).append(attempt_digest(entry["describes"]))
+    return [Group(first, len(digests), link_of(digests)) for first, digests in found.items()]
+
+
+def read_log(ledger: Ledger, track: Track) -> list[Group]:
+    """All that the chain has logged under a protocol, checked against the head that its state holds.
+
+    Raises:
+        IncompleteLog: if the log has fewer attempts than the state counts.
+        ChainError: if the log says others.
+    """
+    found = sorted(_list_logged(ledger, track.id))
+    if sum(each.count for each in found) < track.attempts:
+        raise IncompleteLog(
+            f"expected {track.attempts} attempts in the log of {ledger.connection.place}, it gave fewer; "
+            "ask a node that keeps its logs"
+        )
+    head = chain_head(track.id, track.registration_block, [each.link for each in found])
+    if track.is_approved and head != track.head:
+        raise ChainError(
+            f"expected attempts that lead to the head {track.head}, {ledger.connection.place} gave others: "
+            "its log does not fit its state; ask another node"
+        )
+    return found
+
+
+def find_difference(entries: Sequence[Mapping[str, Any]], logged: Sequence[Group]) -> str | None:
+    """Which attempt is told otherwise than it was logged, or left out, or added; None if all are the same.
+
+    Raises:
+        ValueError: as `group`.
+    """
+    told = group(entries)
+    for ours, theirs in zip(told, logged, strict=False):
+        if not ours.same(theirs):
+            return f"attempt {_name(theirs)} is not what the chain logged under this number"
+    if len(told) < len(logged):
+        return f"attempt {_name(logged[len(told)])} is left out, which the chain logged"
+    if len(told) > len(logged):
+        return f"attempt {_name(told[len(logged)])} is one that the chain did not log"
+    return None
+
+
+def _name(group: Group) -> str:
+    return str(group.first) if group.count == 1 else f"{group.first} to {group.last}"
+
+
+def _list_logged(ledger: Ledger, protocol: str) -> Iterator[Group]:
+    for event in ledger.find_events("Attempted", protocol=protocol):
+        yield Group(event.arguments["number"], 1, event.arguments["digest"], event.block)
+    for event in ledger.find_events("AttemptedBatch", protocol=protocol):
+        said = event.arguments
+        yield Group(said["first"], said["count"], batch_link(said["root"], said["count"]), event.block)
