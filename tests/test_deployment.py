@@ -8,7 +8,8 @@ from eth_account import Account
 
 from synthlib import cli
 from synthlib.chain.connection import Connection
-from synthlib.chain.deployment import created_address, plan_deployment
+from synthlib.chain.contracts import created_address
+from synthlib.chain.deployment import plan_deployment
 from synthlib.chain.errors import NoAccount, WrongChain
 from synthlib.chain.registry import Ledger
 from synthlib.terminal import run

@@ -53,12 +53,18 @@ def find_addresses(registry: str) -> dict[str, str]:
     Args:
         registry: the registry's address.
     """
-    list_of_two = b"\xd6\x94" + to_canonical_address(registry)  # RLP: a list, then 20 bytes
-    parts = {
-        name: to_checksum_address(keccak(list_of_two + bytes([nonce]))[12:])
-        for nonce, name in enumerate(PARTS, start=1)
-    }
+    parts = {name: created_address(registry, nonce) for nonce, name in enumerate(PARTS, start=1)}
     return {REGISTRY: to_checksum_address(registry), **parts}
+
+
+def created_address(sender: str, nonce: int) -> str:
+    """Address of the contract that an account's transaction with this nonce creates."""
+    number = b"" if nonce == 0 else nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+    item = (
+        number if number and number[0] < 0x80 and len(number) == 1 else bytes([0x80 + len(number)]) + number
+    )
+    body = b"\x94" + to_canonical_address(sender) + item
+    return to_checksum_address(keccak(bytes([0xC0 + len(body)]) + body)[12:])
 
 
 def expected_code(name: str, addresses: Mapping[str, str], chain_id: int) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from eth_account.signers.local import LocalAccount
-from eth_utils import keccak, to_canonical_address, to_checksum_address
 
 from synthlib.chain.connection import Connection
+from synthlib.chain.contracts import created_address
 from synthlib.chain.errors import NoAccount
 from synthlib.chain.registry import deployment_data
 
@@ -65,13 +65,3 @@ def plan_deployment(connection: Connection, account: LocalAccount | None) -> Dep
         gas * price,
         balance,
     )
-
-
-def created_address(sender: str, nonce: int) -> str:
-    """Address of the contract that an account's transaction with this nonce creates."""
-    number = b"" if nonce == 0 else nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
-    item = (
-        number if number and number[0] < 0x80 and len(number) == 1 else bytes([0x80 + len(number)]) + number
-    )
-    body = b"\x94" + to_canonical_address(sender) + item
-    return to_checksum_address(keccak(bytes([0xC0 + len(body)]) + body)[12:])

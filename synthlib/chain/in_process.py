@@ -12,12 +12,13 @@ from typing import Any
 from eth_utils import to_checksum_address
 from web3.providers.base import BaseProvider
 
+from synthlib.chain.contracts import created_address
+
 GENESIS_TIME = 4_102_444_800  # 2100-01-01T00:00:00Z
 
 
 def in_process_provider() -> BaseProvider:
     """A new chain, the same every time."""
-    from eth._utils.address import generate_contract_address
     from eth_tester import EthereumTester
     from eth_tester.backends.pyevm.main import PyEVMBackend
     from web3 import EthereumTesterProvider
@@ -44,7 +45,7 @@ def in_process_provider() -> BaseProvider:
             result, (receipt,), _ = self.chain.mine_all([transaction], **mining)
             block, created = result.imported_block, None
             if not transaction.to:
-                created = generate_contract_address(transaction.sender, transaction.nonce)
+                created = created_address(to_checksum_address(transaction.sender), transaction.nonce)
             logs = [
                 {
                     "address": to_checksum_address(log.address),
@@ -59,7 +60,7 @@ def in_process_provider() -> BaseProvider:
                 "block_hash": f"0x{block.hash.hex()}",
                 "status": int.from_bytes(receipt.state_root, "big"),
                 "gas_used": receipt.gas_used,
-                "contract": None if created is None else to_checksum_address(created),
+                "contract": created,
                 "logs": logs,
             }
 
