@@ -258,7 +258,7 @@ def test_a_source_that_forge_leaves_out_is_named(monkeypatch):
         assurance.check_coverage()
 
 
-def write_report(command, **folders):
+def write_report(command):
     """What `forge coverage` would do, with the report above."""
     path = Path(command[command.index("--report-file") + 1])
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,14 +3,11 @@ pragma solidity 0.8.37;
 
 import {IAgreements} from "../src/IAgreements.sol";
 import {IDatasets} from "../src/IDatasets.sol";
+import {AgreementWorld} from "./AgreementWorld.sol";
 import {CallingWallet, Wallet} from "./Wallets.sol";
-import {World} from "./World.sol";
 
 /// @title Agreements: offered by the steward, signed by the grantee, in force until they expire or end
-contract AgreementsTest is World {
-    bytes32 private constant KEY = keccak256("encryption key");
-    bytes32 private constant OBJECT = keccak256("object");
-
+contract AgreementsTest is AgreementWorld {
     function testAnOfferIsKept(
         address grantee,
         bytes32 terms,
@@ -71,6 +68,16 @@ contract AgreementsTest is World {
         agreement.uses = taken;
         if (!ascends) VM.expectRevert(abi.encodeWithSelector(IAgreements.InvalidUses.selector));
         _offer(agreement);
+    }
+
+    function testSixteenUsesAreTakenAndNoMore() public {
+        _registerDataset();
+        for (uint256 length = 16; length < 18; ++length) {
+            uint32[] memory uses = new uint32[](length);
+            for (uint256 i = 0; i < length; ++i) uses[i] = uint32(i);
+            if (length > 16) VM.expectRevert(abi.encodeWithSelector(IAgreements.InvalidUses.selector));
+            _agreements.request(DATASET, REASON, uses);
+        }
     }
 
     function testAnybodyAsks(address requester, bytes32 purpose) public {
@@ -205,6 +212,23 @@ contract AgreementsTest is World {
         assertEq(_agreements.statusOf(id).expiry, isLater ? expiry : agreement.expiry);
     }
 
+    function testALaterExpiryIsLaterThanBefore() public {
+        IAgreements.Agreement memory agreement = _accepted();
+        uint48 expiry = agreement.expiry;
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.ExpiryNotLater.selector, expiry, NOW));
+        VM.prank(STEWARD);
+        _agreements.renew(agreement, expiry);
+        VM.warp(expiry + 10);
+        VM.expectRevert(
+            abi.encodeWithSelector(IAgreements.ExpiryNotLater.selector, expiry + 9, expiry + 10)
+        );
+        VM.prank(STEWARD);
+        _agreements.renew(agreement, expiry + 9);
+        VM.prank(STEWARD);
+        _agreements.renew(agreement, expiry + 10); // in force again, for this second
+        _access(agreement, STEWARD);
+    }
+
     function testOnlyWhatIsAcceptedIsProlongedOrUsed() public {
         IAgreements.Agreement memory agreement = _offered();
         bytes32 id = keccak256(abi.encode(agreement));
@@ -252,133 +276,5 @@ contract AgreementsTest is World {
         agreement.terms = "never offered";
         _expectWrongState(keccak256(abi.encode(agreement)), IAgreements.AgreementState.Unknown);
         _end(agreement, GRANTEE);
-    }
-
-    function testAccessIsLoggedWhileInForce(uint48 time) public {
-        IAgreements.Agreement memory agreement = _accepted();
-        bytes32 id = keccak256(abi.encode(agreement));
-        time = uint48(within(time, NOW, NOW + 200));
-        VM.warp(time);
-        if (time > agreement.expiry) {
-            _expectExpired(id, agreement.expiry, time);
-        } else {
-            VM.expectEmit(address(_agreements));
-            emit IAgreements.Accessed(id, OBJECT, GRANTEE);
-        }
-        _access(agreement, STEWARD);
-    }
-
-    function testAnErasedObjectIsNotAccessed() public {
-        IAgreements.Agreement memory agreement = _accepted();
-        VM.expectRevert(abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "object"));
-        VM.prank(STEWARD);
-        _agreements.logAccess(agreement, 0);
-        VM.expectRevert(abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "object"));
-        VM.prank(STEWARD);
-        _agreements.eraseObject(DATASET, 0, REASON);
-        VM.expectRevert(abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "certificate"));
-        VM.prank(STEWARD);
-        _agreements.eraseObject(DATASET, OBJECT, 0);
-        VM.expectEmit(address(_agreements));
-        emit IAgreements.ObjectErased(DATASET, OBJECT, REASON);
-        _eraseObject();
-        assertTrue(_agreements.isErased(DATASET, OBJECT), "erased");
-        assertTrue(!_agreements.isErased("other", OBJECT), "not in another dataset");
-        bytes memory erased = abi.encodeWithSelector(IAgreements.ObjectIsErased.selector, OBJECT);
-        VM.expectRevert(erased);
-        _access(agreement, STEWARD);
-        VM.expectRevert(erased);
-        _eraseObject();
-    }
-
-    function testNothingIsHandedOutOfAnErasedDataset() public {
-        IAgreements.Agreement memory agreement = _accepted();
-        _eraseDataset();
-        bytes memory notActive = abi.encodeWithSelector(
-            IDatasets.DatasetNotActive.selector, DATASET, IDatasets.DatasetState.Erased
-        );
-        VM.expectRevert(notActive);
-        _access(agreement, STEWARD);
-        VM.expectRevert(notActive);
-        VM.prank(STEWARD);
-        _agreements.renew(agreement, agreement.expiry + 1);
-        VM.expectRevert(notActive);
-        _agreements.request(DATASET, REASON, agreement.uses);
-        agreement.terms = "others";
-        VM.expectRevert(notActive);
-        _offer(agreement);
-        _eraseObject(); // its objects are still to be erased
-    }
-
-    function testOnlyTheStewardActs(address stranger) public {
-        VM.assume(stranger != STEWARD);
-        IAgreements.Agreement memory agreement = _accepted();
-        _grant(STEWARD_ROLE, stranger);
-        bytes memory notSteward =
-            abi.encodeWithSelector(IAgreements.NotSteward.selector, DATASET, stranger);
-        VM.expectRevert(notSteward);
-        VM.prank(stranger);
-        _agreements.offer(agreement);
-        VM.expectRevert(notSteward);
-        VM.prank(stranger);
-        _agreements.renew(agreement, agreement.expiry + 1);
-        VM.expectRevert(notSteward);
-        _access(agreement, stranger);
-        VM.expectRevert(notSteward);
-        VM.prank(stranger);
-        _agreements.logDenial(DATASET, OBJECT, GRANTEE, REASON);
-        VM.expectRevert(notSteward);
-        VM.prank(stranger);
-        _agreements.denyRequest(0, DATASET, REASON);
-        VM.expectRevert(notSteward);
-        VM.prank(stranger);
-        _agreements.eraseObject(DATASET, OBJECT, REASON);
-    }
-
-    function _offer(IAgreements.Agreement memory agreement) private returns (bytes32) {
-        VM.prank(STEWARD);
-        return _agreements.offer(agreement);
-    }
-
-    function _offered() private returns (IAgreements.Agreement memory agreement) {
-        _registerDataset();
-        agreement = _agreement(GRANTEE, NOW + 100);
-        _offer(agreement);
-    }
-
-    function _accepted() private returns (IAgreements.Agreement memory agreement) {
-        agreement = _offered();
-        _agreements.accept(agreement, KEY, _sign("grantee", keccak256(abi.encode(agreement)), KEY));
-    }
-
-    function _end(IAgreements.Agreement memory agreement, address sender) private {
-        VM.prank(sender);
-        _agreements.end(agreement, REASON);
-    }
-
-    function _access(IAgreements.Agreement memory agreement, address sender) private {
-        VM.prank(sender);
-        _agreements.logAccess(agreement, OBJECT);
-    }
-
-    function _eraseObject() private {
-        VM.prank(STEWARD);
-        _agreements.eraseObject(DATASET, OBJECT, REASON);
-    }
-
-    function _expectWrongState(bytes32 id, IAgreements.AgreementState state) private {
-        VM.expectRevert(abi.encodeWithSelector(IAgreements.WrongState.selector, id, state));
-    }
-
-    function _expectExpired(bytes32 id, uint48 expiry, uint256 time) private {
-        VM.expectRevert(abi.encodeWithSelector(IAgreements.Expired.selector, id, expiry, time));
-    }
-
-    function _check(bytes32 id, IAgreements.AgreementStatus memory expected) private view {
-        assertEq(keccak256(abi.encode(_agreements.statusOf(id))), keccak256(abi.encode(expected)));
-    }
-
-    function _sign(string memory name, bytes32 id, bytes32 key) private view returns (bytes memory) {
-        return signatureOf(name, _agreements.acceptanceDigest(id, key));
     }
 }

@@ -123,6 +123,16 @@ contract ProtocolsTest is World {
         assertEq(_track(protocol).budget, expected);
     }
 
+    function testTheCapItselfIsAllottedAndNoMore() public {
+        _runProtocol(CAP - 1, 0);
+        VM.expectRevert(
+            abi.encodeWithSelector(IDatasets.BudgetExceeded.selector, DATASET, CAP, uint256(CAP) + 1)
+        );
+        _approve(2, 0);
+        _approve(1, 0);
+        assertEq(_registry.datasetOf(DATASET).allotted, CAP);
+    }
+
     function testWhatNobodyRegisteredIsNotApproved(bytes32 seal) public {
         _registerDataset();
         VM.expectRevert(

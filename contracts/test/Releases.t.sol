@@ -110,6 +110,18 @@ contract ReleasesTest is World {
         assertEq(_track(protocol).budget, left);
     }
 
+    function testTheBudgetItselfIsSpentAndNoMore() public {
+        bytes32 protocol = _runProtocol(10, 0);
+        _attempt(protocol, 1);
+        IReleases.Generation memory generation = _generation("release", protocol);
+        generation.spend = 11;
+        VM.expectRevert(abi.encodeWithSelector(IReleases.Overspent.selector, protocol, 10, 11));
+        _record(generation);
+        generation.spend = 10;
+        _record(generation);
+        assertEq(_track(protocol).budget, 0);
+    }
+
     function testAPublisherSaysWhatIsSpent() public {
         IReleases.Generation memory generation = _generation("release", _runStudy());
         generation.spend = 0;

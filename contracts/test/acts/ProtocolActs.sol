@@ -172,7 +172,7 @@ abstract contract ProtocolActs is DatasetActs {
         protocol = _protocolOf(study);
         place = _places[protocol];
         sender = _drawSender(study.researcher);
-        number = uint24(study.track.attempts + 1);
+        number = uint24(uint256(study.track.attempts) + 1); // 0 after the last number of all
         if (_draw(4) == 0) number = uint24(_draw(2 * uint256(number) + 1));
     }
 
