@@ -95,7 +95,7 @@ LIES = {
         "described otherwise": (edit(lambda told: told[3]["describes"].update(seed=9)), "attempt 4 is not"),
         "a group divided": (edit(lambda told: told[2].update(together_from=3)), "attempt 2 to 3 is not"),
         "groups interleaved": (edit(interleave), "attempt 3: expected one alone"),
-        "numbers that are none": (edit(number_otherwise), "expected attempt 1"),
+        "numbers that are none": (edit(number_otherwise), "expected whole numbers"),
         "of another protocol": (edit_json(lambda told: told.update(protocol="0x12")), "of protocol"),
         "none": (lambda data: b"[]", "expected attempts of format"),
     },
