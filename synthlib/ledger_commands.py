@@ -69,6 +69,8 @@ def prove_row(
     from synthlib.chain.rows import ROWS_FILE, RowTree, read_rows_secret
 
     opened = Bundle.open(bundle)
+    if opened.path.resolve() in out.resolve().parents:
+        refuse("--out", "expected a file outside of the release, whose manifest would not name it")
     tree = RowTree.of_release(opened, read_rows_secret(opened.file(ROWS_FILE).read_bytes()))
     if index >= tree.num_rows:
         refuse("INDEX", f"expected one of {tree.num_rows} rows, from 0, got {index}")

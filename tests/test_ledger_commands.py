@@ -53,6 +53,13 @@ def test_a_row_that_is_not_there_is_refused(recorded, workspace, command, words)
     assert not (workspace / "row.json").exists()
 
 
+def test_a_proof_is_not_written_into_the_release(recorded, command):
+    bundle, _ = recorded
+    code, _, err = command("prove-row", bundle.path, 0, "--out", bundle.path / "row.json")
+    assert code == 2 and "expected a file outside of the release" in err
+    assert not (bundle.path / "row.json").exists()
+
+
 def test_a_root_that_is_none_is_refused(recorded, workspace, command):
     command("prove-row", recorded[0].path, 0, "--out", workspace / "row.json")
     code, _, err = command("verify-row", workspace / "row.json", "--root", "0x12")

@@ -69,6 +69,13 @@ def test_a_failed_fit_is_an_attempt(study, tiny, tiny_schema):
     assert study.attempts[0]["outcome"] == "failed: RuntimeError"  # and no word of its text
 
 
+def test_the_same_fit_again_is_another_attempt_once_the_first_is_settled(study, tiny, tiny_schema):
+    for rows in (tiny, tiny.head(7), tiny):
+        sl.fit_attempt(study, sl.IndependentMarginals(tiny_schema), rows)
+    assert study.track.attempts == 3
+    assert [entry["outcome"] for entry in study.attempts] == ["fitted"] * 3
+
+
 def test_an_interrupted_fit_that_goes_on_is_one_attempt(study, tiny, tiny_schema):
     class Interrupted(sl.IndependentMarginals):
         stop = True

@@ -144,7 +144,7 @@ def test_what_was_recorded_otherwise_than_the_manifest_says_is_named(study, work
     findings = record_lie(study, bundle, **{name: CLAIMS[name]})
     assert verdict(findings) == NO and names(findings, f"record.{name}")
     assert {finding.subject for finding in wrong(findings)} <= {
-        f"record.{name}", "attempts", "synthetic table"
+        f"record.{name}", "attempts", "protocol", "synthetic table"
     }  # fmt: skip
 
 

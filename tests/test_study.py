@@ -108,7 +108,7 @@ def test_notes_bring_attempts_and_outcomes_back(noted):
     assert again.attempt(FOUR) == 4
 
 
-def test_an_attempt_that_was_noted_and_never_sent_is_forgotten(noted, monkeypatch):
+def test_an_attempt_that_was_noted_and_never_sent_is_sent_by_the_next_process(noted, monkeypatch):
     study = noted()
     study.attempt(ONE)
 
@@ -120,8 +120,24 @@ def test_an_attempt_that_was_noted_and_never_sent_is_forgotten(noted, monkeypatc
         with pytest.raises(KeyboardInterrupt):
             study.attempt(TWO)
     again = noted()
-    assert [entry["describes"] for entry in again.attempts] == [ONE]
-    assert again.attempt(THREE) == 2
+    assert [entry["describes"] for entry in again.attempts] == [ONE, TWO]
+    assert again.track.attempts == 2 and again.attempt(THREE) == 3
+
+
+def test_an_attempt_that_a_reorganisation_dropped_is_logged_again_and_never_doubled(empty_ledger, tmp_path):
+    connection = empty_ledger.connection
+    if connection.is_in_process:
+        pytest.skip("the in-process chain is never reorganised")
+    study = open_study(empty_ledger, num_attempts=0, notes=tmp_path / "notes.json")
+    study.attempt(ONE)
+    before = connection.web3.provider.make_request("evm_snapshot", [])["result"]
+    study.settle(study.attempt(TWO), "a bad score")
+    connection.web3.provider.make_request("evm_revert", [before])
+    assert study.track.attempts == 1
+    assert study.attempt(THREE) == 3 and study.track.attempts == 3
+    again = open_study(empty_ledger, num_attempts=0, notes=tmp_path / "notes.json")
+    assert [entry["describes"] for entry in again.attempts] == [ONE, TWO, THREE]
+    assert again.attempts[1]["outcome"] == "a bad score"
 
 
 def test_an_attempt_that_was_sent_when_the_process_died_is_known(noted, monkeypatch):

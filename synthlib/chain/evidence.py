@@ -39,8 +39,13 @@ def guard(subject: str, findings: list[Finding]) -> Iterator[None]:
         findings.append(Finding(subject, "differs", str(error)))
     except Exception as error:
         findings.append(
-            Finding(subject, "differs", f"cannot be read: {type(error).__name__}: {str(error)[:200]}")
+            Finding(subject, "differs", f"cannot be read: {type(error).__name__}: {_explain(error)}")
         )
+
+
+def _explain(error: Exception) -> str:
+    """What is wrong, without the path of this machine that an OSError tells."""
+    return (error.strerror or "no reason given") if isinstance(error, OSError) else str(error)[:200]
 
 
 def read_plain(path: Path) -> bytes:

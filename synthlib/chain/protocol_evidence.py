@@ -12,8 +12,8 @@ from synthlib.bundle import Finding, canonical_json
 from synthlib.chain.attempts import ATTEMPTS_FILE, Group, find_difference, read_attempts, read_log
 from synthlib.chain.errors import ChainError
 from synthlib.chain.evidence import guard, read_plain, show
-from synthlib.chain.protocols import Protocols, Track
-from synthlib.chain.records import Generation, Record
+from synthlib.chain.protocols import Protocol, Protocols, Track
+from synthlib.chain.records import NOT_PRIVATE, Generation, Record
 from synthlib.chain.registry import Ledger
 from synthlib.chain.study import PROTOCOL_FILE
 
@@ -38,6 +38,9 @@ def check_protocol(
         wrong = find_place_problems(manifest, ledger, record.issuer, track)
         if hashlib.sha256(_read(path, PROTOCOL_FILE)).hexdigest() != track.digest:
             wrong.append((PROTOCOL, f"{PROTOCOL_FILE} is not the protocol that was registered"))
+        else:
+            breaches = find_breaches(_read(path, PROTOCOL_FILE), record.generation)
+            wrong += [(PROTOCOL, found) for found in breaches]
         findings += [Finding(subject, "differs", detail) for subject, detail in wrong]
         if not wrong:
             block = track.registration_block
@@ -87,6 +90,8 @@ def require_recordable(path: Path, manifest: Mapping[str, Any], ledger: Ledger, 
     wrong = [detail for _, detail in find_place_problems(manifest, ledger, researcher, track)]
     if track.is_revealed and hashlib.sha256(_read(path, PROTOCOL_FILE)).hexdigest() != track.digest:
         wrong.append(f"{PROTOCOL_FILE} is not the protocol that was registered")
+    elif track.is_revealed:
+        wrong += find_breaches(_read(path, PROTOCOL_FILE), said)
     try:
         entries = read_attempts(_read(path, ATTEMPTS_FILE), said.protocol)
         difference = find_difference(entries, read_log(ledger, track)) or _find_other_model(entries, said)
@@ -122,6 +127,30 @@ def find_place_problems(
         for name, value in here.items()
         if told.get(name) != value
     ]
+
+
+def find_breaches(protocol: bytes, said: Generation) -> list[str]:
+    """Where a release is not what its protocol planned, as far as the protocol's words can be compared.
+
+    That is the kind of model, where `models` is a list of names or of objects with a `model_type`; and the
+    claim to differential privacy, where `privacy` has a field `differential_privacy`.
+
+    Args:
+        protocol: the bytes of `protocol.json`.
+        said: what is recorded of the release.
+
+    Raises:
+        ValueError: if it is no protocol.
+    """
+    planned, found = Protocol.from_json(protocol), []
+    models = planned.models if isinstance(planned.models, list) else []
+    kinds = {each.get("model_type") if isinstance(each, dict) else each for each in models}
+    if kinds and all(isinstance(kind, str) for kind in kinds) and said.model_type not in kinds:
+        found.append(f"it plans {', '.join(sorted(kinds))}, the release is of {said.model_type}")
+    claimed = planned.privacy.get("differential_privacy") if isinstance(planned.privacy, dict) else None
+    if isinstance(claimed, bool) and claimed != (said.spend != NOT_PRIVATE):
+        found.append(f"it plans {'' if claimed else 'no '}differential privacy, the release claims otherwise")
+    return found
 
 
 def _read(path: Path, name: str) -> bytes:

@@ -186,6 +186,8 @@ class Protocols:
             budget: loss to set aside for it, in the dataset's measure.
             open_releases: releases without differential privacy to allow.
 
+        What is given adds up: where a call may have gone through though it raised, look at `find` first.
+
         Raises:
             ProtocolNotRegistered, ProtocolAlreadyClosed, NotSteward, BudgetExceeded: what the contract says.
         """

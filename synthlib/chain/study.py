@@ -14,6 +14,7 @@ from synthlib.chain.attempts import (
     ATTEMPTS_FILE,
     ATTEMPTS_FORMAT,
     find_difference,
+    group,
     read_attempts,
     read_log,
 )
@@ -75,7 +76,7 @@ class Study:
         track = self.track
         require_running(track)
         if track.attempts < len(self.attempts):
-            self.attempts = self.attempts[: track.attempts]  # noted, and not sent any more
+            track = self._send_missing(track)
         difference = find_difference(self.attempts, read_log(ledger, track))
         if difference:
             raise ChainError(
@@ -179,7 +180,8 @@ class Study:
     def attempt(self, description: Mapping[str, Any]) -> int:
         """Log an attempt before it is made.
 
-        The same description twice in a row is one attempt: an interrupted fit that goes on.
+        The same description twice in a row is one attempt as long as nothing is said of what came of it: an
+        interrupted fit that goes on. Once it is settled, the same again is another attempt.
 
         Args:
             description: JSON of what is attempted: model type, parameters, seed where that is public.
@@ -188,8 +190,9 @@ class Study:
             Its number.
         """
         self._take_up()
-        if self.attempts and self.attempts[-1]["describes"] == _as_json(description):
-            return self.attempts[-1]["number"]
+        last = self.attempts[-1] if self.attempts else None
+        if last and last["outcome"] is None and last["describes"] == _as_json(description):
+            return last["number"]
         return self.attempt_all([description])[0]
 
     def attempt_all(self, descriptions: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -207,11 +210,26 @@ class Study:
         self.attempts, self._unsure = self.attempts + self._unsure, []
         return numbers
 
+    def _send_missing(self, track: Track) -> Track:
+        """Log again what the chain does not have: noted and never sent, or lost in a reorganisation.
+
+        Under the same numbers, so that nothing is logged twice; and all of it, so that none is forgotten.
+        """
+        protocols = Protocols(self.ledger)
+        for each in group(self.attempts):
+            if each.first > track.attempts:
+                entries = self.attempts[each.first - 1 : each.last]
+                digests = [attempt_digest(entry["describes"]) for entry in entries]
+                protocols.attempt(self.registration.id, digests, each.first)
+        return self.track
+
     def _take_up(self) -> None:
-        """See whether what was sent, and raised, has arrived after all."""
+        """See whether what was sent, and raised, has arrived after all, and that the rest is still there."""
+        track, told = self.track, self.attempts + self._unsure
+        if track.attempts < len(self.attempts):
+            track = self._send_missing(track)
         if not self._unsure:
             return
-        track, told = self.track, self.attempts + self._unsure
         if track.attempts == len(self.attempts):
             self._unsure = []
             return
