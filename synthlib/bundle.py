@@ -229,7 +229,7 @@ class Bundle:
             data = canonical_json(manifest)
             parse_manifest(data)  # nothing is written that could not be opened
             write_atomically(partial / MANIFEST, data)
-            _replace_folder(partial, path)
+            replace_folder(partial, path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -403,7 +403,7 @@ def _list_files(folder: Path) -> list[str]:
     return [Path(name).relative_to(folder).as_posix() for name in found + unreadable]
 
 
-def _replace_folder(source: Path, target: Path) -> None:
+def replace_folder(source: Path, target: Path) -> None:
     """Move `source` to `target`; what stood there is put aside first and removed last."""
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
     if target.exists():

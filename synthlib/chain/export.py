@@ -10,14 +10,13 @@ import hashlib
 import io
 import json
 import logging
-import os
 import secrets
 import shutil
 from collections.abc import Iterable
 from datetime import date, datetime
 from pathlib import Path
 
-from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, BundleError, canonical_json
+from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, BundleError, canonical_json, replace_folder
 from synthlib.chain.crate import CROISSANT, METADATA, PROVENANCE, RELEASE, describe, list_exported, to_crate
 from synthlib.chain.croissant import to_croissant
 from synthlib.chain.errors import ChainError
@@ -84,7 +83,7 @@ def export_release(
             files[file] = (len(data), hashlib.sha256(data).hexdigest())
         crate = to_crate(facts, files, title, license, words, published)
         (partial / METADATA).write_bytes(canonical_json(crate))
-        _replace(partial, destination)
+        replace_folder(partial, destination)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return destination
@@ -184,17 +183,3 @@ def _list_foreign(destination: Path) -> list[str]:
         return sorted(found)
     ours = list_exported((destination / METADATA).read_bytes())
     return sorted(found if ours is None else found - ours)
-
-
-def _replace(source: Path, target: Path) -> None:
-    """Move a folder to where an earlier export may stand, which is put aside first and removed last."""
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.old")
-    if target.exists():
-        os.replace(target, aside)
-    try:
-        os.replace(source, target)
-    except OSError:
-        if aside.exists():
-            os.replace(aside, target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
