@@ -7,7 +7,6 @@ from typing import NamedTuple
 from eth_account.messages import SignableMessage
 from eth_utils import to_checksum_address
 
-from synthlib.chain.errors import NoAccount
 from synthlib.chain.registry import ZERO_DIGEST, Ledger, digest_of_words, to_bytes32
 from synthlib.chain.typed_data import hash_statement, make_statement, sign_statement
 
@@ -83,11 +82,11 @@ class Attestations:
 
     def sign(self, verdict: Verdict) -> str:
         """This account's signature, which holds for this registry on this chain alone. Nothing is sent."""
-        return sign_statement(self._ledger, self._to_statement(verdict, self._sender()))
+        return sign_statement(self._ledger, self._to_statement(verdict, self._ledger.sender))
 
     def id_of(self, verdict: Verdict, auditor: str | None = None) -> str:
         """What an auditor signs, this account if None, and the attestation's id: it holds the auditor."""
-        return hash_statement(self._to_statement(verdict, auditor or self._sender()))
+        return hash_statement(self._to_statement(verdict, auditor or self._ledger.sender))
 
     def attest(self, verdict: Verdict, auditor: str, signature: str) -> Attestation:
         """Bring a verdict. Bringing it again changes nothing.
@@ -137,11 +136,6 @@ class Attestations:
                 )
             )
         return found
-
-    def _sender(self) -> str:
-        if self._ledger.account is None:
-            raise NoAccount("expected an account to sign with, found none; take a Ledger that acts as one")
-        return self._ledger.account.address
 
     def _to_statement(self, verdict: Verdict, auditor: str) -> SignableMessage:
         said = (to_checksum_address(auditor), *_to_abi(verdict))
