@@ -175,10 +175,5 @@ def read_dataset(file: Path) -> tuple[pd.DataFrame, Schema | None]:
     if not beside.exists():
         return table, None
     schema = Schema.from_json(beside.read_bytes())
-    as_it_is = [  # codes of missing values still stand in it
-        replace(column, categories=(*column.categories, *column.missing_codes), missing_codes=())
-        if column.is_discrete
-        else replace(column, missing_codes=())
-        for column in schema
-    ]
-    return spell_as(Schema(tuple(as_it_is)), table), schema
+    exact = Schema(tuple(replace(column, missing_codes=()) for column in schema))
+    return spell_as(exact, table), schema
