@@ -159,11 +159,18 @@ def sample_attempt(
             f"expected the generator that attempt {number} describes, got another; say which it is"
         )
     table = synthesizer.sample(num_rows, given, seed)
-    note_draw(study, number, table, seed, None if given is None else commit_conditions(given, key).hex())
+    note_draw(study, number, table, seed, given, key)
     return table
 
 
-def note_draw(study: Study, attempt: int, table: pd.DataFrame, seed: int, given: str | None = None) -> int:
+def note_draw(
+    study: Study,
+    attempt: int,
+    table: pd.DataFrame,
+    seed: int,
+    given: Given | None = None,
+    key: StewardKey | None = None,
+) -> int:
     """Note a table that was drawn from an attempt's model, before it is looked at; returns the draw's number.
 
     Args:
@@ -171,9 +178,15 @@ def note_draw(study: Study, attempt: int, table: pd.DataFrame, seed: int, given:
         attempt: its number.
         table: what was drawn.
         seed: of the draw.
-        given: `commit_conditions` of what it was drawn under, hexadecimal.
+        given: what it was drawn under. The table may then hold cells of patients, so that what is noted of
+            both is keyed.
+        key: the steward's, needed with `given`.
     """
-    return study.note_draw(attempt, Draw(seed, len(table), given, table_digest(table).hex()))
+    if given is None:
+        draw = Draw(seed, len(table), None, table_digest(table).hex())
+    else:
+        draw = Draw(seed, len(table), commit_conditions(given, key).hex(), commit(table, key).hex())
+    return study.note_draw(attempt, draw)
 
 
 def write_protocol(

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from synthlib.bundle import Bundle, write_atomically
-from synthlib.chain.attempts import Draw
 from synthlib.chain.commitments import commit, commit_conditions, read_synthetic, table_digest
 from synthlib.chain.rows import ROWS_FILE, RowTree, describe_rows
 from synthlib.chain.study import Study
@@ -23,7 +22,7 @@ from synthlib.inference import infer_column
 from synthlib.keys import StewardKey
 from synthlib.models.conditions import Given
 from synthlib.models.synthesizer import Synthesizer
-from synthlib.preregistration import describe_attempt
+from synthlib.preregistration import describe_attempt, note_draw
 from synthlib.rules import Combinations
 from synthlib.schema import Column, Schema
 
@@ -187,8 +186,7 @@ def write_release(
         write_table(public_report(report), folder / "report.csv")
         write_table(deidentification, folder / "deidentification.csv")
         if study is not None:
-            told = {name: parameters[name] for name in ("seed", "num_rows", "given")}
-            draw = study.note_draw(attempt, Draw(digest=parameters["synthetic_digest"], **told))
+            draw = note_draw(study, attempt, as_read, seed, given, key)
             parameters["protocol"] = study.describe(attempt, loss, draw)
             study.write(folder)
     bundle = Bundle.open(path)

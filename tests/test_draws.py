@@ -13,6 +13,7 @@ from test_selection import quick
 import synthlib as sl
 from synthlib.chain.attempts import Draw, read_attempts
 from synthlib.chain.commitments import commit, commit_conditions, table_digest
+from synthlib.chain.training_evidence import judge_fit
 from synthlib.preregistration import describe_attempt, log_candidates, sample_attempt
 from synthlib.release import write_release
 from synthlib.scores import Score, to_report
@@ -119,13 +120,23 @@ def test_conditions_are_noted_under_the_key_alone(study, cohort, cohort_schema, 
     rows = cohort[["disease", "age"]].head(4)  # a patient's cells: a plain digest would confirm a guess
     with pytest.raises(ValueError, match="key"):
         sample_attempt(study, model, given=rows)
+    whole = sample_attempt(study, model, given=cohort.head(4), seed=1, key=KEY)  # nothing is left to draw
+    assert table_digest(whole) == table_digest(cohort.head(4))
     table = sample_attempt(study, model, given=rows, seed=1, key=KEY)
     sample_attempt(study, model, 4, given={"disease": {"sepsis": 0.5, "cancer": 0.5}}, seed=1, key=KEY)
     noted = [draw["given"] for draw in last(study)["draws"]]
-    assert noted[0] == commit(rows, KEY).hex() and len(set(noted)) == 2
-    assert table_digest(rows).hex() not in json.dumps(study.attempts)
+    assert noted[1] == commit(rows, KEY).hex() and len(set(noted)) == 3
+    assert last(study)["draws"][1]["digest"] == commit(table, KEY).hex()
+    for confidential in (rows, whole):
+        assert table_digest(confidential).hex() not in json.dumps(study.attempts)
     made = release(tmp_path / "one", study, model, table, cohort, given=rows)
-    assert made.parameters["given"] == noted[0] and made.parameters["protocol"]["draw"] == 1
+    assert made.parameters["given"] == noted[1] and made.parameters["protocol"]["draw"] == 2
+    entries = read_attempts(made.file("attempts.json").read_bytes())
+    assert [found.verdict for found in judge_fit(entries, made.manifest)] == ["matched", "matched"]
+    assert (
+        judge_fit(entries, made.manifest | {"parameters": made.parameters | {"given": None}})[1].verdict
+        == "differs"
+    )
 
 
 LEVELS = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.text("ab1", max_size=2))

@@ -22,7 +22,8 @@ class Draw(NamedTuple):
         seed: of the draw.
         num_rows: of the table.
         given: keyed commitment to what was asked of its rows (`commit_conditions`), None if nothing was.
-        digest: `table_digest` of the table, hexadecimal: another table is another draw.
+        digest: `table_digest` of the table, hexadecimal: another table is another draw. With `given`, whose
+            cells may be patients', it is a keyed commitment too.
     """
 
     seed: int
