@@ -213,8 +213,8 @@ def test_the_steward_shows_that_the_protocols_split_was_learnt_from(study, run):
     folder, *_ = study
     release, key, data = folder / "release", folder / "release.key", folder / "data"
     code, out, _ = run("verify", release, "--key", key, "--dataset", data / "dataset.csv")
-    assert code == 0 and "matched      registered dataset" in out
-    assert "matched      training table is the protocol's split" in out
+    assert code == 0 and "ok           registered dataset" in out
+    assert "ok           training table is the protocol's split" in out
     code, out, _ = run("verify", release, "--key", key, "--dataset", data / "train.csv")
     assert code == 1 and "DIFFERS      registered dataset" in out
     shutil.copy(data / "dataset.csv", "alone.csv")
