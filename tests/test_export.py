@@ -592,7 +592,7 @@ def test_nothing_confidential_is_in_an_export(tmp_path):
     report.insert(0, "metric", "dcr_share")
     protocol = write_protocol(schema, [model], 0.3, 0)
     study = Study.open(Ledger.in_process(), protocol, commit(table, key).hex())
-    study.settle(study.attempt(describe_attempt(model)), {"dcr_share": 0.5})
+    study.settle(study.attempt(describe_attempt(model, train, key)), {"dcr_share": 0.5})
     release = write_release(
         tmp_path / "release", model, synthetic, train, report, deidentification, key, 1, {"data": data},
         study=study,

@@ -6,7 +6,8 @@ are kept apart: it matched, it differs, it could not be checked.
 A yes means that each file, parameter and table is what the record's issuer recorded, and that the record has
 not been revoked as far as the journal or the node shows. It does not mean that this is the release you think,
 the issuer who you think, or the training table what the issuer says: give `digest` or `issuer` (known from
-elsewhere) and, as the data's steward, `key` and `training` to have these checked too. Anybody can act as the
+elsewhere) and, as the data's steward, `key` with `training`, or with `dataset` and `schema`, to have these
+checked too. Anybody can act as the
 demo issuer, so against a forgery under its key only the digest helps.
 """
 
@@ -43,12 +44,13 @@ from synthlib.chain.protocol_evidence import check_protocol, find_erasure
 from synthlib.chain.records import SUPERSEDED, Generation, Record, release_fields, signer_of
 from synthlib.chain.registry import JOURNAL, RECORD, ZERO_DIGEST, Ledger
 from synthlib.chain.rows import ROWS_FILE, compute_root, read_rows_secret
+from synthlib.chain.training_evidence import DRAW, FITTED, SPLIT, check_split
 from synthlib.keys import StewardKey
 from synthlib.parsing import parse_json
 from synthlib.schema import Schema
 
 DIGEST, SIGNATURE = "release digest", f"{RECORD_FILE}: signature"
-OPTIONAL = frozenset({DIGEST, SIGNATURE, "issuer", "training table"})
+OPTIONAL = frozenset({DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT})
 DEMO = "recorded by the demo issuer, whose key anybody has: compare the digest with one you trust"
 MAX_LINES = 20_000  # of a journal: each takes milliseconds to replay
 
@@ -60,6 +62,8 @@ def verify(
     training: pd.DataFrame | None = None,
     issuer: str | None = None,
     digest: str | None = None,
+    dataset: pd.DataFrame | None = None,
+    schema: Schema | None = None,
 ) -> list[Finding]:
     """Check a release against its record. Never raises for bad content: what is unreadable "differs".
 
@@ -72,6 +76,8 @@ def verify(
             `verdict` does not count either. The demo issuer stays "unchecked": anybody has its key.
         digest: SHA-256 of the manifest that it must have, in hexadecimal. Without it the digest is named but
             "unchecked", which `verdict` does not count either.
+        dataset, schema: with the key, the whole de-identified table as it was registered, and its Schema, to
+            divide it again as the protocol says and see whether that is what the release was fitted to.
 
     Returns:
         Findings in the order of checking, the training table last; see `verdict`.
@@ -115,6 +121,7 @@ def verify(
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
         certificate = find_erasure(chain, record)
+    check_split(path, chain, record, key, dataset, schema, findings)
     _check_training(said, key, training, certificate, findings)
     return [
         Finding(_printable(subject), outcome, _printable(detail))
