@@ -9,6 +9,7 @@ import typer
 
 from synthlib import terminal
 from synthlib.options import (
+    Account,
     AsJson,
     Contract,
     Dataset,
@@ -188,6 +189,26 @@ def end(
     with waiting("end of an agreement", ledger.connection.place):
         standing = agreements.end(words, reason)
     terminal.show_fields({"agreement": agreement} | standing._asdict())
+
+
+@agreement_app.command()
+def deny_access(
+    dataset: Dataset,
+    address: Annotated[str, typer.Argument(metavar="OBJECT", help="Address of the vault's object.")],
+    account: Account,
+    reason: Reason,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+) -> None:
+    """Log that an access was refused. For the dataset's steward."""
+    from synthlib.chain.agreements import Agreements
+
+    ledger = open_registry(rpc, registry, journal, keyfile)
+    with waiting("denial of an access", ledger.connection.place):
+        Agreements(ledger).log_denial(dataset, address, account, reason)
+    print(f"logged: {account} was refused {address}")
 
 
 @agreement_app.command("list")

@@ -15,11 +15,14 @@ from synthlib.terminal import confirm, say, waiting
 if TYPE_CHECKING:
     from synthlib.chain.protocols import Registration, Track
     from synthlib.chain.registry import Ledger
+    from synthlib.chain.study import Study as RunningStudy
 
 Registered = Annotated[
     Path,
     typer.Argument(metavar="REGISTRATION", help="What register wrote: the folder, or registration.json."),
 ]
+
+Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The folder that register wrote.")]
 
 
 def register(
@@ -105,6 +108,41 @@ def close(
     _show(track)
 
 
+def attempt(
+    study: Study,
+    described: Annotated[Path, typer.Argument(help="JSON of what is attempted: model type, parameters.")],
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+) -> None:
+    """Log an attempt before it is made. For who registered the protocol."""
+    from synthlib.parsing import parse_json
+
+    what = parse_json(read_file(described, "DESCRIBED"))
+    opened = _open_study(study, rpc, registry, journal, keyfile)
+    with waiting("attempt", opened.ledger.connection.place):
+        number = opened.attempt(what)
+    print(f"attempt {number}")
+
+
+def settle(
+    study: Study,
+    number: Annotated[int, typer.Argument(min=1, help="The attempt's number.")],
+    outcome: Annotated[Path, typer.Argument(help="JSON of what came of it: scores, or how it failed.")],
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+) -> None:
+    """Note what came of an attempt, for the release. The chain is told nothing of it."""
+    from synthlib.parsing import parse_json
+
+    told = parse_json(read_file(outcome, "OUTCOME"))
+    opened = _open_study(study, rpc, registry, journal, None)
+    opened.settle(number, told)
+    print(f"attempt {number} of {len(opened.attempts)} is settled")
+
+
 def track(
     registration: Registered,
     rpc: Node = None,
@@ -134,11 +172,24 @@ def _open(
     return ledger, registration
 
 
+def _open_study(
+    folder: Path, rpc: str | None, registry: str | None, journal: Path | None, keyfile: Path | None
+) -> RunningStudy:
+    """The study of a folder that register wrote, whose attempts.json is kept up to date."""
+    from synthlib.chain.attempts import ATTEMPTS_FILE
+    from synthlib.chain.protocols import Protocol
+    from synthlib.chain.study import PROTOCOL_FILE, Study
+
+    protocol = Protocol.from_json(read_file(folder / PROTOCOL_FILE, "STUDY"))
+    ledger, registration = _open(folder, rpc, registry, journal, keyfile)
+    return Study(ledger, protocol, registration, notes=folder / ATTEMPTS_FILE)
+
+
 def _show(track: Track, as_json: bool = False) -> None:
     terminal.show_fields(track._asdict(), as_json)
 
 
 def add_to(app: typer.Typer, panel: str) -> None:
     """Make these commands part of the command line."""
-    for command in (register, approve, reveal, close, track):
+    for command in (register, approve, attempt, settle, reveal, close, track):
         app.command(rich_help_panel=panel)(command)

@@ -95,6 +95,14 @@ def test_a_request_is_declined_by_the_steward(party, on_journal):
     assert told[1]["reason"] == digest("no ethics approval")
 
 
+def test_a_refused_access_is_logged_by_the_steward(party, on_journal):
+    words = ("agreement", "deny-access", DATASET, "ab" * 32, GRANTEE, "--reason", "expired")
+    assert "NotSteward" in on_journal(*words, who="team", fails=True)
+    on_journal(*words, who="hospital")
+    (told,) = json.loads(on_journal("agreement", "trail", "--json"))
+    assert (told["event"], told["account"], told["reason"]) == ("AccessDenied", GRANTEE, digest("expired"))
+
+
 def test_a_use_that_is_none_is_refused(on_journal, party):
     words = ("agreement", "request", DATASET, "--purpose", "sepsis", "--use", "research")
     assert "expected codes such as DUO:0000042" in on_journal(*words, who="grantee", fails=True)

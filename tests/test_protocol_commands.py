@@ -115,3 +115,32 @@ def test_a_registration_for_another_registry_is_refused(register, on_journal, wo
     file.write_text(json.dumps(json.loads(file.read_text()) | {"chain": "eip155:1"}))
     error = on_journal("approve", workspace / "study", who="hospital", fails=True)
     assert "on eip155:1" in error
+
+
+def test_attempts_are_logged_and_what_came_of_them_is_noted(register, track, on_journal, workspace):
+    register()
+    study = workspace / "study"
+    (workspace / "what.json").write_text('{"model_type": "TabularGAN"}')
+    (workspace / "outcome.json").write_text('{"c2st": 0.7}')
+    attempt, settle = (
+        ("attempt", study, workspace / "what.json"),
+        ("settle", study, 1, workspace / "outcome.json"),
+    )
+    assert "steward approved" in on_journal(*attempt, who="team", fails=True)
+    on_journal("approve", study, "--open-releases", 1, who="hospital")
+    assert "expected the number of one of 0 attempts" in on_journal(*settle, fails=True)
+    assert on_journal(*attempt, who="team") == "attempt 1\n"
+    assert on_journal(*attempt, who="team") == "attempt 1\n"  # it was interrupted and goes on
+    on_journal(*settle)
+    assert on_journal(*attempt, who="team") == "attempt 2\n"
+    assert track()["attempts"] == 2
+    told = json.loads((study / "attempts.json").read_bytes())["attempts"]
+    assert [entry["outcome"] for entry in told] == [{"c2st": 0.7}, None]
+
+
+def test_only_the_researcher_logs_attempts(register, track, on_journal, workspace):
+    register()
+    on_journal("approve", workspace / "study", "--open-releases", 1, who="hospital")
+    (workspace / "what.json").write_text("{}")
+    error = on_journal("attempt", workspace / "study", workspace / "what.json", who="auditor", fails=True)
+    assert "ProtocolNotApproved" in error and track()["attempts"] == 0
