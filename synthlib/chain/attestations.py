@@ -11,7 +11,7 @@ from synthlib.chain.registry import ZERO_DIGEST, Ledger, digest_of_words, to_byt
 from synthlib.chain.typed_data import hash_statement, make_statement, sign_statement
 
 PASSED, FAILED, INCONCLUSIVE = "passed", "failed", "inconclusive"
-_OUTCOMES = ("unsaid", PASSED, FAILED, INCONCLUSIVE)
+OUTCOMES = ("unsaid", PASSED, FAILED, INCONCLUSIVE)
 _CONTRACT = "Attestations"
 _TYPES = (
     ("auditor", "address"),
@@ -126,7 +126,7 @@ class Attestations:
                 Attestation(
                     said["id"],
                     release,
-                    _OUTCOMES[said["outcome"]],
+                    OUTCOMES[said["outcome"]],
                     said["report"],
                     said["rubric"],
                     said["auditor"],
@@ -144,7 +144,7 @@ class Attestations:
 
 
 def _to_abi(verdict: Verdict) -> tuple:
-    if verdict.outcome not in _OUTCOMES[1:]:
-        raise ValueError(f"expected an outcome of {', '.join(_OUTCOMES[1:])}, got {verdict.outcome!r}")
+    if verdict.outcome not in OUTCOMES[1:]:
+        raise ValueError(f"expected an outcome of {', '.join(OUTCOMES[1:])}, got {verdict.outcome!r}")
     digests = [to_bytes32(text) for text in (verdict.release, verdict.report, verdict.rubric)]
-    return (digests[0], _OUTCOMES.index(verdict.outcome), *digests[1:], verdict.deadline)
+    return (digests[0], OUTCOMES.index(verdict.outcome), *digests[1:], verdict.deadline)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,17 @@ from synthlib.chain.evidence import (
     shorten,
     show,
 )
+from synthlib.chain.history import (
+    ASKED,
+    VERDICT,
+    check_now,
+    check_then,
+    is_standing_failure,
+    parse_moment,
+)
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
 from synthlib.chain.protocol_evidence import check_protocol, find_erasure
-from synthlib.chain.records import SUPERSEDED, Generation, Record, release_fields, signer_of
+from synthlib.chain.records import Generation, Record, release_fields, signer_of
 from synthlib.chain.registry import JOURNAL, RECORD, ZERO_DIGEST, Ledger
 from synthlib.chain.rows import ROWS_FILE, compute_root, read_rows_secret
 from synthlib.chain.training_evidence import DRAW, FITTED, SPLIT, check_split
@@ -50,8 +59,9 @@ from synthlib.parsing import parse_json
 from synthlib.schema import Schema
 
 DIGEST, SIGNATURE = "release digest", f"{RECORD_FILE}: signature"
-OPTIONAL = frozenset({DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT})
+OPTIONAL = frozenset({DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT, VERDICT})
 DEMO = "recorded by the demo issuer, whose key anybody has: compare the digest with one you trust"
+FAILED = "an auditor's verdict on it that stands is: failed"
 MAX_LINES = 20_000  # of a journal: each takes milliseconds to replay
 
 
@@ -64,8 +74,13 @@ def verify(
     digest: str | None = None,
     dataset: pd.DataFrame | None = None,
     schema: Schema | None = None,
+    at: str | int | datetime | None = None,
 ) -> list[Finding]:
     """Check a release against its record. Never raises for bad content: what is unreadable "differs".
+
+    Auditors' verdicts on it are shown, each with whether it stands, and inform: what the release is does not
+    change with what somebody thinks of it, so that no verdict turns a yes into a no. `find_caveat` puts a
+    standing "failed" beside the yes.
 
     Args:
         path: the release's folder.
@@ -78,10 +93,17 @@ def verify(
             "unchecked", which `verdict` does not count either.
         dataset, schema: with the key, the whole de-identified table as it was registered, and its Schema, to
             divide it again as the protocol says and see whether that is what the release was fitted to.
+        at: a point in time (`history.parse_moment`: ISO 8601 with a zone, seconds since 1970, `"block:17"`).
+            Then it is asked whether the release was recorded by then and stood, which verdicts did, and
+            whether its dataset was active, instead of how all this is now. The files are those of today.
 
     Returns:
         Findings in the order of checking, the training table last; see `verdict`.
+
+    Raises:
+        ValueError: if `at` is no time.
     """
+    moment = None if at is None else parse_moment(at)
     try:
         path = Bundle.locate(path)
         is_there = path.exists()
@@ -121,6 +143,12 @@ def verify(
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
         certificate = find_erasure(chain, record)
+        if moment is None:
+            check_now(chain, record, findings)
+        else:
+            check_then(chain, record, moment, findings)
+    elif moment is not None:
+        findings.append(Finding(ASKED, "unchecked", "no chain could be asked what held then"))
     check_split(path, chain, record, key, dataset, schema, findings)
     _check_training(said, key, training, certificate, findings)
     return [
@@ -143,10 +171,13 @@ def verdict(findings: list[Finding]) -> int:
 
 
 def find_caveat(findings: list[Finding]) -> str:
-    """What must be said beside a yes: that anybody could have recorded it, unless its digest was compared."""
+    """What must be said beside a yes: that anybody could have recorded it, unless its digest was compared;
+    and that an auditor judged it failed."""
     is_compared = any(finding.subject == DIGEST and finding.verdict == "matched" for finding in findings)
     is_demo = any(finding.subject == "issuer" and DEMO in finding.detail for finding in findings)
-    return f"whole, but {DEMO}" if is_demo and not is_compared else ""
+    caveats = [DEMO] if is_demo and not is_compared else []
+    caveats += [FAILED] if any(map(is_standing_failure, findings)) else []
+    return f"whole, but {'; and '.join(caveats)}" if caveats else ""
 
 
 def _printable(text: str) -> str:
@@ -297,16 +328,6 @@ def _check_record(said: Mapping[str, Any], record: Record, findings: list[Findin
         if said[name] != value:
             detail = f"says {show(said[name])}, the chain says {show(value)}"
             findings.append(Finding(f"{RECORD_FILE}: record.{name}", "differs", detail))
-    if record.revoked:
-        how = (
-            f"replaced by {record.successor}" if record.state_at() == SUPERSEDED else "revoked by its issuer"
-        )
-        detail = f"{how} at {record.revocation_time}; SHA-256 of the reason: {record.reason}"
-        findings.append(Finding("revocation", "differs", detail))
-    else:
-        findings.append(
-            Finding("revocation", "matched", "not revoked, as far as the chain that was asked shows")
-        )
 
 
 def _check_issuer(record: Record, issuer: str | None, findings: list[Finding]) -> None:

@@ -188,6 +188,22 @@ def digest_public_key(public_key: bytes) -> str:
     return hashlib.sha256(public_key).hexdigest()
 
 
+def read_public_key(path: Path | str) -> bytes:
+    """A public key from a file of its hexadecimal digits.
+
+    Raises:
+        ValueError: if the file holds no public key.
+    """
+    try:
+        data = bytes.fromhex(Path(path).read_text(encoding="ascii"))
+        check_public_key(data)
+    except ValueError:
+        raise ValueError(
+            f"expected a public key in hexadecimal digits in {path}, found something else"
+        ) from None
+    return data
+
+
 def wrap_for_owner(data_key: DataKey, address: str, public_key: bytes) -> WrappedKey:
     """Wrap an object's key to the vault's owner.
 
