@@ -105,7 +105,7 @@ contract Agreements is IAgreements, EIP712 {
         }
         status.state = AgreementState.Accepted;
         status.acceptance = uint40(block.timestamp);
-        status.key = bytes13(Hashes.efficientKeccak256(id, encryptionKey));
+        status.head = bytes13(Hashes.efficientKeccak256(id, encryptionKey));
         emit Accepted(id, agreement.grantee, encryptionKey);
     }
 
@@ -154,6 +154,7 @@ contract Agreements is IAgreements, EIP712 {
         uint256 expected = uint256(status.accesses) + 1;
         if (number != expected) revert AccessOutOfOrder(id, expected, number);
         status.accesses = number;
+        status.head = bytes13(Hashes.efficientKeccak256(status.head, object));
         emit Accessed(id, object, agreement.grantee, number);
     }
 

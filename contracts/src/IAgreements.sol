@@ -37,21 +37,23 @@ interface IAgreements {
     }
 
     /// @notice What is stored of an agreement, in one slot.
-    /// @dev Whoever wants another key under the same fingerprint of one agreement tries 2^104 keys. (A grantee
-    ///      finds two keys of its own under one fingerprint in 2^52 tries, and gains nothing by it: it signs one.)
+    /// @dev Whoever wants another key, or other objects, that lead to the head of an agreement tries 2^104 of them.
+    ///      (Two of one's own that lead to the same are found in 2^52 tries; but the events say which was meant, and
+    ///      a grantee signs one key.)
     /// @param state Where it stands.
     /// @param expiry Last second at which it is in force.
     /// @param acceptance When it was accepted; 0 before.
     /// @param end When it was ended; 0 before.
     /// @param accesses How many accesses were logged under it.
-    /// @param key First 13 bytes of keccak256(abi.encode(id, encryptionKey)), once accepted.
+    /// @param head Hash chain over the key and the accesses: first bytes13(keccak256(abi.encode(id,
+    ///        encryptionKey))), then bytes13(keccak256(abi.encode(head, object))) with each. 0 before acceptance.
     struct AgreementStatus {
         AgreementState state;
         uint40 expiry;
         uint40 acceptance;
         uint40 end;
         uint24 accesses;
-        bytes13 key;
+        bytes13 head;
     }
 
     /// @notice Somebody asked for data.

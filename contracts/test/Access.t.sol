@@ -21,7 +21,7 @@ contract AccessTest is AgreementWorld {
         _access(agreement, STEWARD);
     }
 
-    function testAccessesAreNumbered(uint24 number) public {
+    function testAccessesAreNumberedAndChained(uint24 number) public {
         IAgreements.Agreement memory agreement = _accepted();
         bytes32 id = keccak256(abi.encode(agreement));
         VM.assume(number != 2);
@@ -34,7 +34,9 @@ contract AccessTest is AgreementWorld {
         VM.prank(STEWARD);
         _agreements.logAccess(agreement, "other", 2);
         assertEq(_agreements.statusOf(id).accesses, 2);
-        assertTrue(_agreements.statusOf(id).key == _fingerprint(id, KEY), "the key stays");
+        bytes13 head = bytes13(keccak256(abi.encode(_fingerprint(id, KEY), OBJECT)));
+        head = bytes13(keccak256(abi.encode(head, bytes32("other"))));
+        assertTrue(_agreements.statusOf(id).head == head, "the key and both objects lead to the head");
     }
 
     function testAfterTheLastNumberNoAccessIsLogged() public {

@@ -42,7 +42,7 @@ abstract contract AgreementActs is ReleaseActs {
         if (!_act("accept", _drawActor(), address(AGREEMENTS), call, isAllowed)) return;
         (status.state, status.acceptance) =
             (IAgreements.AgreementState.Accepted, uint40(block.timestamp));
-        status.key = bytes13(keccak256(abi.encode(id, key)));
+        status.head = bytes13(keccak256(abi.encode(id, key)));
     }
 
     /// @notice Somebody prolongs an agreement.
@@ -85,7 +85,9 @@ abstract contract AgreementActs is ReleaseActs {
         bool isAllowed = !_isPaused && _isTrusted(agreement.dataset, sender) && isInForce && object != 0
             && _gone[agreement.dataset][object] == 0 && number == status.accesses + 1;
         bytes memory call = abi.encodeCall(AGREEMENTS.logAccess, (agreement, object, number));
-        if (_act("logAccess", sender, address(AGREEMENTS), call, isAllowed)) ++status.accesses;
+        if (!_act("logAccess", sender, address(AGREEMENTS), call, isAllowed)) return;
+        ++status.accesses;
+        status.head = bytes13(keccak256(abi.encode(status.head, object)));
     }
 
     /// @notice Somebody says that an object is gone.
