@@ -257,10 +257,7 @@ SCENARIOS: dict[str, Scenario] = {
     "ProvenanceRegistry.approveProtocol (more)": after(
         (STEWARD, "approveProtocol", *named(RUNNING), 600_000, 101)
     ),
-    "ProvenanceRegistry.closeProtocol": after(
-        record("third", spend=NOT_PRIVATE), (RESEARCHER, "closeProtocol", *named(RUNNING))
-    ),
-    "ProvenanceRegistry.closeProtocol (unused)": after((RESEARCHER, "closeProtocol", *named(RUNNING))),
+    "ProvenanceRegistry.closeProtocol": after((RESEARCHER, "closeProtocol", *named(RUNNING))),
     "ProvenanceRegistry.logAttempt": after((RESEARCHER, "logAttempt", running(), 2, KEY)),
     "ProvenanceRegistry.logAttemptBatch (1000)": after(
         (RESEARCHER, "logAttemptBatch", running(), 2, 1000, KEY)

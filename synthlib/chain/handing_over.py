@@ -104,8 +104,8 @@ def permit(gate: Gate, agreement_id: str, address: str, dataset: str, public_key
     try:
         if plain_id(agreed.dataset) != dataset:
             raise OtherDataset(
-                f"expected an object of dataset {plain_id(agreed.dataset)}, which agreement {agreement_id} is "
-                f"on, got one of {dataset}; use an agreement on that dataset"
+                f"expected an object of dataset {plain_id(agreed.dataset)}, which agreement {agreement_id} "
+                f"is on, got one of {dataset}; use an agreement on that dataset"
             )
         if standing.state == ACCEPTED:  # else the chain refuses it, and says why
             _require_key(standing.encryption_key, public_key)
