@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 import {IProtocols} from "./IProtocols.sol";
 
-/// @dev What changes with attempts and releases of an IProtocols.Track, in one word, read once and written once: the compiler's own packing reads the slot
-///      again for every field.
+/// @dev What attempts and releases change of an IProtocols.Track, in one word, read once and written once: the
+///      compiler's own packing reads the slot again for every field.
 ///
 ///          bits    96..255  72..95    40..71  24..39           8..23         0..7
 ///                  head     attempts  budget  privateReleases  openReleases  state

@@ -131,18 +131,18 @@ abstract contract Protocols is IProtocols, Datasets {
         emit ProtocolRegistered(protocol, dataset, msg.sender, seal);
     }
 
-    /// @dev Approved, which takes a block between registration and now.
-    function _approve(bytes32 protocol, PackedTrack track) private view returns (PackedTrack) {
-        uint256 registration = track.registration();
-        if (registration >= block.number) revert ProtocolTooRecent(protocol, registration);
-        return track.approve(Hashes.efficientKeccak256(protocol, bytes32(registration)));
-    }
-
     function _extend(bytes32 protocol, uint24 first, uint24 count, bytes32 link) private {
         (Slot storage slot, PackedTrack track) = _running(protocol);
         uint256 expected = track.nextAttempt();
         if (first != expected) revert AttemptOutOfOrder(protocol, expected, first);
         slot.track = track.extend(Hashes.efficientKeccak256(track.head(), link), count);
+    }
+
+    /// @dev Approved, which takes a block between registration and now.
+    function _approve(bytes32 protocol, PackedTrack track) private view returns (PackedTrack) {
+        uint256 registration = track.registration();
+        if (registration >= block.number) revert ProtocolTooRecent(protocol, registration);
+        return track.approve(Hashes.efficientKeccak256(protocol, bytes32(registration)));
     }
 
     function _registered(bytes32 protocol, address researcher)

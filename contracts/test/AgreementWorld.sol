@@ -57,11 +57,11 @@ abstract contract AgreementWorld is World {
         assertEq(keccak256(abi.encode(_agreements.statusOf(id))), keccak256(abi.encode(expected)));
     }
 
-    function _fingerprint(bytes32 id, bytes32 key) internal pure returns (bytes13) {
-        return bytes13(keccak256(abi.encode(id, key)));
-    }
-
     function _sign(string memory name, bytes32 id, bytes32 key) internal view returns (bytes memory) {
         return signatureOf(name, _agreements.acceptanceDigest(id, key));
+    }
+
+    function _fingerprint(bytes32 id, bytes32 key) internal pure returns (bytes13) {
+        return bytes13(keccak256(abi.encode(id, key)));
     }
 }

@@ -17,14 +17,6 @@ contract PackedTrackTest is Test {
         return _pack(track).spendBudget(loss);
     }
 
-    function testMoreIsAddedAndNothingElse(IProtocols.Track memory track, uint32 loss, uint16 releases) public pure {
-        loss = uint32(within(loss, 0, type(uint32).max - track.budget));
-        releases = uint16(within(releases, 0, type(uint16).max - track.openReleases));
-        PackedTrack packed = _pack(track).add(loss, releases);
-        (track.budget, track.openReleases) = (track.budget + loss, track.openReleases + releases);
-        _check(packed, track);
-    }
-
     function testAttemptsAreAddedUntilItIsFull(IProtocols.Track memory track, bytes32 head, uint24 count) public {
         bool fits = uint256(track.attempts) + count < 2 ** 24;
         if (!fits) VM.expectRevert(_full(track));
@@ -42,6 +34,14 @@ contract PackedTrackTest is Test {
         PackedTrack packed = this.spendBudget(track, loss);
         if (isFull) return;
         (track.budget, track.privateReleases) = (track.budget - loss, track.privateReleases + 1);
+        _check(packed, track);
+    }
+
+    function testMoreIsAddedAndNothingElse(IProtocols.Track memory track, uint32 loss, uint16 releases) public pure {
+        loss = uint32(within(loss, 0, type(uint32).max - track.budget));
+        releases = uint16(within(releases, 0, type(uint16).max - track.openReleases));
+        PackedTrack packed = _pack(track).add(loss, releases);
+        (track.budget, track.openReleases) = (track.budget + loss, track.openReleases + releases);
         _check(packed, track);
     }
 

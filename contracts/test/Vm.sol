@@ -28,11 +28,11 @@ interface Vm {
     /// @notice Forget all such answers.
     function clearMockedCalls() external;
 
-    /// @notice A word of a contract's storage.
-    function load(address place, bytes32 slot) external view returns (bytes32 word);
-
     /// @notice Write a word into a contract's storage.
     function store(address place, bytes32 slot, bytes32 word) external;
+
+    /// @notice A word of a contract's storage.
+    function load(address place, bytes32 slot) external view returns (bytes32 word);
 
     /// @notice Drop this case of a fuzz test if the condition does not hold.
     function assume(bool condition) external pure;

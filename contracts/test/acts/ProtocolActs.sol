@@ -70,7 +70,8 @@ abstract contract ProtocolActs is DatasetActs {
         IDatasets.Dataset storage dataset = _datasets[study.dataset];
         address sender = _drawSender(dataset.steward);
         (uint32 budget, uint16 openReleases) = (track.allotted, track.openAllotted);
-        if (_draw(8) != 0) (budget, openReleases) = (budget + uint32(_draw(dataset.cap / 2 + 2)), openReleases + uint16(_draw(4)));
+        if (_draw(8) != 0) budget += uint32(_draw(dataset.cap / 2 + 2));
+        if (_draw(8) != 0) openReleases += uint16(_draw(4));
         if (_draw(8) == 0) budget = uint32(_draw(uint256(budget) + 1));
         bool isApproved = track.state & APPROVED != 0;
         bool isRaised = !isApproved || budget != track.allotted || openReleases != track.openAllotted;
