@@ -17,10 +17,12 @@ from agreement_helpers import (
 from chain_helpers import DATASET, digest
 from contract_world import (
     ADMIN,
+    BUDGET,
     DATA,
     GRANTEE,
     NOBODY,
     NOTHING,
+    OPEN,
     OTHER_STEWARD,
     REASON,
     STEWARD,
@@ -28,6 +30,7 @@ from contract_world import (
     STRANGER,
     hashed,
     refuses,
+    told,
 )
 from eth_abi import encode
 from eth_utils import keccak
@@ -343,6 +346,11 @@ LETS_OUT = {
     "logAccess": [AGREEMENT.to_abi(), OBJECT, 1],
 }
 TAKES_BACK = {
+    "lowerCap": [DATA, BUDGET],
+    "offerDataset": [DATA, OTHER_STEWARD.address],
+    "renounceDataset": [DATA],
+    "eraseDataset": [DATA, CERTIFICATE],
+    "closeProtocol": [*told(OPEN)],
     "denyRequest": [hashed("request"), DATA, REASON],
     "end": [AGREEMENT.to_abi(), REASON],
     "logDenial": [DATA, OBJECT, STRANGER.address, REASON],
