@@ -54,16 +54,16 @@ def register(
 
 def approve(
     registration: Registered,
-    budget: Annotated[float, typer.Option(help="Privacy loss to set aside, in the dataset's measure.")] = 0.0,
+    budget: Annotated[float, typer.Option(help="Privacy loss allowed in all, in its measure.")] = 0.0,
     open_releases: Annotated[
-        int, typer.Option(min=0, help="Releases without differential privacy to allow.")
+        int, typer.Option(min=0, help="Releases without differential privacy allowed in all.")
     ] = 0,
     rpc: Node = None,
     registry: Contract = None,
     journal: JournalFile = None,
     keyfile: Keyfile = None,
 ) -> None:
-    """Let a protocol run, or give a running one more: what is given adds up. For the dataset's steward."""
+    """Let a protocol run, or raise what a running one may spend in all. For the dataset's steward."""
     from synthlib.chain.protocols import Protocols
 
     ledger, found = _open(registration, rpc, registry, journal, keyfile)

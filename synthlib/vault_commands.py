@@ -59,12 +59,13 @@ def put(
     source: Annotated[Path, typer.Argument(help="A file, or a Bundle's folder.")],
     vault: VaultUrl,
     public_key: Annotated[Path, typer.Option(help="The vault owner's public key.")],
+    dataset: Annotated[str, typer.Option(help="Id of the dataset that it is of: 64 hexadecimal digits.")],
     store_options: StoreOptions = None,
 ) -> None:
     """Seal a file or a Bundle under a key of its own."""
     from synthlib.chain.wrapping import read_public_key
 
-    print(open_vault(vault, store_options, read_public_key(public_key)).put(source))
+    print(open_vault(vault, store_options, read_public_key(public_key)).put(source, dataset))
 
 
 @vault_app.command("list")
@@ -126,7 +127,8 @@ def fetch(
     private = VaultKey.open(key)
     if grant is not None:
         given = Grant.from_json(read_file(grant, "--grant"))
-        print(open_vault(vault, store_options).fetch(given.address, open_grant(given, private), out))
+        opened = open_vault(vault, store_options)
+        print(opened.fetch(given.address, open_grant(given, private), out, given.dataset))
         return
     opened = open_vault(vault, store_options, private)
     print(opened.fetch(address, opened.data_key(address), out))

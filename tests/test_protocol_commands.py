@@ -97,7 +97,8 @@ def test_a_protocol_is_closed_for_ever(register, track, on_journal, workspace):
     assert "expected --yes" in on_journal("close", workspace / "study", who="team", fails=True)
     on_journal("close", workspace / "study", "--yes", who="team")
     assert track()["is_closed"]
-    error = on_journal("close", workspace / "study", "--yes", who="team", fails=True)
+    on_journal("close", workspace / "study", "--yes", who="team")  # again changes nothing
+    error = on_journal("approve", workspace / "study", "--budget", "0.6", who="hospital", fails=True)
     assert "ProtocolAlreadyClosed" in error
 
 

@@ -137,7 +137,8 @@ def test_an_object_is_destroyed_and_the_chain_knows(command, on_journal, dataset
     (workspace / "file.csv").write_text("a,b\n")
     place = ("--vault", workspace / "vault")
     sealed = command(
-        "vault", "put", workspace / "file.csv", *place, "--public-key", workspace / "owner.key.pub"
+        *("vault", "put", workspace / "file.csv", *place, "--dataset", dataset),
+        *("--public-key", workspace / "owner.key.pub"),
     )
     address = sealed[1].strip()
     words = (

@@ -25,7 +25,7 @@ def people(command, workspace):
 def address(people, command, workspace) -> str:
     """Of an object in the vault."""
     place = ("--vault", workspace / "vault", "--public-key", workspace / "owner.key.pub")
-    code, out, _ = command("vault", "put", workspace / "file.csv", *place)
+    code, out, _ = command("vault", "put", workspace / "file.csv", *place, "--dataset", DATASET)
     assert code == 0
     return out.strip()
 
@@ -73,7 +73,7 @@ def test_what_is_put_is_listed_and_sealed(address, command, workspace):
 
 def test_nothing_is_put_under_a_key_that_is_none(people, command, workspace):
     place = ("--vault", workspace / "vault", "--public-key", workspace / "file.csv")
-    code, _, err = command("vault", "put", workspace / "file.csv", *place)
+    code, _, err = command("vault", "put", workspace / "file.csv", *place, "--dataset", DATASET)
     assert code == 2 and "expected a public key" in err and CONTENT.strip() not in err
 
 
@@ -110,7 +110,7 @@ def test_who_fetches_says_as_whom(address, command, workspace):
     for more, message in (
         ((), "expected a grant, or --address"),
         (("--address", address), "expected your vault key file"),
-        (("--grant", workspace / "file.csv", "--key", workspace / "owner.key"), "expected synthlib-grant/1"),
+        (("--grant", workspace / "file.csv", "--key", workspace / "owner.key"), "expected synthlib-grant/2"),
     ):
         code, _, err = command(*words, *more)
         assert code == 2 and message in " ".join(err.split())

@@ -67,8 +67,7 @@ def erase_object(
     _read(certificate, address)
     erasure = vault.erase(address, when)
     write_atomically(certificate, erasure.to_json())
-    if not Agreements(ledger).is_erased(dataset, address):
-        Agreements(ledger).record_erasure(dataset, address, erasure.digest)
+    Agreements(ledger).record_erasure(dataset, address, erasure.digest)
     return erasure
 
 

@@ -35,6 +35,7 @@ abstract contract ReleaseActs is ProtocolActs {
         if (!_act("recordRelease", sender, address(REGISTRY), call, isAllowed)) return;
         if (generation.spend == NOT_PRIVATE) {
             --study.track.openReleases;
+            ++study.opened;
         } else {
             study.track.budget -= generation.spend;
             ++study.track.privateReleases;
