@@ -15,6 +15,11 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 NOUNS = {"bundle", "scores", "schema", "rules"}
 SHARED = NOUNS | {"keys", "parsing"}  # a secret, and JSON from strangers: bundles and chains need both
+SHARED |= {
+    "areas",
+    "thresholds",
+    "gate",
+}  # what metrics are about: whoever verifies judges again
 PARTS = {"columns", "inference", "formulas", "enforcement", "dependencies"}  # of schema.py and rules.py
 GROUND = SHARED | PARTS
 ROOMS = {"data", "models", "evaluation", "chain"}

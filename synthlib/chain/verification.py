@@ -38,6 +38,7 @@ from synthlib.chain.evidence import (
     shorten,
     show,
 )
+from synthlib.chain.gate_evidence import check_gate, find_gate_caveat
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
 from synthlib.chain.protocol_evidence import check_protocol, find_erasure
 from synthlib.chain.records import SUPERSEDED, Generation, Record, release_fields, signer_of
@@ -111,6 +112,7 @@ def verify(
         _check_issuer(record, issuer, findings)
     said = record or (Record(**body["record"]) if body else None)
     _check_content(path, manifest, said, findings)
+    check_gate(path, manifest, findings)
     certificate = ""
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
@@ -136,10 +138,13 @@ def verdict(findings: list[Finding]) -> int:
 
 
 def find_caveat(findings: list[Finding]) -> str:
-    """What must be said beside a yes: that anybody could have recorded it, unless its digest was compared."""
+    """What must be said beside a yes: that anybody could have recorded it, unless its digest was compared,
+    and that it failed the thresholds of its own protocol, as it says itself."""
     is_compared = any(finding.subject == DIGEST and finding.verdict == "matched" for finding in findings)
     is_demo = any(finding.subject == "issuer" and DEMO in finding.detail for finding in findings)
-    return f"whole, but {DEMO}" if is_demo and not is_compared else ""
+    caveats = [DEMO] if is_demo and not is_compared else []
+    caveats += find_gate_caveat(findings)
+    return f"whole, but {'; and '.join(caveats)}" if caveats else ""
 
 
 def _printable(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from synthlib.areas import HEADLINES
 from synthlib.evaluation import association, columns, fidelity, privacy, utility
 from synthlib.evaluation.learners import one_thread
 from synthlib.schema import Schema, SchemaError
@@ -31,27 +32,6 @@ METRICS: tuple[Callable, ...] = (
     columns.wasserstein,
     columns.total_variation,
 )
-
-HEADLINES = {
-    "marginal_accuracy_1way": "Are single columns distributed as in train?",
-    "marginal_accuracy_2way": "Are pairs of columns?",
-    "marginal_accuracy_3way": "Are triples of columns?",
-    "association_distance": "How far are associations from those of train?",
-    "missing_rate_difference": "How far are missing rates from those of train?",
-    "c2st_boosting": "Do boosted trees tell synthetic rows from real ones? (0.5: they cannot)",
-    "c2st_logistic": "Does logistic regression tell them? (0.5: it cannot)",
-    "sdmetrics_quality": "What does SDMetrics' quality score say?",
-    "invalid_share": "What share of values cannot be?",
-    "tstr_auroc_boosting": "Does a model learnt from synthetic rows discriminate among real patients?",
-    "tstr_auroc_gap_boosting": "How much discrimination is lost against learning from real rows?",
-    "tstr_brier_boosting": "How large is that model's squared error?",
-    "tstr_r2_boosting": "How much of a real patient's value does a model learnt from synthetic rows explain?",
-    "exact_copies": "What share of rows are copies of training rows?",
-    "dcr_share": "Are rows closer to train than to holdout? (copying check, no evidence of privacy)",
-    "membership_auroc": "Does one attack tell who was in train? (0.5: it cannot; no proof of privacy)",
-    "membership_auroc_control": "Would that attack have caught a generator that copies?",
-}
-
 
 def evaluate(
     train: pd.DataFrame,
