@@ -179,7 +179,12 @@ def fits(metric: str, pattern: str) -> bool:
 
 def may_fit(pattern: str) -> bool:
     """Whether some name could fit both this pattern and a row of `AREAS`."""
-    return any(_overlap(pattern, measure.pattern) for measure in AREAS)
+    return bool(find_area(pattern))
+
+
+def find_area(pattern: str) -> str:
+    """The area of the first row that some name of a pattern could fall under; empty if there is none."""
+    return next((measure.area for measure in AREAS if _overlap(pattern, measure.pattern)), "")
 
 
 def is_control(metric: str) -> bool:
