@@ -118,7 +118,7 @@ def gate_outcome(manifest: Any) -> str:
 
 
 def _is_meant(threshold: Threshold, name: str) -> bool:
-    if is_control(name):
+    if is_control(name) or (threshold.exempt and fits(name, threshold.exempt)):
         return False
     if threshold.metric:
         return fits(name, threshold.metric)

@@ -13,20 +13,30 @@ from synthlib.bundle import canonical_json
 from synthlib.schema import Schema
 
 _SIDES, _BOUNDS, _OF = ("at_most", "at_least"), ("value", "high", "low"), ("value", "excess")
-_FIELDS = {"metric", "area", "worst", *_SIDES, "bound", "of", "if_measured", "why"}
+_FIELDS = {"metric", "except", "area", "worst", *_SIDES, "bound", "of", "if_measured", "why"}
 _BESIDE = {"thresholds", "choice", "why"}  # how one candidate is chosen; reasons
 
 # Conventions to start from, not laws: declare your own. Reasons stand in each.
 DEFAULT_THRESHOLDS: tuple[Mapping[str, Any], ...] = (
     {
         "metric": "membership_auroc*",
+        "except": "*exposed*",
         "worst": True,
         "at_most": 0.55,
         "bound": "high",
         "why": "an AUROC of 0.556 is a small effect (Rice and Harris 2005): the worst attack stays below",
     },
     {
+        "metric": "membership_auroc*exposed*",
+        "worst": True,
+        "at_most": 0.64,
+        "bound": "high",
+        "if_measured": True,
+        "why": "of the few most exposed, where intervals are wide: below a medium effect (0.639, ibid.)",
+    },
+    {
         "metric": "membership_tpr*",
+        "except": "*exposed*",
         "worst": True,
         "of": "excess",
         "at_most": 0.05,
@@ -36,6 +46,7 @@ DEFAULT_THRESHOLDS: tuple[Mapping[str, Any], ...] = (
     },
     {
         "metric": "*_risk*",
+        "except": "*exposed*",
         "worst": True,
         "at_most": 0.09,
         "bound": "high",
@@ -57,9 +68,8 @@ DEFAULT_THRESHOLDS: tuple[Mapping[str, Any], ...] = (
         "why": "0.05 AUROC is a usual margin of non-inferiority: the loss is smaller, interval included",
     },
     {
-        "metric": "fairness_*",
+        "metric": "fairness_*_amplification",
         "worst": True,
-        "of": "excess",
         "at_most": 0.1,
         "bound": "value",
         "if_measured": True,
@@ -81,6 +91,7 @@ class Threshold(NamedTuple):
     Attributes:
         metric: name or pattern; empty where a whole area is meant.
         area: of the metrics; empty where they are named.
+        exempt: pattern of names that are not meant (`except`); empty for none.
         worst: whether several metrics may fit: the worst of them is judged.
         side: `"at_most"` or `"at_least"`.
         limit: a number.
@@ -92,6 +103,7 @@ class Threshold(NamedTuple):
 
     metric: str
     area: str
+    exempt: str
     worst: bool
     side: str
     limit: float
@@ -104,6 +116,7 @@ class Threshold(NamedTuple):
     def target(self) -> str:
         """What it is about, in words."""
         name = self.metric or f"area {self.area}"
+        name += f" except {self.exempt}" if self.exempt else ""
         return f"worst of {name}" if self.worst else name
 
     @property
@@ -201,8 +214,10 @@ def _parse(declared: Any, where: str) -> Threshold:
     )  # fmt: skip
 
 
-def _parse_target(declared: Mapping[str, Any], of: str, where: str) -> tuple[str, str]:
-    metric, area = declared.get("metric", ""), declared.get("area", "")
+def _parse_target(declared: Mapping[str, Any], of: str, where: str) -> tuple[str, str, str]:
+    metric, area, exempt = (declared.get(name, "") for name in ("metric", "area", "except"))
+    if not isinstance(exempt, str) or (exempt and not declared.get("worst", False)):
+        raise ValueError(f"{where}: expected except as a pattern beside worst = true, got {exempt!r}")
     if (not metric) == (not area) or not isinstance(metric, str) or not isinstance(area, str):
         raise ValueError(f"{where}: expected either a metric or an area, as text")
     if area and area not in areas.NAMES:
@@ -224,4 +239,4 @@ def _parse_target(declared: Mapping[str, Any], of: str, where: str) -> tuple[str
         raise ValueError(
             f"{where}: expected a metric, got the control {metric!r}; controls count by themselves"
         )
-    return metric, area
+    return metric, area, exempt

@@ -100,6 +100,17 @@ def test_the_worst_of_several_attacks_is_judged():
     assert (told["measured"], told["outcome"], told["control"]) == ("membership_auroc[a]", "passed", 0.8)
 
 
+def test_what_is_exempt_is_not_judged():
+    scores = [
+        CAUGHT,
+        Score("membership_auroc", 0.5, 0.48, 0.52, 0.5),
+        Score("membership_auroc[a,exposed]", 1, 1, 1, 0),
+    ]
+    threshold = ATTACK | {"metric": "membership_auroc*", "worst": True}
+    assert outcome(scores, threshold)[0] == ["failed"]
+    assert outcome(scores, threshold | {"except": "*exposed*"})[0] == ["passed"]
+
+
 def test_an_area_is_judged_by_what_is_worse_than_real_patients():
     threshold = {"area": "leakage", "worst": True, "of": "excess", "at_most": 0.05, "bound": "high"}
     fine = [Score("exact_copies", 0, 0, 0.01, 0), Score("membership_auroc", 0.5, 0.48, 0.52, 0.5), CAUGHT]

@@ -47,7 +47,12 @@ ACCEPTANCE = {
     ]
 }
 LEAKAGE = pd.DataFrame(
-    {"attack": [EVIL, "linkability"], "value": [0.2, NAN], "conclusion": ["caught", "inconclusive"]}
+    {
+        "attack": [EVIL, "linkability"],
+        "conclusion": ["caught", "inconclusive"],
+        "p_value": [0.00001, NAN],
+        **{"value": [0.2, NAN], "low": [0.1, NAN], "high": [0.3, NAN], "on_copy": [0.9, 0.1]},
+    }
 )
 
 
@@ -252,6 +257,13 @@ def test_findings_are_the_worst_of_each_kind_first(report):
 )
 def test_how_bad_a_score_is(score, better, expected):
     assert rate(Score("x", *score), better) == pytest.approx(expected)
+
+
+def test_attacks_stand_beside_what_they_find_on_copies(page):
+    attacks = page.partition('id="attacks"')[2].partition("</section>")[0]
+    assert 'aria-label="value 0.200, 95% interval 0.100 to 0.300, reference 0.900"' in attacks
+    assert "caught</span>" in attacks and "inconclusive</span>" in attacks and "on copy" in attacks
+    assert "Attacks and their controls" not in render_page(to_report(SCORES))
 
 
 def test_what_was_not_measured_is_said(page):

@@ -56,6 +56,7 @@ def test_words_declare_no_threshold(acceptance):
         (one(metric=None, area="leakage", worst=True), "no scale in common"),
         (one(metric=None, area="leakage", of="excess"), "worst = true"),
         (one(metric="membership_*"), "worst = true"),
+        (one(**{"except": "*exposed*"}), "beside worst = true"),
         (one(metric="accuracy"), "which none fits"),
         (one(metric="ks[age]"), "stay with the steward"),
         (one(metric="membership_auroc_control"), "got the control"),

@@ -34,6 +34,7 @@ METRICS: tuple[Callable, ...] = (
     columns.total_variation,
 )
 
+
 def evaluate(
     train: pd.DataFrame,
     holdout: pd.DataFrame,

@@ -183,7 +183,8 @@ def _list_thresholds(gate: Verdict | None) -> list[Html] | None:
         limit = [one["limit"], tag("small", why) if why else None]
         outcome = [badge(one["outcome"]), tag("small", one["detail"])]
         declared = one["threshold"]
-        named = code(declared["metric"]) if declared.get("metric") else f"area {declared['area']}"
+        named = [code(declared["metric"]) if declared.get("metric") else f"area {declared['area']}"]
+        named += [" except ", code(declared["except"])] if declared.get("except") else []
         rows.append([tag("span", "worst of " if declared.get("worst") else "", named), limit, seen, outcome])
     digest = acceptance_digest(gate.acceptance)
     return [
@@ -224,20 +225,24 @@ def _find_row(one: Finding, limit: float | None) -> list[Any]:
 def _list_attacks(leakage: pd.DataFrame | None) -> list[Html] | None:
     if leakage is None or not len(leakage):
         return None
-    rows = [
-        [
-            badge(str(value))
-            if name == "conclusion"
-            else show(value)
-            if isinstance(value, float)
-            else str(value)
-            for name, value in row.items()
-        ]
-        for row in leakage.to_dict("records")
-    ]
-    heads = [str(name).replace("_", " ") for name in leakage.columns]
+    heads, records = [str(name) for name in leakage.columns], leakage.to_dict("records")
+    rows = [[_show_cell(name, value) for name, value in record.items()] for record in records]
     said = "An attack counts as tried only where its control is caught: on copies there is something to find."
+    control = next((name for name in ("control", "on_copy") if name in heads), None)
+    if control and {"value", "low", "high"} <= set(heads):
+        said += " In the plot the diamond is what the same attack finds on copies."
+        for cells, record in zip(rows, records, strict=True):
+            numbers = [float(record[name]) for name in ("value", "low", "high", control)]
+            cells.append(draw_strip(Score("", *numbers), (0.0, 1.0)))
+        heads.append("Plot")
+    heads = [name.replace("_", " ") for name in heads]
     return [tag("p", said), scroll(table(heads, rows, "Attacks beside their controls"), "Attacks")]
+
+
+def _show_cell(name: str, value: Any) -> Any:
+    if name == "conclusion":
+        return badge(str(value))
+    return show(value) if isinstance(value, float) else str(value)
 
 
 def _list_columns(report: pd.DataFrame) -> list[Html] | None:
