@@ -40,7 +40,6 @@ from synthlib.options import (
     check_release_folder,
     read_schema,
     refuse,
-    spell_as,
     split_pairs,
 )
 from synthlib.terminal import say, say_stage
@@ -268,24 +267,37 @@ def evaluate(
     kind: Kind = None,
     schema: SchemaFile = None,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="CSV file to write the report to.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File ending in .csv, .json or .html, or a folder for all three (confidential)."),
+    ] = None,
+    acceptance: Annotated[
+        Path | None, typer.Option(help="Thresholds to judge by: a protocol.json, or its acceptance alone.")
+    ] = None,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit with 3 if a threshold fails; the default ones if none given.")
+    ] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="Write only what a release may tell: overall scores, rounded.")
+    ] = False,
 ) -> None:
-    """Score a synthetic table beside what real patients score."""
-    import pandas as pd
-
-    import synthlib as sl
+    """Score a synthetic table beside what real patients score. Exit code 3: --gate, and a threshold fails."""
+    from synthlib import evaluating
 
     inputs = (train, holdout, synthetic)
-    if out and (out.suffix != ".csv" or out.resolve() in [path.resolve() for path in inputs]):
-        refuse("--out", f"expected another file, with a name that ends in .csv; got {out}")
-    *real, made = (sl.read_table(path) for path in inputs)
-    together = pd.concat(real, ignore_index=True)
-    described = read_schema(schema, together, target, patient_id, identifier, leak, kind)
-    real = [described.conform(part) for part in real]
-    report = sl.evaluate(*real, spell_as(described, made), described, seed=seed)
+    evaluating.check_out(out, (*inputs, *([acceptance] if acceptance else [])))
+    declared = evaluating.read_acceptance(acceptance) if acceptance else None
+    *real, made, described = evaluating.read_tables(
+        inputs, schema, target, patient_id, identifier, leak, kind
+    )
+    report, verdict = evaluating.score(*real, made, described, seed, declared, gate)
     if out:
-        sl.write_table(report, out)
+        evaluating.write(report, out, verdict, described, (*real, made), seed, public)
     terminal.show_report(report)
+    if verdict is not None:
+        terminal.show_gate(verdict)
+    if gate and verdict.outcome != "passed":
+        raise typer.Exit(terminal.GATE_FAILED)
 
 
 ledger_commands.add_to(app, RELEASES)

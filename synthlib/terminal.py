@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from synthlib.bundle import Finding
     from synthlib.chain.records import Record
+    from synthlib.gate import Verdict
 
 STAGES = ("read", "de-identify", "split", "register", "train", "sample", "evaluate", "write")
 VERDICTS = {0: "yes: all that is recorded holds", 1: "no: something is not as recorded", 2: "could not tell"}
@@ -28,6 +29,7 @@ MARKS = {"matched": "ok", "differs": "DIFFERS", "unchecked": "not checked"}
 SAYS = "says"  # instead of "ok" where a finding repeats what somebody thinks
 PATIENCE = 10.0  # seconds between two signs of life while a transaction is on its way
 INTERRUPTED = 130
+GATE_FAILED = 3  # of `evaluate --gate`
 HERE = str(Path(__file__).parent)
 
 
@@ -126,6 +128,16 @@ def show_report(report: pd.DataFrame) -> None:
         print(f"      {row.metric:<{width}}  {row.value:6.3f}  {interval:18}  real {row.reference:.3f}")
     for note in report.attrs.get("notes", []):
         say(f"note: {note}")
+
+
+def show_gate(verdict: Verdict) -> None:
+    """Each threshold, what was measured, and the verdict."""
+    print("thresholds:")
+    width = max(len(one["outcome"]) for one in verdict.results)
+    for one in verdict.results:
+        measured = f" ({one['measured']})" if one["measured"] not in ("", one["target"]) else ""
+        print(f"  {one['outcome']:<{width}}  {one['target']}{measured}: {one['limit']}; {one['detail']}")
+    print(f"gate: {verdict.outcome}")
 
 
 def show_record(record: Record, in_process: bool) -> None:

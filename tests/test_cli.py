@@ -374,7 +374,33 @@ def test_evaluate_overwrites_none_of_its_tables(study, run):
     for out in ("t.csv", "./t.csv", "report.txt"):
         code, _, err = run("evaluate", "t.csv", "t.csv", "t.csv", "--out", out)
         assert code == 2 and "--out" in err
+    code, _, err = run("evaluate", "t.csv", "t.csv", "t.csv", "--out", ".")
+    assert code == 2 and "choose another folder" in err
     assert listing(".") == before
+
+
+def test_evaluate_judges_and_writes_a_folder(study, run):
+    folder, *_ = study
+    names = ("data/train.csv", "data/holdout.csv", "release/synthetic.csv")
+    words = ["evaluate", *(folder / name for name in names), "--target", "died"]
+    for limit, expected in ((1.0, 0), (-1.0, 3)):
+        told = {"thresholds": [{"metric": "invalid_share", "at_most": limit}]}
+        Path("thresholds.json").write_text(json.dumps(told))
+        options = ["--acceptance", "thresholds.json", "--gate", "--out", "report", "--public"]
+        code, out, err = run(*words, *options)
+        assert code == expected, err
+        assert f"gate: {'failed' if expected else 'passed'}\n" in out and "invalid_share" in out
+    assert sorted(path.name for path in Path("report").iterdir()) == [
+        "report.csv",
+        "report.html",
+        "report.json",
+    ]
+    found = json.loads(Path("report/report.json").read_bytes())
+    assert found["is_public"] and found["gate"]["verdict"] == "failed"
+    assert "Public." in Path("report/report.html").read_text(encoding="utf-8")
+    Path("thresholds.json").write_text('{"thresholds": [{"metric": "accuracy", "at_most": 1}]}')
+    code, _, err = run(*words, "--acceptance", "thresholds.json")
+    assert code == 2 and "which none fits" in err
 
 
 # What is wrong is said, and nothing is lost

@@ -40,6 +40,7 @@ from synthlib.chain.evidence import (
     shorten,
     show,
 )
+from synthlib.chain.gate_evidence import check_gate, find_gate_caveat
 from synthlib.chain.history import (
     ASKED,
     VERDICT,
@@ -139,6 +140,7 @@ def verify(
         _check_issuer(record, issuer, findings)
     said = record or (Record(**body["record"]) if body else None)
     _check_content(path, manifest, said, findings)
+    check_gate(path, manifest, findings)
     certificate = ""
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
@@ -172,11 +174,12 @@ def verdict(findings: list[Finding]) -> int:
 
 def find_caveat(findings: list[Finding]) -> str:
     """What must be said beside a yes: that anybody could have recorded it, unless its digest was compared;
-    and that an auditor judged it failed."""
+    that an auditor judged it failed; and that it failed the thresholds of its own protocol, as it says."""
     is_compared = any(finding.subject == DIGEST and finding.verdict == "matched" for finding in findings)
     is_demo = any(finding.subject == "issuer" and DEMO in finding.detail for finding in findings)
     caveats = [DEMO] if is_demo and not is_compared else []
     caveats += [FAILED] if any(map(is_standing_failure, findings)) else []
+    caveats += find_gate_caveat(findings)
     return f"whole, but {'; and '.join(caveats)}" if caveats else ""
 
 

@@ -15,6 +15,7 @@ from synthlib.evaluation.features import (
     codes,
     matched_parts,
     missing,
+    note_sample,
     numbers,
     present,
     sample_rows,
@@ -148,6 +149,7 @@ def sdmetrics_quality(train, holdout, synthetic, schema, rng) -> Score:
             for rows in matched_parts(len(synthetic), size, rng, most=3)
         ]
     )
+    note_sample(size, len(holdout))
     reference = _quality(train, holdout.iloc[rng.permutation(len(holdout))[:size]], schema)
     value = float(found.mean())
     return Score("sdmetrics_quality", value, *clip(mean_interval(value, found), 0, 1), reference)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.features import DenseEncoder, sample_rows, tree_matrix
+from synthlib.evaluation.features import DenseEncoder, note_sample, sample_rows, tree_matrix
 from synthlib.evaluation.intervals import NAN, auroc, auroc_error, auroc_interval, share_interval
 from synthlib.scores import Score, wilson_interval
 
@@ -103,6 +103,7 @@ def membership_attack(train, holdout, synthetic, schema, rng) -> list[Score]:
     real, made = _encode(train, holdout, synthetic, schema)
     copied = _encode(train, holdout, control, schema)[1]
     members = rng.permutation(len(train))[: len(holdout)]
+    note_sample(len(members), len(train))
     halves = np.array_split(len(train) + rng.permutation(len(holdout)), 2)
     return [
         Score(name, *_attack(real, members, halves, rows), 0.5)
