@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthlib.evaluation.intervals import NAN
+from synthlib.evaluation.intervals import NAN, Z, clip
 
 
 def draw_weights(num_rows: int, num_resamples: int, rng: np.random.Generator) -> np.ndarray:
@@ -78,3 +78,22 @@ def percentiles(resampled: np.ndarray) -> tuple[float, float]:
         return NAN, NAN
     low, high = np.quantile(found, [0.025, 0.975])
     return float(min(low, resampled[0])), float(max(high, resampled[0]))
+
+
+def spread_interval(
+    resampled: np.ndarray, smallest: float = -np.inf, largest: float = np.inf
+) -> tuple[float, float]:
+    """95% interval of 1.96 standard deviations of the resamples either side, cut to the scale.
+
+    For largest, smallest and absolute values: noise in a resample always enlarges them, so that their
+    percentiles lie to one side of the estimate.
+
+    Args:
+        resampled: shape (num_resamples + 1,), the statistic of the table first; NaN is left out.
+        smallest, largest: ends of the scale.
+    """
+    found = resampled[1:][~np.isnan(resampled[1:])]
+    if not len(found) or np.isnan(resampled[0]):
+        return NAN, NAN
+    half = Z * float(found.std())
+    return clip((float(resampled[0]) - half, float(resampled[0]) + half), smallest, largest)
