@@ -70,7 +70,7 @@ def marginal_accuracy(
     others = [fresh[:, rows] for rows in matched_parts(len(holdout), size, rng)]
     scores = []
     for way in ways:
-        sets = _column_sets(len(num_bins), way, most, rng)
+        sets = _column_sets(len(num_bins), way, rng, most)
         if not sets:
             continue
         first, second = _excess_shares(real, parts, num_bins, sets)
@@ -178,7 +178,9 @@ def _bin(train: pd.DataFrame, tables: list[pd.DataFrame], schema: Schema) -> tup
     return (*(np.array(rows) for rows in binned), num_bins)
 
 
-def _column_sets(num_columns: int, way: int, most: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
+def _column_sets(
+    num_columns: int, way: int, rng: np.random.Generator, most: int = MAX_SETS
+) -> list[tuple[int, ...]]:
     sets = list(itertools.combinations(range(num_columns), way))
     if len(sets) <= most:
         return sets
