@@ -44,3 +44,9 @@ def test_few_rows_no_target_and_numbers(cohort, cohort_schema):
         assert np.isnan(one.low)
     found = score(cohort[:300], cohort[300:], make_cohort(100, 1), sl.Schema.infer(cohort, target="lab"))
     assert {"augmentation_gain_ridge", "augmentation_gain_small_boosting"} <= set(found)
+
+
+def test_a_synthetic_table_may_lack_identifiers(cohort):
+    named = cohort.assign(number=[f"P{row:04d}" for row in range(len(cohort))])
+    schema = sl.Schema.infer(named, target="died", identifiers=["number"])
+    assert score(named[:100], named[100:200], cohort[:100], schema)

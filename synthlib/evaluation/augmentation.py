@@ -43,7 +43,8 @@ def augmentation_gain(train, holdout, synthetic, schema, rng) -> list[Score]:
     if schema.target is None or not schema.features:
         return []
     target = schema[schema.target]
-    train, holdout, synthetic = (labelled(table, target) for table in (train, holdout, synthetic))
+    names = [target.name, *schema.features]  # a synthetic table may lack identifiers
+    train, holdout, synthetic = (labelled(table[names], target) for table in (train, holdout, synthetic))
     if not len(train) or not len(holdout):
         return []
     truth, scores = truth_of(holdout, target), []

@@ -148,13 +148,14 @@ def inference_agreement(
     sizes = {len(table) for table in syntheses}
     if len(sizes) != 1:
         raise ValueError(f"expected synthetic tables of one number of rows, got {len(sizes)} numbers")
+    (size,) = sizes
     design = make_design(train, schema, kind, outcome, predictors, time)
     real = Combined(*fit_design(train, schema, design), np.full(len(design.terms), np.inf))
     fits = np.array([fit_design(table, schema, design) for table in syntheses])  # (num_tables, 2, num_terms)
     shares = np.mean([compare(real, Combined(*fit, real.freedom))["coverage"] for fit in fits], axis=0)
     reports = []
     for rule in RULES if len(syntheses) > 1 else ("naive", "single"):
-        made = combine(fits[:, 0], fits[:, 1], rule, sizes.copy().pop(), len(train))
+        made = combine(fits[:, 0], fits[:, 1], rule, size, len(train))
         report = {"term": design.names, "rule": rule}
         for name, one in (("real", real), ("synthetic", made)):
             report |= {name: one.estimate, f"{name}_low": one.interval[0], f"{name}_high": one.interval[1]}
