@@ -10,6 +10,7 @@ from synthlib.evaluation.resampling import (
     average_precision,
     draw_weights,
     percentiles,
+    spread_interval,
     weighted_auroc,
     weighted_mean,
     weighted_precision,
@@ -79,3 +80,22 @@ def test_intervals_hold_their_own_estimate():
     assert percentiles(np.array([5.0, 1, 2, 3])) == (pytest.approx(1.05), 5)
     assert np.isnan(percentiles(np.array([np.nan, 1, 2]))).all()
     assert np.isnan(percentiles(np.array([1.0, np.nan]))).all()
+
+
+def test_what_noise_enlarges_may_be_smaller():
+    # estimate 2, resamples 3 and 5: spread 1, their mean 2 above the estimate, which may be 2 above the truth
+    low, high = spread_interval(np.array([2.0, 3, 5]))
+    assert (low, high) == (pytest.approx(2 - 1.96 - 2, abs=1e-3), pytest.approx(2 + 1.96, abs=1e-3))
+    assert spread_interval(np.array([2.0, 3, 5]), smallest=0)[0] == 0
+    assert np.isnan(spread_interval(np.array([np.nan, 1]))).all()
+
+
+def test_the_largest_of_equal_groups_is_covered():
+    """Eight groups of one mean: their gap is 0, and every estimate of it is above."""
+    rng, inside = np.random.default_rng(0), []
+    for _ in range(60):
+        means = rng.normal(size=8) / 10
+        drawn = np.vstack([means, means + rng.normal(size=(200, 8)) / 10])
+        low, _ = spread_interval(np.ptp(drawn, axis=1), 0.0)
+        inside.append(low == 0)
+    assert np.mean(inside) > 0.6

@@ -83,10 +83,11 @@ def percentiles(resampled: np.ndarray) -> tuple[float, float]:
 def spread_interval(
     resampled: np.ndarray, smallest: float = -np.inf, largest: float = np.inf
 ) -> tuple[float, float]:
-    """95% interval of 1.96 standard deviations of the resamples either side, cut to the scale.
+    """95% interval of 1.96 standard deviations of the resamples either side, wider where noise pushes.
 
-    For largest, smallest and absolute values: noise in a resample always enlarges them, so that their
-    percentiles lie to one side of the estimate.
+    For largest, smallest and absolute values: noise always moves them the same way, by about as much from the
+    truth to the estimate as from the estimate to the mean of its resamples. The end that the truth then lies
+    at is moved by that much, the estimate is left; the ends are cut to the scale.
 
     Args:
         resampled: shape (num_resamples + 1,), the statistic of the table first; NaN is left out.
@@ -95,5 +96,5 @@ def spread_interval(
     found = resampled[1:][~np.isnan(resampled[1:])]
     if not len(found) or np.isnan(resampled[0]):
         return NAN, NAN
-    half = Z * float(found.std())
-    return clip((float(resampled[0]) - half, float(resampled[0]) + half), smallest, largest)
+    value, half, moved = float(resampled[0]), Z * float(found.std()), float(found.mean() - resampled[0])
+    return clip((value - half - max(moved, 0), value + half - min(moved, 0)), smallest, largest)
