@@ -139,7 +139,7 @@ def main() -> None:
             cover_inference(400, 1000, 1000),
             cover_inference(400, 1000, 4000),
             cover_tables(400),
-            cover_scores(60),
+            cover_scores(30),
         ):
             for row in part:
                 rows.append(row)

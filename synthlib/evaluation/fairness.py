@@ -40,7 +40,8 @@ def fairness(train, holdout, synthetic, schema, rng) -> list[Score]:
     Boosted trees predict the holdout's patients. Whom they flag: those whose risk is above the event's rate
     in train, for both models. A gap is the largest value of a group less the smallest; chance alone makes
     gaps, of few patients large ones, for both models alike: what counts is the *amplification*, the synthetic
-    model's gap less the real one's, with an interval over the same resampled patients.
+    model's gap less the real one's, with an interval over the same resampled patients. (A gap speaks of the
+    groups that are large enough here; a larger holdout may show more of them, and a larger gap.)
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns); rows without the target are
