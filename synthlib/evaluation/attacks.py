@@ -70,7 +70,7 @@ def domias_kernel(synthetic, reference, targets, schema, rng) -> np.ndarray:
 
 
 def classifier(synthetic, reference, targets, schema, rng) -> np.ndarray:
-    """Log odds that boosted trees call the target synthetic: they learnt to tell synthetic from reference rows.
+    """Log odds that trees call the target synthetic; they learnt to tell synthetic from reference rows.
 
     What gives a generator away in general (see `classifier_two_sample_test`) moves members and others alike;
     what the trees know of single rows moves members alone.

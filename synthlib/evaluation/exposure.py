@@ -44,8 +44,9 @@ def exposure(
 ) -> tuple[np.ndarray, np.ndarray]:
     """How exposed each row is: the share of the reference that it surpasses in the way it stands out most.
 
-    Three ways: distance to the three nearest reference rows; the rarest of its levels; how small the groups
-    are that it shares two coarse values with (of its quasi-identifiers, where the schema names two).
+    Four ways: distance to the three nearest reference rows; the most extreme of its numbers; the rarest of
+    its levels; how small the groups are that it shares two coarse values with (of its quasi-identifiers,
+    where the schema names two).
 
     Args:
         reference, targets, schema: as `most_exposed`.
@@ -67,15 +68,16 @@ def _outlying(reference, targets, schema) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rarity(reference, targets, schema) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Surprise at the rarest level and mean surprise at pairs of coarse values, in nats."""
+    """Surprise, in nats, at the farthest tail and the rarest level, and the mean at pairs of coarse values."""
     columns = schema.modelled
     paired = [column for column in columns if column.name in schema.quasi_identifiers]
     paired = (paired if len(paired) > 1 else columns)[:MAX_PAIRED]
     coarse = {column.name: _coarsen(reference, targets, column) for column in columns}
     single = [_surprise(*coarse[c.name]) for c in columns if c.is_discrete]
     pairs = [_surprise(*_cross(coarse[a.name], coarse[b.name])) for a, b in combinations(paired, 2)]
+    tails = [_tail(numbers(reference, c), numbers(targets, c)) for c in columns if c.is_numeric]
     found = []
-    for surprises, combine in ((single, np.max), (pairs, np.mean)):
+    for surprises, combine in ((tails, np.max), (single, np.max), (pairs, np.mean)):
         if surprises:
             found.append(tuple(combine(part, axis=0) for part in zip(*surprises, strict=True)))
     return found
@@ -104,6 +106,17 @@ def _surprise(own: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarra
     counts = np.bincount(own, minlength=1 + max(int(own.max(initial=0)), int(asked.max(initial=0))))
     total = np.log(len(own) + 1)
     return total - np.log(counts[own]), total - np.log(counts[asked] + 1.0)
+
+
+def _tail(own: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `_surprise`, at other reference rows being at least as far out."""
+    known = np.sort(own[~np.isnan(own)])
+    found = []
+    for values, added in ((own, 0), (asked, 1)):
+        above = len(known) - np.searchsorted(known, values, "left")
+        count = np.minimum(above, np.searchsorted(known, values, "right")) + added
+        found.append(np.where(np.isnan(values), 0.0, np.log(len(known) + 1) - np.log(np.maximum(count, 1))))
+    return found[0], found[1]
 
 
 def _surpassed(own: np.ndarray, values: np.ndarray) -> np.ndarray:
