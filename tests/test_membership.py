@@ -14,7 +14,7 @@ def rng(seed=0):
 
 def test_auroc_of_four_rows():
     # of the four pairs (3 1) (3 2) (2 1) (2 2), three are won and one is tied
-    found = membership.membership_scores("x", np.array([3.0, 2]), np.array([1.0, 2]), rng())
+    found = membership.membership_scores("x", [(np.array([3.0, 2]), np.array([1.0, 2]))], rng())
     assert [one.metric for one in found] == [
         "membership_auroc[x]",
         "membership_tpr0.1[x]",
@@ -52,24 +52,24 @@ def test_the_highest_of_just_enough_others_bounds_the_rate():
 
 def test_equal_scores_are_a_guess():
     same = np.zeros(500)
-    found = membership.membership_scores("x", same, same, rng(), "exposed")
+    found = membership.membership_scores("x", [(same, same)], rng(), "exposed")
     assert found[0].metric == "membership_auroc[x,exposed]"
     assert found[0].value == 0.5
     for score in found[2:]:
         assert score.low <= score.reference <= score.high
         assert score.value == pytest.approx(score.reference, abs=0.05)
-    assert membership.membership_p_value(same, same, rng()) == 1
+    assert membership.turn_p_value(same, same, rng()) == 1
 
 
 def test_perfect_scores_are_one():
-    found = membership.membership_scores("x", np.ones(500), np.zeros(500), rng())
+    found = membership.membership_scores("x", [(np.ones(500), np.zeros(500))], rng())
     assert [one.value for one in found[2:]] == [1, 1]
     assert found[2].low > 0.98
     assert found[2].high == 1
 
 
 def test_intervals_hold_the_true_rate():
-    """Of normal scores one deviation apart, with z the quantile of the false positives, it is 1 - Φ(z - 1)."""
+    """Of normal scores one deviation apart, with z the quantile of others, it is 1 - Φ(z - 1)."""
     held = dict.fromkeys((0.01, 0.1), 0)
     for seed in range(200):
         draws = rng(seed)
@@ -83,17 +83,31 @@ def test_intervals_hold_the_true_rate():
 
 def test_p_values_are_honest_and_see_a_few_sure_ones():
     alike = [rng(seed).normal(size=140) for seed in range(300)]
-    wrong = sum(membership.membership_p_value(row[:60], row[60:], rng()) <= 0.1 for row in alike)
+    wrong = sum(membership.turn_p_value(row[:60], row[60:], rng()) <= 0.1 for row in alike)
     assert wrong <= 45  # a tenth of 300 and three deviations
     members, others = rng(1).normal(size=2000), rng(2).normal(size=2000)
     members[:40] = 10  # 2 % are sure; the average hardly moves
-    assert membership.membership_p_value(members, others, rng()) < 1e-8
-    assert np.isnan(membership.membership_p_value(members[:0], others, rng()))
+    assert membership.turn_p_value(members, others, rng()) < 1e-8
+    assert np.isnan(membership.turn_p_value(members[:0], others, rng()))
+
+
+def test_two_turns_are_averaged_and_their_errors_too():
+    """Turns won by 0.875 and by 1: 0.9375; two equal turns say no more than one."""
+    first, second = (np.array([3.0, 2]), np.array([1.0, 2])), (np.array([1.0, 1]), np.array([0.0, 0]))
+    assert membership.membership_scores("x", [first, second], rng())[0].value == 0.9375
+    turn = rng(1).normal(1, 1, 60), rng(2).normal(0, 1, 60)
+    once, twice = (membership.membership_scores("x", [turn] * num, rng())[0] for num in (1, 2))
+    assert once == twice
+    empty = np.empty(0), np.empty(0)
+    assert membership.membership_scores("x", [turn, empty], rng())[0] == once
+    assert np.isnan(membership.membership_scores("x", [empty, empty], rng())[0].value)
+    assert membership.membership_p_value([turn, turn], rng()) == 2 * membership.turn_p_value(*turn, rng())
+    assert np.isnan(membership.membership_p_value([empty], rng()))
 
 
 def test_the_stronger_the_attack_the_smaller_its_p_value():
     members, others = rng(1).normal(size=200), rng(2).normal(size=200)
-    found = [membership.membership_p_value(members + shift, others, rng()) for shift in (0, 0.3, 1)]
+    found = [membership.turn_p_value(members + shift, others, rng()) for shift in (0, 0.3, 1)]
     assert found[0] > found[1] > found[2]
 
 

@@ -23,8 +23,20 @@ def test_risk_of_four_attempts():
 def test_p_value_of_four_attempts():
     # of 6 attempts 4 succeed; that members have 3 or 4 of them: (C(4,3)·C(2,1) + C(4,4)) / C(6,4) = 9/15
     assert risks.risk_p_value(trials([1, 1, 1, 0], [1, 0])) == pytest.approx(9 / 15)
-    # in pairs, two disagree and both are won: a quarter
-    assert risks.risk_p_value(trials([1, 1, 1, 0], [1, 0, 0, 0], paired=True)) == 0.25
+    # made on both sides, two succeed on members alone: a quarter; a half if they find one person
+    who = np.array([[7, 8, 9, -1], [5, -1, -1, -1]])
+    assert risks.risk_p_value(trials([1, 1, 1, 0], [1, 0, 0, 0], who=who)) == 0.25
+    who[0, 2] = 8
+    assert risks.risk_p_value(trials([1, 1, 1, 0], [1, 0, 0, 0], who=who)) == 0.5
+
+
+def test_finding_one_person_often_is_no_more_evidence():
+    won, lost = [1, 1, 1, 0] * 10, [0, 0, 0, 1] * 10
+    others = np.full(40, 5)
+    often, once = (np.array([who, others]) for who in (np.arange(40) // 20, np.arange(40)))
+    wide, narrow = (risks.risk_score("risk", trials(won, lost, who=who)) for who in (often, once))
+    assert wide.value == narrow.value
+    assert wide.low < narrow.low
 
 
 def test_equal_success_adds_nothing():

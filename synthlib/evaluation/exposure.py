@@ -68,7 +68,7 @@ def _outlying(reference, targets, schema) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rarity(reference, targets, schema) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Surprise, in nats, at the farthest tail and the rarest level, and the mean at pairs of coarse values."""
+    """Surprise, in nats, at the farthest tail and the rarest level, and its mean over pairs of values."""
     columns = schema.modelled
     paired = [column for column in columns if column.name in schema.quasi_identifiers]
     paired = (paired if len(paired) > 1 else columns)[:MAX_PAIRED]

@@ -18,6 +18,7 @@ from synthlib.evaluation.learners import one_thread
 from synthlib.evaluation.linkage import linkability, nearest_inference
 from synthlib.evaluation.membership import (
     RATES,
+    Scored,
     Turn,
     enough_others,
     membership_p_value,
@@ -41,17 +42,16 @@ class World(NamedTuple):
 
     Attributes:
         turns: the two halves of every membership attack.
+        exposed: of each turn, bool arrays over its members and over its others.
         members, others: everybody asked about, in the order of the turns.
-        exposed_members, exposed_others: bool arrays over them.
         rest: rows of train that nobody asks about.
         secrets: names of the columns to infer.
     """
 
     turns: list[Turn]
+    exposed: list[Scored]
     members: pd.DataFrame
     others: pd.DataFrame
-    exposed_members: np.ndarray
-    exposed_others: np.ndarray
     rest: pd.DataFrame
     secrets: list[str]
 
@@ -75,7 +75,8 @@ def leakage_report(
     - `caught` where the synthetic table is told from one that leaks nothing, at 5% over all attacks on it;
     - `not caught` where it is not, and the attack did catch a copy of train. `blind_to` names the controls
       that it missed: "not caught" says nothing of leaks as small as those;
-    - `inconclusive` where a copy was not caught either, or where rows that leak nothing were.
+    - `inconclusive` where a copy was not caught either, or where rows that leak nothing were (unless the
+      table's interval lies above theirs: then it is caught all the same).
 
     No conclusion says that a table is safe: these are the attacks that were made, not those that there are.
 
@@ -139,14 +140,11 @@ def make_world(train, holdout, schema, rng, secrets=None, max_targets=MAX_TARGET
     train = sample_rows(train, MAX_ROWS, rng)
     order, num = rng.permutation(len(train)), max(2, min(max_targets, len(train) // 2))
     turns = split_turns(train.iloc[order[:num]], sample_rows(holdout, max_targets, rng), rng)
-    exposed = [most_exposed(turn.reference, turn.targets, schema) for turn in turns]
-    flags = [np.split(found, [len(turn.members)]) for found, turn in zip(exposed, turns, strict=True)]
     return World(
         turns,
+        [tuple(np.split(most_exposed(t.reference, t.targets, schema), [len(t.members)])) for t in turns],
         pd.concat([turn.members for turn in turns], ignore_index=True),
         pd.concat([turn.others for turn in turns], ignore_index=True),
-        np.concatenate([of_members for of_members, _ in flags]),
-        np.concatenate([of_others for _, of_others in flags]),
         train.iloc[order[num:]].reset_index(drop=True),
         choose_secrets(schema) if secrets is None else list(secrets),
     )
@@ -191,8 +189,8 @@ def conclude(report: pd.DataFrame) -> pd.DataFrame:
     caught = p_values < limit
     for (attack, population), row in caught.iterrows():
         of = (report["attack"] == attack) & (report["population"] == population)
-        is_unknown = np.isnan(p_values.loc[(attack, population), "synthetic"])
-        report.loc[of, "conclusion"] = _conclusion(row, is_unknown)
+        first = report[of].drop_duplicates("table").set_index("table")
+        report.loc[of, "conclusion"] = _conclusion(row, first)
         report.loc[of, "blind_to"] = ", ".join(t for t in CONTROLS if t != "fresh" and not row[t])
     keys = pd.DataFrame(
         {
@@ -233,29 +231,33 @@ def leakage_scores(report: pd.DataFrame) -> list[Score]:
     return [Score(*row) for row in rows[list(Score._fields)].itertuples(index=False, name=None)]
 
 
-def _conclusion(caught: pd.Series, is_unknown: bool) -> str:
-    if caught["fresh"] or is_unknown:
+def _conclusion(caught: pd.Series, first: pd.DataFrame) -> str:
+    """Of one attack; `first` holds its first metric on each table."""
+    made, fresh = first.loc["synthetic"], first.loc["fresh"]
+    if np.isnan(made["p_value"]):
         return "inconclusive"
     if caught["synthetic"]:
-        return "caught"
-    return "not caught" if caught["copy"] else "inconclusive"
+        return "caught" if not caught["fresh"] or made["low"] > fresh["high"] else "inconclusive"
+    return "not caught" if caught["copy"] and not caught["fresh"] else "inconclusive"
 
 
 def _membership_rows(name, attack, made, world, schema, rng) -> list[dict]:
-    scores = [(turn, attack(made, turn.reference, turn.targets, schema, rng)) for turn in world.turns]
-    members = np.concatenate([score[: len(turn.members)] for turn, score in scores])
-    others = np.concatenate([score[len(turn.members) :] for turn, score in scores])
+    scored = []
+    for turn in world.turns:
+        score = attack(made, turn.reference, turn.targets, schema, rng)
+        scored.append(tuple(np.split(score, [len(turn.members)])))
     rows = []
-    for population in ("all", "exposed"):
-        if population == "exposed":
-            members, others = members[world.exposed_members], others[world.exposed_others]
-        p_value = membership_p_value(members, others, rng)
-        label = "" if population == "all" else population
-        for score in membership_scores(name, members, others, rng, label):
+    for population, label in (("all", ""), ("exposed", "exposed")):
+        if label:
+            flags = zip(scored, world.exposed, strict=True)
+            scored = [(m[of_m], o[of_o]) for (m, o), (of_m, of_o) in flags]
+        counts = [sum(map(len, part)) for part in zip(*scored, strict=True)]
+        p_value = membership_p_value(scored, rng)
+        for score in membership_scores(name, scored, rng, label):
             rows.append(
                 {"attack": f"membership[{name}]", "population": population, "p_value": p_value}
                 | score._asdict()
-                | {"note": _note_membership(score, len(members), len(others))}
+                | {"note": _note_membership(score, *counts)}
             )
     return rows
 
@@ -273,8 +275,8 @@ def _risk_rows(name: str, trials: Trials, world: World) -> list[dict]:
     inside = column.rstrip("]")
     populations = {"all": (trials, inside)}
     is_by_person = len(trials.attack) == len(world.members) and len(trials.control) == len(world.others)
-    if is_by_person and not trials.paired:
-        exposed = trials.of(world.exposed_members, world.exposed_others)
+    if is_by_person and trials.who is None:
+        exposed = trials.of(*(np.concatenate(flags) for flags in zip(*world.exposed, strict=True)))
         populations["exposed"] = (exposed, f"{inside},exposed" if inside else "exposed")
     rows = []
     for population, (part, label) in populations.items():

@@ -72,24 +72,22 @@ def likelihood_attack(
         max_targets: most members, and most others, to ask about.
 
     Returns:
-        Scores as `membership_scores` gives them, named `likelihood`, and the p value of both tests together.
+        Scores as `membership_scores` gives them, named `likelihood`, and the p value of `membership_p_value`.
 
     Reference: Carlini et al. 2022, "Membership Inference Attacks From First Principles".
     """
     rng = np.random.default_rng([seed, 2])
     chosen = rng.permutation(len(train))[:max_targets]
     kept = holdout.iloc[rng.permutation(len(holdout))[:max_targets]]
-    members, others = [], []
+    scored = []
     num_shadows += num_shadows % 2 if online else 0
     for turn in split_turns(train.iloc[chosen], kept, rng):
         targets = turn.targets
         without, within = _shadow_likelihoods(fit, turn.reference, targets, rng, num_shadows, online)
         score = likelihood_ratio(log_likelihood(targets), without, within if online else None)
-        members.append(score[: len(turn.members)])
-        others.append(score[len(turn.members) :])
-    members, others = np.concatenate(members), np.concatenate(others)
-    p_value = membership_p_value(members, others, rng)
-    return membership_scores("likelihood", members, others, rng), p_value
+        scored.append(tuple(np.split(score, [len(turn.members)])))
+    p_value = membership_p_value(scored, rng)
+    return membership_scores("likelihood", scored, rng), p_value
 
 
 def _shadow_likelihoods(fit, reference, targets, rng, num_shadows, online) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ The scores of an attack on members and on others come in; how they were made is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from synthlib.evaluation.intervals import NAN, auroc, auroc_error, auroc_interva
 from synthlib.scores import Score
 
 RATES = (0.001, 0.01, 0.1)
+Scored = tuple[np.ndarray, np.ndarray]
 TOP_SHARE = 0.01
 MIN_TOP = 10
 
@@ -62,7 +64,7 @@ def split_turns(members: pd.DataFrame, holdout: pd.DataFrame, rng: np.random.Gen
 
 
 def membership_scores(
-    attack: str, members: np.ndarray, others: np.ndarray, rng: np.random.Generator, population: str = ""
+    attack: str, turns: Sequence[Scored], rng: np.random.Generator, population: str = ""
 ) -> list[Score]:
     """AUROC and true-positive rates at 0.1, 1 and 10% false positives.
 
@@ -72,7 +74,9 @@ def membership_scores(
 
     Args:
         attack: its name, put in brackets.
-        members, others: scores of shapes (num_members,) and (num_others,); higher: more likely a member.
+        turns: scores of members and of others in each turn, shapes (num_members,) and (num_others,); higher:
+            more likely a member. AUROCs are averaged and so are their errors, as if both turns were one: the
+            reference of one is asked about in the other. The rates are those of all scores together.
         rng: breaks ties.
         population: named in the brackets too, unless it is everybody.
 
@@ -83,12 +87,8 @@ def membership_scores(
     Reference: Carlini et al. 2022, "Membership Inference Attacks From First Principles"; DeLong et al. 1988.
     """
     of = f"[{attack},{population}]" if population else f"[{attack}]"
-    truth, score = _pool(members, others)
-    value, ends = auroc(truth, score), (NAN, NAN)
-    if min(len(members), len(others)) > 1:
-        ends = auroc_interval(value, auroc_error(truth, score), min(len(members), len(others)))
-    members, others = break_ties(members, others, rng)
-    scores = [Score(f"membership_auroc{of}", value, *ends, 0.5)]
+    scores = [Score(f"membership_auroc{of}", *_mean_auroc(turns), 0.5)]
+    members, others = break_ties(*(np.concatenate(part) for part in zip(*turns, strict=True)), rng)
     for rate in RATES:
         found = true_positive_rate(members, others, rate)
         scores.append(Score(f"membership_tpr{100 * rate:g}{of}", *found, rate))
@@ -137,7 +137,14 @@ def enough_others(rate: float, confidence: float = 0.95) -> int:
     return int(np.ceil(np.log((1 - confidence) / 4) / np.log1p(-rate)))
 
 
-def membership_p_value(members: np.ndarray, others: np.ndarray, rng: np.random.Generator) -> float:
+def membership_p_value(turns: Sequence[Scored], rng: np.random.Generator) -> float:
+    """The smallest p value of the turns, times their number; NaN where no turn has members and others."""
+    found = [turn_p_value(*turn, rng) for turn in turns]
+    known = [value for value in found if not np.isnan(value)]
+    return min(1.0, len(known) * min(known)) if known else NAN
+
+
+def turn_p_value(members: np.ndarray, others: np.ndarray, rng: np.random.Generator) -> float:
     """Chance of such scores if members and others were alike: twice the smaller of two tests' p values.
 
     The rank-sum test sees what moves everybody, a hypergeometric test on the highest hundredth (at least ten)
@@ -169,8 +176,21 @@ def break_ties(
     return ranks[: len(members)], ranks[len(members) :]
 
 
-def _pool(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.arange(len(members) + len(others)) < len(members), np.concatenate([members, others])
+def _mean_auroc(turns: Sequence[Scored]) -> tuple[float, float, float]:
+    values, errors, smallest = [], [], []
+    for members, others in turns:
+        if len(members) and len(others):
+            truth = np.arange(len(members) + len(others)) < len(members)
+            score = np.concatenate([members, others])
+            values.append(auroc(truth, score))
+            errors.append(auroc_error(truth, score))
+            smallest.append(min(len(members), len(others)))
+    if not values:
+        return NAN, NAN, NAN
+    value = float(np.mean(values))
+    if min(smallest) < 2:
+        return value, NAN, NAN
+    return (value, *auroc_interval(value, float(np.mean(errors)), min(smallest)))
 
 
 def _positives(members: np.ndarray, descending: np.ndarray) -> np.ndarray:

@@ -21,13 +21,14 @@ class Trials(NamedTuple):
         attack: on members, shape (num_attacks,).
         control: on people who were not in train, shape (num_controls,).
         naive: of a guesser who does not use what the attack uses, shape (num_guesses,).
-        paired: whether `attack` and `control` are one attempt, made in train and in the holdout.
+        who: where each attempt is made once among members and once among others, whom it finds there: row
+            numbers of shape (2, num_attacks), -1 for nobody. Attempts that find one person are not independent.
     """
 
     attack: np.ndarray
     control: np.ndarray
     naive: np.ndarray
-    paired: bool = False
+    who: np.ndarray | None = None
 
     def of(self, members: np.ndarray, others: np.ndarray) -> Trials:
         """The attempts on some of the members and others, bool arrays; the guesser is that of everybody."""
@@ -44,16 +45,18 @@ def risk_score(name: str, trials: Trials) -> Score:
         trials: what succeeded.
 
     Returns:
-        Score of at most 1; its interval combines Wilson's for both rates; reference 0. NaN without attempts,
-        or where the control always succeeds, so that nothing can be added.
+        Score of at most 1; its interval combines Wilson's for both rates, at the number of people found where
+        attempts find some more than once; reference 0. NaN without attempts, or where the control always
+        succeeds, so that nothing can be added.
 
     Reference: Giomi et al. 2023, equation 4; Donner and Zou 2012, "Closed-form confidence intervals for
     functions of the normal mean and standard deviation" (ratios).
     """
     if not len(trials.attack) or not len(trials.control):
         return Score(name, NAN, NAN, NAN, 0.0)
-    failed, (f_low, f_high) = _failures(trials.attack)
-    spared, (s_low, s_high) = _failures(trials.control)
+    inside, outside = (None, None) if trials.who is None else trials.who
+    failed, (f_low, f_high) = _failures(trials.attack, inside)
+    spared, (s_low, s_high) = _failures(trials.control, outside)
     if spared == 0:
         return Score(name, NAN, NAN, NAN, 0.0)
     ratio = failed / spared
@@ -66,21 +69,27 @@ def risk_score(name: str, trials: Trials) -> Score:
 def risk_p_value(trials: Trials) -> float:
     """Chance of so many more successes on members if members and others were alike; one-sided and exact.
 
-    Reference: Fisher 1935 (two groups); McNemar 1947 (pairs).
+    Where attempts are made on both sides, those that succeed on one alone count, each person found once.
+
+    Reference: Fisher 1935 (two groups); McNemar 1947 (both sides).
     """
     won, lost = trials.attack, trials.control
     if not len(won) or not len(lost):
         return NAN
-    if trials.paired:
-        only_won, only_lost = int((won & ~lost).sum()), int((lost & ~won).sum())
+    if trials.who is not None:
+        only_won, only_lost = (
+            len(np.unique(who[only])) for who, only in zip(trials.who, (won & ~lost, lost & ~won), strict=True)
+        )
         return float(binom.sf(only_won - 1, only_won + only_lost, 0.5))
     successes, num = int(won.sum() + lost.sum()), len(won) + len(lost)
     return float(hypergeom.sf(int(won.sum()) - 1, num, successes, len(won)))
 
 
-def _failures(successes: np.ndarray) -> tuple[float, tuple[float, float]]:
-    failed = int((~successes).sum())
-    return failed / len(successes), wilson_interval(failed, len(successes))
+def _failures(successes: np.ndarray, who: np.ndarray | None) -> tuple[float, tuple[float, float]]:
+    failed, repeats = int((~successes).sum()), 1.0
+    if who is not None and successes.any():
+        repeats = successes.sum() / len(np.unique(who[successes]))
+    return failed / len(successes), wilson_interval(failed / repeats, len(successes) / repeats)
 
 
 def _ratio_end(a: float, b: float, a_gap: float, b_gap: float, side: int) -> float:

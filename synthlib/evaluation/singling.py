@@ -58,7 +58,7 @@ def singling_out(
         num_attacks: predicates at most; there may be fewer, or none.
 
     Returns:
-        Trials in pairs, each of shape (num_predicates,).
+        Trials, of shape (num_predicates,), with whom each predicate isolates.
     """
     size = min(len(members), len(others))
     columns = schema.modelled
@@ -72,12 +72,17 @@ def singling_out(
     else:
         predicates = _multivariate(made, numeric, min(num_columns, len(columns)), num_attacks, rng)
     guesses = [_guess(made, numeric, num_columns, rng) for _ in range(num_attacks)]
-    attack, control = (_isolates(predicates, matrix) for matrix in (inside, outside))
-    return Trials(attack, control, _isolates(guesses, inside), paired=True)
+    who = np.array([_isolated(predicates, matrix) for matrix in (inside, outside)])
+    return Trials(who[0] >= 0, who[1] >= 0, _isolated(guesses, inside) >= 0, who)
 
 
-def _isolates(predicates: list[Predicate], matrix: np.ndarray) -> np.ndarray:
-    return np.array([predicate.matches(matrix).sum() == 1 for predicate in predicates], dtype=bool)
+def _isolated(predicates: list[Predicate], matrix: np.ndarray) -> np.ndarray:
+    """The row that each predicate holds for alone, -1 where it holds for none or more than one."""
+    found = np.full(len(predicates), -1)
+    for at, predicate in enumerate(predicates):
+        rows = np.flatnonzero(predicate.matches(matrix))
+        found[at] = rows[0] if len(rows) == 1 else -1
+    return found
 
 
 def _univariate(made, numeric, num_attacks, rng) -> list[Predicate]:
@@ -97,8 +102,8 @@ def _univariate(made, numeric, num_attacks, rng) -> list[Predicate]:
 def _multivariate(made, numeric, num_columns, num_attacks, rng) -> list[Predicate]:
     middle = [np.median(v[~np.isnan(v)]) if (~np.isnan(v)).any() else 0.0 for v in made.T]
     found: dict[Predicate, None] = {}
-    for _ in range(NUM_TRIES * num_attacks):
-        if len(found) == num_attacks or not len(made):
+    for tried in range(NUM_TRIES * num_attacks):
+        if len(found) == num_attacks or not len(made) or tried > num_attacks + NUM_TRIES * len(found):
             break
         row = made[rng.integers(len(made))]
         chosen = np.sort(rng.choice(made.shape[1], num_columns, replace=False))
