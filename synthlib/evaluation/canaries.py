@@ -11,7 +11,7 @@ from synthlib.schema import Column, Schema
 
 RARE_SHARE = 0.5
 NUM_TRIES = 50
-BANDWIDTH = 0.25
+BANDWIDTH = 0.1
 
 
 def make_canaries(train: pd.DataFrame, schema: Schema, num: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -39,10 +39,11 @@ def make_canaries(train: pd.DataFrame, schema: Schema, num: int, rng: np.random.
     found: list[pd.DataFrame] = []
     for _ in range(NUM_TRIES):
         drawn = _draw(train, schema, num, rng)
-        keys = pd.Series(_keys(drawn, columns))
-        fresh = ~keys.duplicated() & ~keys.isin(taken)
-        found.append(drawn[fresh.to_numpy()])
-        taken |= set(keys)
+        fresh = []
+        for key in _keys(drawn, columns):
+            fresh.append(key not in taken)
+            taken.add(key)
+        found.append(drawn[fresh])
         if sum(map(len, found)) >= num:
             return pd.concat(found, ignore_index=True).iloc[:num]
     raise ValueError(
@@ -92,9 +93,9 @@ def _ends(train: pd.DataFrame, column: Column) -> np.ndarray:
     low, high = column.numeric_range()
     known = numbers(train, column)
     known = known[~np.isnan(known)]
-    low = low if np.isfinite(low) else known.min(initial=0.0)
-    high = high if np.isfinite(high) else known.max(initial=low)
-    return np.array([low, high])
+    known = known if len(known) else np.zeros(1)
+    ends = (low if np.isfinite(low) else known.min(), high if np.isfinite(high) else known.max())
+    return np.array(ends)
 
 
 def _typed(values: np.ndarray, column: Column) -> pd.Series:

@@ -21,8 +21,8 @@ class Trials(NamedTuple):
         attack: on members, shape (num_attacks,).
         control: on people who were not in train, shape (num_controls,).
         naive: of a guesser who does not use what the attack uses, shape (num_guesses,).
-        who: where each attempt is made once among members and once among others, whom it finds there: row
-            numbers of shape (2, num_attacks), -1 for nobody. Attempts that find one person are not independent.
+        who: where each attempt is made both among members and among others, whom it finds there: row numbers
+            of shape (2, num_attacks), -1 for nobody. Attempts that find one person are not independent.
     """
 
     attack: np.ndarray
@@ -77,9 +77,8 @@ def risk_p_value(trials: Trials) -> float:
     if not len(won) or not len(lost):
         return NAN
     if trials.who is not None:
-        only_won, only_lost = (
-            len(np.unique(who[only])) for who, only in zip(trials.who, (won & ~lost, lost & ~won), strict=True)
-        )
+        inside, outside = trials.who
+        only_won, only_lost = len(np.unique(inside[won & ~lost])), len(np.unique(outside[lost & ~won]))
         return float(binom.sf(only_won - 1, only_won + only_lost, 0.5))
     successes, num = int(won.sum() + lost.sum()), len(won) + len(lost)
     return float(hypergeom.sf(int(won.sum()) - 1, num, successes, len(won)))
