@@ -9,9 +9,10 @@ import synthlib as sl
 from synthlib.evaluation import attributes
 
 
-def run(synthetic, reference, members, others, schema=SIMPLE, **options):
-    rng = np.random.default_rng(0)
-    return attributes.attribute_inference(synthetic, reference, members, others, schema, rng, **options)
+def run(synthetic, reference, members, others, schema=SIMPLE, sure=1.0, **options):
+    tables = (synthetic, reference, members, others)
+    found = attributes.attribute_inference(*tables, schema, np.random.default_rng(0), **options)
+    return attributes.guess_trials(found, sure)
 
 
 def test_guesses_of_four_rows():

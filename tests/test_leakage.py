@@ -17,7 +17,7 @@ FEW = {name: attacks.ATTACKS[name] for name in ("nearest", "domias", "domias_ker
 
 @pytest.fixture(scope="module")
 def tables():
-    train, holdout, fresh = (draw_patients(size, seed) for size, seed in ((900, 1), (440, 2), (900, 3)))
+    train, holdout, fresh = (draw_patients(size, seed) for size, seed in ((600, 1), (440, 2), (600, 3)))
     schema = sl.Schema.infer(pd.concat([train, holdout, fresh]), target="died")
     return train, holdout, fresh, schema
 
@@ -53,7 +53,7 @@ def test_a_row_for_each_attack_population_table_and_metric(of_copy):
     assert list(of_copy.columns) == list(COLUMNS)
     assert not of_copy.duplicated(["attack", "population", "table", "metric"]).any()
     assert set(of_copy["table"]) == {"synthetic", *CONTROLS}
-    assert len(of_copy) == 5 * (4 * 2 * 4 + 2 + 3 * 2)
+    assert len(of_copy) == 5 * (4 * 2 * 4 + 2 + 2 * 2 + 3)
     assert (of_copy["low"].isna() | (of_copy["low"] <= of_copy["value"])).all()
     assert (of_copy["high"].isna() | (of_copy["high"] >= of_copy["value"])).all()
 
@@ -68,7 +68,7 @@ def test_a_small_leak_is_seen_where_few_are_accused(of_copy):
 def test_what_cannot_be_estimated_says_so(of_copy):
     rows = of_copy[of_copy["metric"] == "membership_tpr0.1[domias]"]
     assert rows["value"].isna().all()
-    assert set(rows["note"]) == {"not estimable: 450 members and 440 others; 4,380 others are needed"}
+    assert set(rows["note"]) == {"not estimable: 300 members and 440 others; 4,380 others are needed"}
 
 
 def test_the_worst_comes_first(of_fresh, of_copy):
@@ -89,12 +89,12 @@ def test_same_seed_same_report(tables, of_fresh):
 
 def test_what_was_sampled_is_said(tables, of_fresh):
     assert of_fresh.attrs["notes"] == [
-        "asked about 450 of 900 training rows and 440 of 440 holdout rows",
-        "attacked 900 of 900 synthetic rows",
+        "asked about 300 of 600 training rows and 440 of 440 holdout rows",
+        "attacked 600 of 600 synthetic rows",
         "secrets: died",
     ]
     fewer = report(tables, tables[2], secrets=[], attacks={}, max_targets=50)
-    assert fewer.attrs["notes"][0] == "asked about 50 of 900 training rows and 50 of 440 holdout rows"
+    assert fewer.attrs["notes"][0] == "asked about 50 of 600 training rows and 50 of 440 holdout rows"
 
 
 def made_up(**p_values) -> pd.DataFrame:
@@ -133,8 +133,12 @@ def test_caught_far_above_rows_that_leak_nothing():
 
 def test_refusals(tables):
     train, holdout, fresh, schema = tables
-    with pytest.raises(ValueError, match="at least four rows in train and holdout, got 900 and 3"):
+    with pytest.raises(ValueError, match="at least four rows in train and holdout, got 600 and 3"):
         leakage_report(train, holdout[:3], fresh, schema, progress=False)
+    with pytest.raises(ValueError, match="it lacks ward"):
+        leakage_report(train, holdout, fresh.drop(columns="ward"), schema, progress=False)
+    with pytest.raises(ValueError, match="it has no rows"):
+        leakage_report(train, holdout, fresh[:0], schema, progress=False)
     with pytest.raises(ValueError, match="got colour"):
         leakage_report(train, holdout, fresh, schema, progress=False, secrets=["colour"])
 
@@ -164,7 +168,7 @@ def simple_tables(draw, least, values=INSIDE, levels=KNOWN):
     return pd.DataFrame(rows, columns=["lab", "ward"])
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(simple_tables(4), simple_tables(4), simple_tables(1, VALUES, LEVELS))
 def test_small_tables_and_values_outside_the_schema(train, holdout, synthetic):
     train, holdout = (table.astype({"lab": "float64", "ward": "object"}) for table in (train, holdout))

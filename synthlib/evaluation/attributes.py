@@ -43,8 +43,7 @@ def attribute_inference(
     rng: np.random.Generator,
     secret: str,
     known: Sequence[str] | None = None,
-    sure: float = 1.0,
-) -> Trials:
+) -> tuple[Guesses, Guesses, Guesses]:
     """Guesses by boosted trees that learnt from the synthetic table, of members and of others.
 
     Args:
@@ -54,21 +53,34 @@ def attribute_inference(
         rng: seeds the trees' binning.
         secret: name of the column to infer; of a number, the fifth of the reference in which it lies.
         known: names of the columns that the attacker knows; by default all others.
-        sure: share of all guesses, of members and others, that count: the most confident.
 
     Returns:
-        Trials. The naive guesser knows the same columns of the members, and learnt from the reference.
+        Guesses of members and of others, and those that somebody makes of the members who knows the same
+        columns and learnt from the reference.
 
     Reference: Stadler, Oprisanu and Troncoso 2022, section 6.
     """
     columns = [c for c in schema.modelled if c.name != secret and (known is None or c.name in known)]
-    cuts = _cut_points(reference, schema[secret])
-    seed = int(rng.integers(2**31))
-    found = []
-    for source, asked in ((synthetic, members), (synthetic, others), (reference, members)):
-        learner_rng = np.random.default_rng(seed)
-        found.append(guess_secret(source, asked, columns, schema[secret], cuts, learner_rng))
-    attack, control, naive = found
+    cuts, seed = _cut_points(reference, schema[secret]), int(rng.integers(2**31))
+    attack, naive = (
+        guess_secret(source, asked, columns, schema[secret], cuts, np.random.default_rng(seed))
+        for source, asked in (
+            (synthetic, pd.concat([members, others], ignore_index=True)),
+            (reference, members),
+        )
+    )
+    inside, outside = zip(*(np.split(part, [len(members)]) for part in attack), strict=True)
+    return Guesses(*inside), Guesses(*outside), naive
+
+
+def guess_trials(guesses: tuple[Guesses, Guesses, Guesses], sure: float = 1.0) -> Trials:
+    """Which guesses are right, of all or of the most confident ones.
+
+    Args:
+        guesses: from `attribute_inference`.
+        sure: share of all guesses, of members and others, that count. The naive guesser's all do.
+    """
+    attack, control, naive = guesses
     everybody = np.concatenate([attack.confidence, control.confidence])
     least = np.quantile(everybody, 1 - sure) if len(everybody) else 0.0
     return Trials(*(part.right[part.confidence >= least] for part in (attack, control)), naive.right)

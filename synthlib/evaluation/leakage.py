@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synthlib.evaluation.attacks import ATTACKS, Attack
-from synthlib.evaluation.attributes import attribute_inference, choose_secrets
+from synthlib.evaluation.attributes import attribute_inference, choose_secrets, guess_trials
 from synthlib.evaluation.controls import CONTROLS, make_controls
 from synthlib.evaluation.exposure import most_exposed
 from synthlib.evaluation.features import sample_rows
@@ -33,6 +33,8 @@ from synthlib.scores import Score
 MAX_ROWS = 20_000
 MAX_TARGETS = 2_000
 ALPHA = 0.05
+NUM_COLUMNS = 4
+SURE_SHARE = 0.1
 COLUMNS = ("attack", "population", "table", *Score._fields, "p_value", "conclusion", "blind_to", "note")
 ORDER = ("caught", "inconclusive", "not caught")
 
@@ -69,8 +71,8 @@ def leakage_report(
 ) -> pd.DataFrame:
     """Attack a synthetic table, and four tables of which it is known what they leak.
 
-    Membership, singling out, linkability, and two kinds of inference; everybody, and the most exposed tenth.
-    An attack's conclusion is
+    Membership, singling out, linkability, and two kinds of inference; everybody, the most exposed tenth, and
+    of learnt guesses the surest tenth. An attack's conclusion is
 
     - `caught` where the synthetic table is told from one that leaks nothing, at 5% over all attacks on it;
     - `not caught` where it is not, and the attack did catch a copy of train. `blind_to` names the controls
@@ -94,18 +96,23 @@ def leakage_report(
         max_targets: most members, and most others, to ask about.
 
     Returns:
-        DataFrame with a row per attack, population (`all`, `exposed`), table (`synthetic`, `copy`, `leak`,
-        `perturbed`, `fresh`) and metric: `attack, population, table, metric, value, low, high, reference,
-        p_value, conclusion, blind_to, note`. The p value and what follows from it are those of the attack,
-        not of the metric. `attrs["notes"]` says what was sampled. As confidential as train.
+        DataFrame with a row per attack, population (`all`, `exposed`, `sure`), table (`synthetic`, `copy`,
+        `leak`, `perturbed`, `fresh`) and metric: `attack, population, table, metric, value, low, high,
+        reference, p_value, conclusion, blind_to, note`. The p value and what follows from it are those of the
+        attack, not of the metric. `attrs["notes"]` says what was sampled. As confidential as train.
 
     Raises:
-        ValueError: if train or holdout has fewer than four rows, or `secrets` names no modelled column.
+        ValueError: if train or holdout has fewer than four rows, synthetic none, or lacks a column; or if
+            `secrets` names no modelled column.
 
     Reference: Giomi et al. 2023; Carlini et al. 2022; Stadler, Oprisanu and Troncoso 2022.
     """
     from tqdm import tqdm
 
+    absent = [column.name for column in schema.modelled if column.name not in synthetic]
+    if absent or not len(synthetic):
+        lacking = f"it lacks {', '.join(absent)}" if absent else "it has no rows"
+        raise ValueError(f"expected a synthetic table with the schema's columns; {lacking}")
     rng = np.random.default_rng([seed, 1])
     world = make_world(train, holdout, schema, rng, secrets, max_targets)
     tables = {"synthetic": sample_rows(synthetic, MAX_ROWS, rng).reset_index(drop=True)}
@@ -157,24 +164,21 @@ def list_attacks(
     runs = {}
     for name, attack in attacks.items():
         runs[name] = lambda made, rng, n=name, a=attack: _membership_rows(n, a, made, world, schema, rng)
-    trials = {
-        "singling_out[univariate]": lambda made, rng: singling_out(
-            made, world.members, world.others, schema, rng
-        ),
-        "singling_out[multivariate]": lambda made, rng: singling_out(
-            made, world.members, world.others, schema, rng, num_columns=4
-        ),
-        "linkability": lambda made, rng: linkability(made, world.members, world.others, schema, rng),
-    }
+    people = (world.members, world.others, schema)
+    for name, width in (("univariate", 1), ("multivariate", NUM_COLUMNS)):
+        runs[f"singling_out[{name}]"] = lambda made, rng, n=f"singling_out[{name}]", w=width: _risk_rows(
+            n, {"all": singling_out(made, *people, rng, w)}
+        )
+    runs["linkability"] = lambda made, rng: _risk_rows(
+        "linkability", _by_person(linkability(made, *people, rng), world)
+    )
     for secret in world.secrets:
-        trials[f"inference[{secret}]"] = lambda made, rng, s=secret: nearest_inference(
-            made, world.members, world.others, schema, rng, s
+        runs[f"inference[{secret}]"] = lambda made, rng, s=secret: _risk_rows(
+            f"inference[{s}]", _by_person(nearest_inference(made, *people, rng, s), world)
         )
-        trials[f"attribute[{secret}]"] = lambda made, rng, s=secret: attribute_inference(
-            made, world.others, world.members, world.others, schema, rng, s
+        runs[f"attribute[{secret}]"] = lambda made, rng, s=secret: _attribute_rows(
+            s, made, world, schema, rng
         )
-    for name, attack in trials.items():
-        runs[name] = lambda made, rng, n=name, a=attack: _risk_rows(n, a(made, rng), world)
     return runs
 
 
@@ -270,21 +274,30 @@ def _note_membership(score: Score, num_members: int, num_others: int) -> str:
     return f"not estimable: {num_members:,} members and {num_others:,} others{needed}"
 
 
-def _risk_rows(name: str, trials: Trials, world: World) -> list[dict]:
+def _attribute_rows(secret: str, made, world: World, schema: Schema, rng) -> list[dict]:
+    guesses = attribute_inference(made, world.others, world.members, world.others, schema, rng, secret)
+    populations = _by_person(guess_trials(guesses), world) | {"sure": guess_trials(guesses, SURE_SHARE)}
+    return _risk_rows(f"attribute[{secret}]", populations)
+
+
+def _by_person(trials: Trials, world: World) -> dict[str, Trials]:
+    if not len(trials.attack):
+        return {"all": trials}
+    exposed = (np.concatenate(flags) for flags in zip(*world.exposed, strict=True))
+    return {"all": trials, "exposed": trials.of(*exposed)}
+
+
+def _risk_rows(name: str, populations: Mapping[str, Trials]) -> list[dict]:
     base, _, column = name.partition("[")
-    inside = column.rstrip("]")
-    populations = {"all": (trials, inside)}
-    is_by_person = len(trials.attack) == len(world.members) and len(trials.control) == len(world.others)
-    if is_by_person and trials.who is None:
-        exposed = trials.of(*(np.concatenate(flags) for flags in zip(*world.exposed, strict=True)))
-        populations["exposed"] = (exposed, f"{inside},exposed" if inside else "exposed")
     rows = []
-    for population, (part, label) in populations.items():
-        score = risk_score(f"{base}_risk[{label}]" if label else f"{base}_risk", part)
+    for population, trials in populations.items():
+        inside = [column.removesuffix("]"), "" if population == "all" else population]
+        label = ",".join(filter(None, inside))
+        score = risk_score(f"{base}_risk[{label}]" if label else f"{base}_risk", trials)
         rows.append(
-            {"attack": name, "population": population, "p_value": risk_p_value(part)}
+            {"attack": name, "population": population, "p_value": risk_p_value(trials)}
             | score._asdict()
-            | {"note": _note_risk(part)}
+            | {"note": _note_risk(trials)}
         )
     return rows
 
@@ -295,5 +308,3 @@ def _note_risk(trials: Trials) -> str:
         for kind, part in zip(("attack", "control", "naive"), trials, strict=False)
     )
     return ", ".join(shares)
-
-
