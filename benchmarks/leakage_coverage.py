@@ -27,7 +27,7 @@ from synthlib.evaluation.risks import Trials, risk_score
 from synthlib.schema import Schema
 
 RESULTS = Path(__file__).parent / "leakage_coverage.csv"
-NUM_ROWS, NUM_WORLDS, NUM_DRAWS = 480, 60, 1000
+NUM_ROWS, NUM_WORLDS, NUM_DRAWS = 480, 20, 1000
 EPSILONS = (0.5, 1.0, 2.0, 4.0)
 
 

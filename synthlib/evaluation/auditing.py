@@ -156,6 +156,9 @@ def epsilon_from_guesses(
     """
     if guesses_p_value(num_canaries, guesses, correct, 0.0, delta) > 1 - confidence:
         return 0.0
+    if delta == 0:  # the binomial tail as a function of the chance of being right is a beta distribution
+        right = float(beta.ppf(1 - confidence, correct, guesses - correct + 1))
+        return float(np.log(right) - np.log1p(-right))
     low, high = 0.0, LARGEST
     for _ in range(60):
         middle = (low + high) / 2

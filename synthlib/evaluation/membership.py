@@ -195,7 +195,8 @@ def _mean_auroc(turns: Sequence[Scored]) -> tuple[float, float, float]:
 
 def _positives(members: np.ndarray, descending: np.ndarray) -> np.ndarray:
     """Members above each of the others' scores, then all of them: shape (num_others + 1,)."""
-    return np.append([(members > score).sum() for score in descending], len(members))
+    below = np.searchsorted(np.sort(members), descending, "right")
+    return np.append(len(members) - below, len(members))
 
 
 def _clopper_pearson(successes: int, trials: int, miss: float) -> tuple[float, float]:
