@@ -17,6 +17,7 @@ from synthlib.schema import Schema
 
 EQUAL, OTHER, AT_MOST, AT_LEAST, BELOW, ABOVE = range(6)
 NUM_TRIES = 20  # multivariate predicates tried for each that is wanted
+FIRST_TRIES = 1_000  # after which less than one success in a hundred is given up
 
 
 class Predicate(NamedTuple):
@@ -103,7 +104,8 @@ def _multivariate(made, numeric, num_columns, num_attacks, rng) -> list[Predicat
     middle = [np.median(v[~np.isnan(v)]) if (~np.isnan(v)).any() else 0.0 for v in made.T]
     found: dict[Predicate, None] = {}
     for tried in range(NUM_TRIES * num_attacks):
-        if len(found) == num_attacks or not len(made) or tried > num_attacks + NUM_TRIES * len(found):
+        is_hopeless = tried >= FIRST_TRIES and len(found) < tried / 100
+        if len(found) == num_attacks or is_hopeless or not len(made):
             break
         row = made[rng.integers(len(made))]
         chosen = np.sort(rng.choice(made.shape[1], num_columns, replace=False))
