@@ -220,6 +220,4 @@ def _check(num_canaries: int, num_runs: int, delta: float, confidence: float) ->
     if num_canaries < 1 or num_runs < 1:
         raise ValueError(f"expected at least one canary and one run, got {num_canaries} and {num_runs}")
     if not 0 <= delta < 1 or not 0 < confidence < 1:
-        raise ValueError(
-            f"expected delta in [0, 1) and confidence in (0, 1), got {delta} and {confidence}"
-        )
+        raise ValueError(f"expected delta in [0, 1) and confidence in (0, 1), got {delta} and {confidence}")

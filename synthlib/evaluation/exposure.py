@@ -39,9 +39,7 @@ def most_exposed(
     return of_targets > np.quantile(own, 1 - share)
 
 
-def exposure(
-    reference: pd.DataFrame, targets: pd.DataFrame, schema: Schema
-) -> tuple[np.ndarray, np.ndarray]:
+def exposure(reference: pd.DataFrame, targets: pd.DataFrame, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
     """How exposed each row is: the share of the reference that it surpasses in the way it stands out most.
 
     Four ways: distance to the three nearest reference rows; the most extreme of its numbers; the rarest of
