@@ -18,38 +18,13 @@ from synthlib.data.tables import write_table
 from synthlib.gate import Verdict
 from synthlib.paper.page import is_publishable, write_page
 from synthlib.parsing import parse_json
-from synthlib.scores import Score, to_report
+from synthlib.scores import Score
 from synthlib.thresholds import parse_acceptance
 
 FORMAT = "synthlib-report/1"
 FILES = ("report.csv", "report.json", "report.html")
 SUFFIXES = (".csv", ".json", ".html")
 _MAX_BYTES = 1 << 24  # of a file with thresholds
-
-
-def add_leakage(report: pd.DataFrame, leakage: pd.DataFrame, copied: str = "copy") -> pd.DataFrame:
-    """A report with the scores of attacks, and those of the same attacks on copies as their controls.
-
-    Args:
-        report: from `evaluate`.
-        leakage: a row per attack, table and metric, with `table` and a Score's fields, such as
-            `leakage_report` gives.
-        copied: the table that is the positive control.
-
-    Returns:
-        The report with `membership_auroc[x]` and `membership_auroc_control[x]` for each attack, so that a
-        gate can tell an attack that found nothing from one that is blind.
-    """
-    scores = [Score(*row) for row in report[list(Score._fields)].itertuples(index=False)]
-    for row in leakage.itertuples():
-        stem, bracket, inner = row.metric.partition("[")
-        name = f"{stem}_control{bracket}{inner}" if row.table == copied else row.metric
-        if row.table in ("synthetic", copied):
-            scores.append(Score(name, row.value, row.low, row.high, row.reference))
-    joined = to_report(scores)
-    joined.attrs = dict(report.attrs)
-    joined.attrs["notes"] = [*report.attrs.get("notes", []), *leakage.attrs.get("notes", [])]
-    return joined
 
 
 def report_to_json(report: pd.DataFrame, gate: Verdict | None = None) -> bytes:

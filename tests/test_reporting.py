@@ -9,10 +9,11 @@ import pytest
 
 from synthlib.bundle import canonical_json
 from synthlib.chain.protocols import Protocol
+from synthlib.evaluation.leakage import add_leakage
 from synthlib.gate import judge
 from synthlib.paper.page import render_page
 from synthlib.release import public_report
-from synthlib.reporting import FILES, add_leakage, read_acceptance, report_to_json, write_report
+from synthlib.reporting import FILES, read_acceptance, report_to_json, write_report
 from synthlib.scores import Score, to_report
 
 NAN = math.nan

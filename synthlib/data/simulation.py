@@ -202,7 +202,8 @@ def simulation_schema() -> Schema:
         lab("length_of_stay", "d", "days in hospital"),
         flag("died", "died in hospital"),
     )
-    return Schema(columns, target="died", leaks=("length_of_stay",), quasi_identifiers=("age", "sex"))
+    return Schema(columns, target="died", leaks=("length_of_stay",), quasi_identifiers=("age", "sex"),
+                  protected=("sex",))
 
 
 def _terms(table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

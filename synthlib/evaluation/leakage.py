@@ -28,7 +28,7 @@ from synthlib.evaluation.membership import (
 from synthlib.evaluation.risks import Trials, risk_p_value, risk_score
 from synthlib.evaluation.singling import singling_out
 from synthlib.schema import Schema
-from synthlib.scores import Score
+from synthlib.scores import Score, to_report
 
 MAX_ROWS = 20_000
 MAX_TARGETS = 2_000
@@ -233,6 +233,31 @@ def leakage_scores(report: pd.DataFrame) -> list[Score]:
     """The synthetic table's Scores, the worst attack's first, to stand beside other metrics in one report."""
     rows = report[report["table"] == "synthetic"]
     return [Score(*row) for row in rows[list(Score._fields)].itertuples(index=False, name=None)]
+
+
+def add_leakage(report: pd.DataFrame, leakage: pd.DataFrame, copied: str = "copy") -> pd.DataFrame:
+    """A report with the scores of attacks, and those of the same attacks on copies as their controls.
+
+    Args:
+        report: from `evaluate`.
+        leakage: a row per attack, table and metric, with `table` and a Score's fields, such as
+            `leakage_report` gives.
+        copied: the table that is the positive control.
+
+    Returns:
+        The report with `membership_auroc[x]` and `membership_auroc_control[x]` for each attack, so that a
+        gate can tell an attack that found nothing from one that is blind.
+    """
+    scores = [Score(*row) for row in report[list(Score._fields)].itertuples(index=False)]
+    for row in leakage.itertuples():
+        stem, bracket, inner = row.metric.partition("[")
+        name = f"{stem}_control{bracket}{inner}" if row.table == copied else row.metric
+        if row.table in ("synthetic", copied):
+            scores.append(Score(name, row.value, row.low, row.high, row.reference))
+    joined = to_report(scores)
+    joined.attrs = dict(report.attrs)
+    joined.attrs["notes"] = [*report.attrs.get("notes", []), *leakage.attrs.get("notes", [])]
+    return joined
 
 
 def _conclusion(caught: pd.Series, first: pd.DataFrame) -> str:

@@ -9,9 +9,15 @@ import numpy as np
 import pandas as pd
 
 from synthlib.areas import HEADLINES
-from synthlib.evaluation import association, columns, fidelity, privacy, utility
+from synthlib.evaluation import association, columns, fidelity, privacy, representation, utility
+from synthlib.evaluation.augmentation import augmentation_gain
+from synthlib.evaluation.fairness import explain_fairness, fairness
 from synthlib.evaluation.features import noting_samples
+from synthlib.evaluation.importance import importance_agreement
+from synthlib.evaluation.inference_agreement import inference_scores
+from synthlib.evaluation.leakage import add_leakage, leakage_report
 from synthlib.evaluation.learners import one_thread
+from synthlib.evaluation.ranking import model_ranking
 from synthlib.schema import Schema, SchemaError
 from synthlib.scores import Score, to_report
 
@@ -22,6 +28,13 @@ METRICS: tuple[Callable, ...] = (
     fidelity.sdmetrics_quality,
     fidelity.invalid_share,
     utility.train_on_synthetic,
+    model_ranking,
+    importance_agreement,
+    augmentation_gain,
+    inference_scores,
+    fairness,
+    representation.representation,
+    representation.group_fidelity,
     privacy.exact_copies,
     privacy.dcr_share,
     privacy.membership_attack,
@@ -42,11 +55,13 @@ def evaluate(
     schema: Schema,
     seed: int = 0,
     progress: bool | None = None,
+    attacks: bool = False,
 ) -> pd.DataFrame:
-    """Score a synthetic table's fidelity, usefulness and leakage, each beside what real patients score.
+    """Score a synthetic table's fidelity, usefulness, leakage and fairness, each beside what real ones score.
 
     Identifiers are ignored. Runs on one thread, so that results do not depend on the number of cores: 7,284
-    rows and 47 columns take about half a minute, most of it in SDMetrics and the boosted trees.
+    rows and 36 columns take about a minute, most of it in SDMetrics and the learners, and the attacks as
+    long again and a half.
 
     Args:
         train: rows the generator learnt from, shape (num_train, num_columns).
@@ -56,6 +71,7 @@ def evaluate(
         schema: that of train and holdout.
         seed: of every random choice; each metric has a stream of its own.
         progress: show a bar; None shows it on a terminal only.
+        attacks: also attack the table in every way that `leakage_report` knows, beside copies of train.
 
     Returns:
         Report: DataFrame of `metric, value, low, high, reference`, a row per Score.
@@ -85,8 +101,14 @@ def evaluate(
                 samples.setdefault(sample, []).append(metric.__name__)
     report = to_report(scores)
     sizes = {"train": len(train), "holdout": len(holdout), "synthetic": len(synthetic)}
-    notes = utility.explain_utility(train, holdout, synthetic, schema)
-    report.attrs["notes"] = [*notes, *_explain_gaps(report), *_explain_samples(samples, sizes)]
+    report.attrs["notes"] = [
+        *utility.explain_utility(train, holdout, synthetic, schema),
+        *explain_fairness(train, holdout, synthetic, schema),
+        *_explain_gaps(report),
+        *_explain_samples(samples, sizes),
+    ]
+    if attacks:
+        return add_leakage(report, leakage_report(train, holdout, synthetic, schema, seed, progress))
     return report
 
 
