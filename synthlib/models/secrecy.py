@@ -81,9 +81,7 @@ class SecretRandom:
         nonce, commitment = secrets.token_bytes(12), self.commit(key)
         sealed = AESGCM(_sealing_key(key)).encrypt(nonce, self._secret, commitment.encode())
         document = {"commitment": commitment, "nonce": nonce.hex(), "sealed": sealed.hex()}
-        write_secret(
-            path, canonical_json(document).decode().strip(), "name another file for the sealed secret"
-        )
+        write_secret(path, json.dumps(document), "name another file for the sealed secret")
         return commitment
 
     @classmethod
