@@ -25,6 +25,7 @@ RELATION = dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
 SCALE = 1_000_000  # of what a ledger adds up: millionths
 MARGIN = 1e-9  # relative and absolute; floats are never rounded in the publisher's favour
 COARSEST, FINEST = 1e-4, 1e-5  # of the discretised privacy loss, which is pessimistic
+LARGEST = 30.0  # epsilon by Renyi orders from which on a privacy loss distribution is not worth its memory
 
 
 class PrivacyError(ValueError):
@@ -127,7 +128,7 @@ class PrivacySpend:
         num_patients: of the training table.
         parts: the mechanisms, in the order of their use.
         accountant: which of the two found this epsilon, `"PLD"` or `"RDP"`.
-        epsilon_pld, epsilon_rdp: what each found.
+        epsilon_pld, epsilon_rdp: what each found; infinite for one that was not asked.
         unit, adjacency: whose privacy, and which tables are neighbours.
     """
 
@@ -198,7 +199,7 @@ def account(parts: Sequence[Part], delta: float, num_patients: int) -> PrivacySp
     """Epsilon of everything that was done to one training table, composed adaptively.
 
     Both a privacy loss distribution and Renyi orders are tried; both are upper bounds, and the smaller
-    epsilon is reported.
+    epsilon is reported. Where Renyi orders say more than 30, no privacy worth the name, they alone are asked.
 
     Args:
         parts: all mechanisms that saw private rows, at least one.
@@ -217,8 +218,10 @@ def account(parts: Sequence[Part], delta: float, num_patients: int) -> PrivacySp
     event = _event(parts)
     steps = sum(getattr(part, "num_steps", None) or part.num_queries for part in parts)
     interval = COARSEST if steps < 3000 else FINEST
-    by_pld = float(PLDAccountant(RELATION, interval).compose(event).get_epsilon(delta))
     by_rdp = float(RdpAccountant(None, RELATION).compose(event).get_epsilon(delta))
+    by_pld = math.inf
+    if by_rdp <= LARGEST:
+        by_pld = float(PLDAccountant(RELATION, interval).compose(event).get_epsilon(delta))
     epsilon, name = min((by_pld, "PLD"), (by_rdp, "RDP"))
     return PrivacySpend(epsilon, float(delta), int(num_patients), tuple(parts), name, by_pld, by_rdp)
 
@@ -276,7 +279,7 @@ def scale_noise(make_parts, epsilon: float, delta: float, num_patients: int) -> 
                 f"expected parts that leave something of epsilon {epsilon}; the others spend all of it: "
                 "give them more noise or the whole a larger epsilon"
             )
-    while high / low > 1 + 1e-4:
+    while high / low > 1 + 1e-3:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if fits(middle) else (middle, high)
     return list(make_parts(high))
