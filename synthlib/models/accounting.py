@@ -220,10 +220,10 @@ def account(parts: Sequence[Part], delta: float, num_patients: int) -> PrivacySp
     check_delta(delta, num_patients)
     event = _event(parts)
     steps = sum(getattr(part, "num_steps", None) or part.num_queries for part in parts)
-    interval = COARSEST if steps < 3000 else FINEST
     by_rdp = float(RdpAccountant(ORDERS, RELATION).compose(event).get_epsilon(delta))
     by_pld = math.inf
     if by_rdp <= LARGEST:
+        interval = COARSEST * min(max(by_rdp, 1), 10) if steps < 3000 else FINEST
         by_pld = float(PLDAccountant(RELATION, interval).compose(event).get_epsilon(delta))
     epsilon, name = min((by_pld, "PLD"), (by_rdp, "RDP"))
     return PrivacySpend(epsilon, float(delta), int(num_patients), tuple(parts), name, by_pld, by_rdp)
