@@ -14,10 +14,11 @@ from agreement_helpers import (
     offer,
     status,
 )
-from chain_helpers import DATASET, digest
+from chain_helpers import digest
 from contract_world import (
     ADMIN,
     DATA,
+    DATASET,
     GRANTEE,
     NOBODY,
     NOTHING,
@@ -222,7 +223,7 @@ def test_uses_that_do_not_ascend_revert(world, uses):
 
 
 def test_offer_for_anothers_dataset_reverts(world):
-    with refuses(NotSteward, DATASET, OTHER_STEWARD.address):
+    with refuses(NotSteward, DATASET[2:], OTHER_STEWARD.address):
         offer(world, party=OTHER_STEWARD)
 
 
@@ -318,7 +319,7 @@ def test_erasure_twice_reverts(world):
 def test_a_datasets_next_steward_takes_its_agreements_over(agreed):
     agreed.send(STEWARD, "offerDataset", DATA, OTHER_STEWARD.address)
     agreed.send(OTHER_STEWARD, "acceptDataset", DATA)
-    with refuses(NotSteward, DATASET, STEWARD.address):
+    with refuses(NotSteward, DATASET[2:], STEWARD.address):
         access(agreed)
     access(agreed, party=OTHER_STEWARD)
     end(agreed, OTHER_STEWARD)

@@ -38,7 +38,7 @@ def test_a_row_of_what_is_not_recorded_or_was_withdrawn_is_not_shown(world):
     assert not shown(world)
     world.record(synthetic=TREE.root.hex())
     assert shown(world)
-    world.send(RESEARCHER, "revoke", raw(SAID.release), raw(SAID.id), REASON)
+    world.send(RESEARCHER, "revoke", raw(SAID.release), REASON)
     assert not shown(world)
 
 

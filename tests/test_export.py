@@ -268,7 +268,7 @@ def test_provenance_leads_from_the_table_to_the_commitment_and_the_issuer(public
     training = f"commitment:{facts.parameters['training_commitment']}"
     release, record = f"sha256:{public.digest}", f"transaction:{facts.record.transaction.rpartition('/')[2]}"
     issuer = f"chain:{facts.record.issuer.rpartition(':')[2]}"
-    dataset, protocol = f"commitment:{DATASET}", f"protocol:{PROTOCOL}"
+    dataset, protocol = f"dataset:{DATASET}", f"protocol:{PROTOCOL}"
     derived = {(table, "run:model"), ("run:model", training), (training, dataset), (record, release)}
     assert relations["wasDerivedFrom"] == derived
     assert {("run:sampling", table), ("run:fit", "run:model")} <= relations["wasGeneratedBy"]

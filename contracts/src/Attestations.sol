@@ -11,7 +11,8 @@ import {IRegistry} from "./IRegistry.sol";
 contract Attestations is IAttestations, EIP712 {
     bytes32 private constant AUDITOR_ROLE = keccak256("AUDITOR_ROLE");
     bytes32 private constant VERDICT_TYPE = keccak256(
-        "Verdict(address auditor,bytes32 release,uint8 outcome,bytes32 report,bytes32 rubric,uint48 deadline)"
+        "Verdict(address auditor,bytes32 release,address issuer,uint8 outcome,bytes32 report,bytes32 rubric,"
+        "uint48 deadline)"
     );
 
     /// @notice The registry whose releases are judged.
@@ -34,12 +35,23 @@ contract Attestations is IAttestations, EIP712 {
         id = idOf(verdict, auditor);
         if (_attestations[id].auditor != address(0)) revert AlreadyAttested(id);
         if (!registry.hasRole(AUDITOR_ROLE, auditor)) revert NotAuditor(auditor);
-        if (!registry.stands(verdict.release)) revert ReleaseDoesNotStand(verdict.release);
+        if (!registry.stands(verdict.release, verdict.issuer)) {
+            revert ReleaseDoesNotStand(verdict.release, verdict.issuer);
+        }
         if (!SignatureChecker.isValidSignatureNowCalldata(auditor, id, signature)) {
             revert InvalidSignature(auditor, id);
         }
         _attestations[id] = Attestation(auditor, uint48(block.timestamp), 0);
-        emit Attested(id, verdict.release, auditor, verdict.outcome, verdict.report, verdict.rubric);
+        emit Attested(
+            id,
+            verdict.release,
+            auditor,
+            verdict.issuer,
+            verdict.outcome,
+            verdict.report,
+            verdict.rubric,
+            verdict.deadline
+        );
     }
 
     /// @inheritdoc IAttestations

@@ -15,12 +15,14 @@ interface IAttestations {
 
     /// @notice What an auditor says.
     /// @param release The release, which must stand.
+    /// @param issuer Who recorded it: another's record of the same digest is not judged.
     /// @param outcome What was found.
     /// @param report SHA-256 of the report.
     /// @param rubric SHA-256 of the rubric by which it was judged.
     /// @param deadline Last second at which it may be brought here.
     struct Verdict {
         bytes32 release;
+        address issuer;
         Outcome outcome;
         bytes32 report;
         bytes32 rubric;
@@ -37,20 +39,24 @@ interface IAttestations {
         uint48 revocation;
     }
 
-    /// @notice A verdict was brought.
+    /// @notice A verdict was brought. All that was signed stands here, so that its id can be computed again.
     /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
     /// @param release The release.
     /// @param auditor Who signed it.
+    /// @param issuer Who recorded the release.
     /// @param outcome What was found.
     /// @param report SHA-256 of the report.
     /// @param rubric SHA-256 of the rubric by which it was judged.
+    /// @param deadline Last second at which it could be brought.
     event Attested(
         bytes32 indexed id,
         bytes32 indexed release,
         address indexed auditor,
+        address issuer,
         Outcome outcome,
         bytes32 report,
-        bytes32 rubric
+        bytes32 rubric,
+        uint48 deadline
     );
 
     /// @notice A verdict was taken back by who signed it.
@@ -90,9 +96,10 @@ interface IAttestations {
     /// @param release The release.
     error OutcomeUnsaid(bytes32 release);
 
-    /// @notice The release is not recorded, or withdrawn.
+    /// @notice The release was not recorded by this account, or is withdrawn.
     /// @param release The release.
-    error ReleaseDoesNotStand(bytes32 release);
+    /// @param issuer Who should have recorded it.
+    error ReleaseDoesNotStand(bytes32 release, address issuer);
 
     /// @notice A digest that must be given was zero.
     /// @param field Name of the digest.

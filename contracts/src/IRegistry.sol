@@ -21,10 +21,11 @@ interface IRegistry {
     /// @return What is stored.
     function datasetOf(bytes32 dataset) external view returns (IDatasets.Dataset memory);
 
-    /// @notice Whether a release is recorded and not withdrawn.
+    /// @notice Whether a release was recorded by this account and not withdrawn.
     /// @param release The release.
-    /// @return Whether it is.
-    function stands(bytes32 release) external view returns (bool);
+    /// @param issuer By whom.
+    /// @return Whether it was, and stands.
+    function stands(bytes32 release, address issuer) external view returns (bool);
 
     /// @notice Whether a release with this root was recorded by this account and not withdrawn.
     /// @param release The release.

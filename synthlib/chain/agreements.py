@@ -60,7 +60,7 @@ class Agreement(NamedTuple):
     """What a steward and a grantee agree on.
 
     Attributes:
-        dataset: commitment to the dataset, hexadecimal.
+        dataset: id of the dataset (`datasets.dataset_id`).
         grantee: address of who may use what comes of it. A pseudonym: keep who it is off the chain.
         terms: SHA-256 of the terms.
         purpose: SHA-256 of the purpose.

@@ -37,7 +37,7 @@ class ProtocolFacts(NamedTuple):
 
     Attributes:
         id: the protocol's.
-        dataset: keyed commitment to the data.
+        dataset: the dataset's id on the registry.
         researcher: CAIP-10 identifier, a pseudonym.
         attempt: number of the attempt whose model drew the release.
         spend: privacy loss that it was accounted with, in millionths of the dataset's measure; None if it

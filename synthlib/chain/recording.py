@@ -70,7 +70,7 @@ def record_bundle(
         if is_on_node and here != (earlier.get("id"), earlier.get("genesis")):
             raise _elsewhere(bundle, f"on chain {earlier.get('id')}, which this node does not serve")
     _check_place(ledger, protocol)
-    if not _is_recorded(ledger, bundle.digest):
+    if not _is_recorded(ledger, bundle.digest):  # by this account: others' records are theirs
         require_recordable(bundle.path, bundle.manifest, ledger, said)
     ledger.record(bundle)
     return ledger.save(bundle)

@@ -15,7 +15,7 @@ from eth_abi import encode
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
-from eth_utils import keccak
+from eth_utils import is_hex_address, keccak, to_checksum_address
 
 from synthlib.bundle import Bundle, canonical_json
 from synthlib.chain.errors import ChainError
@@ -79,9 +79,10 @@ class Generation(NamedTuple):
         """
         return "0x" + keccak(self.content + bytes.fromhex(self.synthetic)).hex()
 
-    def fingerprint(self, issuer: str) -> bytes:
-        """The 26 bytes that the contract keeps: `bytes26(keccak256(abi.encode(issuer, id)))`."""
-        return keccak(encode(["address", "bytes32"], [issuer, bytes.fromhex(self.id[2:])]))[:26]
+    @property
+    def fingerprint(self) -> bytes:
+        """The 26 bytes that the contract keeps under the release and its issuer: the first of the id."""
+        return bytes.fromhex(self.id[2:])[:26]
 
 
 class Record(NamedTuple):
@@ -197,9 +198,45 @@ def release_fields(bundle: Bundle | Mapping[str, Any], digest: str | None = None
     )
 
 
+def withdrawal_digest(reason: str, successor: str) -> bytes:
+    """What the contract keeps of a withdrawal: `bytes20(keccak256(abi.encode(successor, reason)))`."""
+    return keccak(bytes.fromhex(successor + reason))[:20]
+
+
 def is_digest(value: Any) -> bool:
     """Whether a value is 64 lower-case hexadecimal digits."""
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def to_digest(value: str, name: str = "digest") -> str:
+    """A digest as this library writes it: lower case, no space around it.
+
+    Raises:
+        TypeError: if it is no text; `name` says of what.
+        ValueError: if it is not 64 hexadecimal digits.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected 64 hexadecimal digits as text, got {type(value).__name__}")
+    if not is_digest(value.strip().lower()):
+        raise ValueError(f"{name}: expected 64 hexadecimal digits, got something else")
+    return value.strip().lower()
+
+
+def to_address(value: str, name: str = "address") -> str:
+    """An address with its checksum.
+
+    Raises:
+        TypeError: if it is no text; `name` says of what.
+        ValueError: if it is not 0x and 40 hexadecimal digits, or has a wrong checksum.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected 0x and 40 hexadecimal digits as text, got {type(value).__name__}")
+    if not value.startswith("0x") or not is_hex_address(value):
+        raise ValueError(f"{name}: expected 0x and 40 hexadecimal digits, got something else")
+    address, digits = to_checksum_address(value), value[2:]
+    if value != address and digits not in (digits.lower(), digits.upper()):
+        raise ValueError(f"{name}: expected 0x and 40 hexadecimal digits, got them with a wrong checksum")
+    return address
 
 
 def read_recorded(event: Event) -> tuple[Generation, str, int]:

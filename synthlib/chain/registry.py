@@ -48,6 +48,8 @@ from synthlib.chain.records import (
     read_recorded,
     release_fields,
     sign_record,
+    to_address,
+    withdrawal_digest,
 )
 
 ADMIN_DELAY = 86_400  # seconds between the two steps of handing over a registry's administration
@@ -219,21 +221,24 @@ class Ledger:
     def record(self, bundle: Bundle) -> Record:
         """Record a release. A second time changes nothing and returns the record there is.
 
+        What somebody else recorded under the same digest does not matter: a record is its issuer's.
+
         Raises:
             ValueError: if the Bundle is not a release, or names no protocol.
             ContractError: what the contract refuses it with: no protocol that runs, no attempt, overspent.
-            ChainError: if the digest is recorded with other content, or the chain does not take it.
+            ChainError: if this account recorded the digest with other content, or the chain does not take it.
+            NoAccount: if this ledger only reads.
         """
         return self.record_generation(release_fields(bundle))
 
     def record_generation(self, generation: Generation) -> Record:
         """Record what is said of a release; see `record`."""
         try:
-            found = self.find(generation.release)
+            found = self.find(generation.release, self.sender)
         except NotRecorded:
-            with contextlib.suppress(AlreadyRecorded):  # by somebody else in the meantime
+            with contextlib.suppress(AlreadyRecorded):  # by another process in the meantime
                 self.send("recordRelease", generation.to_abi())
-            found = self.find(generation.release)
+            found = self.find(generation.release, self.sender)
         if found.generation != generation:
             names = [name for name in Generation._fields if getattr(found, name) != getattr(generation, name)]
             raise ChainError(
@@ -242,26 +247,35 @@ class Ledger:
             )
         return found
 
-    def find(self, digest: str) -> Record:
-        """Everything the chain knows of a release, from its digest alone.
+    def find(self, digest: str, issuer: str | None = None) -> Record:
+        """Everything the chain knows of a release, from its digest and who recorded it.
+
+        Args:
+            digest: SHA-256 of its manifest.
+            issuer: address that recorded it, this account's if None. Somebody else may have recorded the same
+                digest (`find_issuers`), of which nothing is told here.
 
         Raises:
-            NotRecorded: if it knows nothing.
+            NotRecorded: if that account recorded nothing under the digest.
             IncompleteLog: if the chain's log lacks what its state speaks of.
             ChainError: if the log says something else than the state.
-            ValueError: if `digest` is not 64 hexadecimal digits.
+            ValueError: if `digest` is not 64 hexadecimal digits, or `issuer` no address.
+            NoAccount: if no issuer is given and this ledger only reads.
         """
-        fingerprint, block, withdrawal_time, withdrawal_block = self.call("find", to_bytes32(digest))
-        said = self.find_events("Recorded", block=block, release=digest)
+        issuer = self.sender if issuer is None else to_address(issuer, "issuer")
+        fingerprint, block, withdrawal_time, withdrawal_block, withdrawal = self.call(
+            "find", to_bytes32(digest), issuer
+        )
+        said = self.find_events("Recorded", block=block, release=digest, issuer=issuer)
         if len(said) != 1:
             raise self._missing("Recorded", digest, block, len(said))
-        generation, issuer, attempts = read_recorded(said[0])
-        if generation.fingerprint(issuer) != fingerprint:
+        generation, _, attempts = read_recorded(said[0])
+        if generation.fingerprint != fingerprint:
             raise ChainError(
                 f"expected the Recorded event that {digest} was recorded with, {self.connection.place} gave "
                 "another: its log does not fit its state; ask another node"
             )
-        reason, successor = self._find_withdrawal(digest, withdrawal_block)
+        reason, successor = self._find_withdrawal(digest, issuer, withdrawal_block, withdrawal)
         return Record(
             *generation,
             attempts=attempts,
@@ -281,38 +295,41 @@ class Ledger:
         """Withdraw a release. The chain gets the SHA-256 of the reason; publish its words elsewhere.
 
         Raises:
-            NotRecorded, NotIssuer, AlreadyRevoked: what the contract says.
+            NotRecorded, AlreadyRevoked: what the contract says; only who recorded it can withdraw it.
             ValueError: if the reason is empty.
         """
         words = digest_of_words(reason, "reason")
-        record = self.find(digest)
-        self.send("revoke", to_bytes32(digest), to_bytes32(record.id), words)
+        self.send("revoke", to_bytes32(digest), words)
         return self.find(digest)
 
     def supersede(self, digest: str, successor: str, reason: str) -> Record:
         """Withdraw a release in favour of another one that this account recorded.
 
         Raises:
-            NotRecorded, NotIssuer, AlreadyRevoked: what the contract says, of either.
+            NotRecorded, AlreadyRevoked: what the contract says, of either.
             ValueError: if the reason is empty.
         """
         words = digest_of_words(reason, "reason")
-        ids = [to_bytes32(part) for each in (digest, successor) for part in (each, self.find(each).id)]
-        self.send("supersede", *ids, words)
+        self.send("supersede", to_bytes32(digest), to_bytes32(successor), words)
         return self.find(digest)
 
-    def save(self, bundle: Bundle) -> Record:
+    def save(self, bundle: Bundle, issuer: str | None = None) -> Record:
         """Write `ledger/` into a recorded release's folder: all that `verify` needs to know.
 
         It holds the manifest as it was recorded, `record.json`, signed by the issuer if that is this
         ledger's account, and of an in-process chain the journal up to the last line about the release.
         Writing it again after a crash completes it.
 
+        Args:
+            bundle: the release.
+            issuer: address that recorded it, this account's if None. Only the record of its protocol's
+                researcher verifies.
+
         Raises:
-            NotRecorded: if the release is not recorded here.
-            ChainError: if the chain is in this process and somebody else recorded the release.
+            NotRecorded: if that account did not record the release here.
+            ChainError: if the chain is in this process and the issuer is not this ledger's account.
         """
-        record = self.find(bundle.digest)
+        record = self.find(bundle.digest, issuer)
         is_issuer = self.account is not None and self.account.address == record.issuer
         folder = bundle.path / LEDGER_FOLDER
         if self.journal is not None and not is_issuer:
@@ -360,15 +377,28 @@ class Ledger:
             "journal": None,
         }
 
-    def _find_withdrawal(self, digest: str, block: int) -> tuple[str, str]:
+    def find_issuers(self, digest: str) -> list[str]:
+        """Addresses of all who recorded a release under this digest, oldest first, as the log says."""
+        return [event.arguments["issuer"] for event in self.find_events("Recorded", release=digest)]
+
+    def _find_withdrawal(self, digest: str, issuer: str, block: int, withdrawal: bytes) -> tuple[str, str]:
         """Reason and successor of a withdrawal, zeros where there is none."""
         if not block:
             return ZERO_DIGEST, ZERO_DIGEST
-        names = ("Revoked", "Superseded")
-        said = [event for name in names for event in self.find_events(name, block=block, release=digest)]
+        said = [
+            event
+            for name in ("Revoked", "Superseded")
+            for event in self.find_events(name, block=block, release=digest, issuer=issuer)
+        ]
         if len(said) != 1:
             raise self._missing("Revoked or Superseded", digest, block, len(said))
-        return said[0].arguments["reason"], said[0].arguments.get("successor", ZERO_DIGEST)
+        reason, successor = said[0].arguments["reason"], said[0].arguments.get("successor", ZERO_DIGEST)
+        if withdrawal_digest(reason, successor) != withdrawal:
+            raise ChainError(
+                f"expected the event that {digest} was withdrawn with, {self.connection.place} gave another "
+                f"{said[0].name}: its log does not fit its state; ask another node"
+            )
+        return reason, successor
 
     def _missing(self, name: str, digest: str, block: int, found: int) -> IncompleteLog:
         return IncompleteLog(

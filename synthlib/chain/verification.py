@@ -12,6 +12,7 @@ demo issuer, so against a forgery under its key only the digest helps.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ from synthlib.chain.accounts import demo_account
 from synthlib.chain.commitments import open_commitment, read_synthetic, table_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import load_artifact
-from synthlib.chain.errors import NotRecorded, WrongChain
+from synthlib.chain.errors import ChainError, NotRecorded, WrongChain
 from synthlib.chain.evidence import (
     JOURNAL_FILE,
     MAX_BYTES,
@@ -40,7 +41,15 @@ from synthlib.chain.evidence import (
 )
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
 from synthlib.chain.protocol_evidence import check_protocol, find_erasure
-from synthlib.chain.records import SUPERSEDED, Generation, Record, release_fields, signer_of
+from synthlib.chain.records import (
+    SUPERSEDED,
+    Generation,
+    Record,
+    release_fields,
+    signer_of,
+    to_address,
+    to_digest,
+)
 from synthlib.chain.registry import JOURNAL, RECORD, ZERO_DIGEST, Ledger
 from synthlib.chain.rows import ROWS_FILE, compute_root, read_rows_secret
 from synthlib.keys import StewardKey
@@ -69,13 +78,19 @@ def verify(
         key, training: the steward's key and the training table, to open the commitment to it. Without
             them that is "unchecked", which `verdict` does not count: nobody else could check it.
         issuer: address that must have recorded it. Without it the issuer is named but "unchecked", which
-            `verdict` does not count either. The demo issuer stays "unchecked": anybody has its key.
+            `verdict` does not count either. The demo issuer stays "unchecked": anybody has its key. Whoever
+            else recorded the same digest is named too and does not count.
         digest: SHA-256 of the manifest that it must have, in hexadecimal. Without it the digest is named but
             "unchecked", which `verdict` does not count either.
 
     Returns:
         Findings in the order of checking, the training table last; see `verdict`.
+
+    Raises:
+        TypeError, ValueError: if `issuer` is no address or `digest` no digest.
     """
+    issuer = None if issuer is None else to_address(issuer, "issuer")
+    digest = None if digest is None else to_digest(digest, "digest")
     try:
         path = Bundle.locate(path)
         is_there = path.exists()
@@ -97,7 +112,7 @@ def verify(
         _check_signature(body, findings)
         if body["chain"]["kind"] == "in-process":
             chain = _check_journal(body, ledger.get(JOURNAL), findings)
-            record = chain and _find(chain, body["record"]["release"], "journal", findings)
+            record = chain and _find(chain, body["record"], "journal", findings)
             if rpc is not None:
                 findings.append(Finding("node", "unchecked", "recorded on the in-process chain, on no node"))
         else:
@@ -108,13 +123,13 @@ def verify(
                 )
     if record is not None:
         _check_record(body["record"], record, findings)
-        _check_issuer(record, issuer, findings)
+        _check_issuer(record, issuer, _find_others(chain, record.release, record.issuer), findings)
     said = record or (Record(**body["record"]) if body else None)
     _check_content(path, manifest, said, findings)
     certificate = ""
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
-        certificate = find_erasure(chain, record)
+        certificate = find_erasure(chain, record, findings)
     _check_training(said, key, training, certificate, findings)
     return [
         Finding(_printable(subject), outcome, _printable(detail))
@@ -164,7 +179,7 @@ def _check_digest(found: str, digest: str | None, findings: list[Finding]) -> No
     if digest is None:
         findings.append(Finding(DIGEST, "unchecked", f"{found}; compare with one you trust"))
         return
-    same = found == digest.strip().lower()
+    same = found == digest
     findings.append(
         Finding(DIGEST, "matched" if same else "differs", found if same else f"{found}, not the one expected")
     )
@@ -255,7 +270,7 @@ def _ask_node(
                 "(or one with another first block)"
             )
         ledger = Ledger(connection, body["registry"], None)
-        record = _find(ledger, body["record"]["release"], "node", findings)
+        record = _find(ledger, body["record"], "node", findings)
         if record is not None:
             detail = f"chain {ours[0]} holds the record in block {record.block}"
             findings.append(Finding("node", "matched", detail))
@@ -271,15 +286,28 @@ def _compare_chain(body: Mapping[str, Any], connection: Connection, findings: li
             )
 
 
-def _find(ledger: Ledger, digest: str, place: str, findings: list[Finding]) -> Record | None:
+def _find(ledger: Ledger, said: Mapping[str, Any], place: str, findings: list[Finding]) -> Record | None:
+    """The record of the issuer that record.json names: what others recorded of the digest is theirs."""
     subject = f"{RECORD_FILE}: record.release"
     with guard(subject, findings):
         try:
-            return ledger.find(digest)
+            return ledger.find(said["release"], said["issuer"])
         except (NotRecorded, ValueError):
             detail = f"the {place} holds no record of the release that record.json names"
+            others = _find_others(ledger, said["release"], said["issuer"])
+            if others:
+                subject = f"{RECORD_FILE}: record.issuer"
+                detail = f"the {place} holds the release as recorded by {others}, not by this issuer"
             findings.append(Finding(subject, "differs", detail))
     return None
+
+
+def _find_others(ledger: Ledger, release: str, issuer: str) -> str:
+    """Who else recorded the release's digest, as far as the log tells; empty if nobody did."""
+    with contextlib.suppress(ChainError, ValueError):  # nothing hangs on them
+        others = [other for other in ledger.find_issuers(release) if other != issuer]
+        return ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+    return ""
 
 
 def _check_record(said: Mapping[str, Any], record: Record, findings: list[Finding]) -> None:
@@ -302,15 +330,17 @@ def _check_record(said: Mapping[str, Any], record: Record, findings: list[Findin
         )
 
 
-def _check_issuer(record: Record, issuer: str | None, findings: list[Finding]) -> None:
+def _check_issuer(record: Record, issuer: str | None, others: str, findings: list[Finding]) -> None:
     is_demo = record.issuer == demo_account().address
     outcome, detail = "unchecked", f"recorded by {record.issuer}; compare with an address you trust"
     if is_demo:
         detail = f"{record.issuer}: {DEMO}"
-    if issuer is not None and issuer.lower() != record.issuer.lower():
+    if issuer is not None and issuer != record.issuer:
         outcome = "differs"
     elif issuer is not None and not is_demo:
         outcome, detail = "matched", f"recorded by {record.issuer}"
+    if others:
+        detail += f"; the digest was also recorded by {others}, which is another record and does not count"
     findings.append(Finding("issuer", outcome, detail))
 
 

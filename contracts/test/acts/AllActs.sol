@@ -11,12 +11,14 @@ contract AllActs is AgreementActs {
 
     /// @notice Somebody brings a verdict, signed by its auditor or by another.
     function attest(uint256 seed) external seeded(seed) {
-        bytes32 release = bytes32(1 + _draw(48));
+        (bytes32 release, address issuer) = (bytes32(1 + _draw(48)), _drawActor());
         if (_issues.length != 0 && _draw(4) != 0) {
-            release = _issues[_draw(_issues.length)].generation.release;
+            Issue storage issue = _issues[_draw(_issues.length)];
+            (release, issuer) = (issue.generation.release, _draw(8) == 0 ? issuer : issue.issuer);
         }
         IAttestations.Verdict memory verdict = IAttestations.Verdict(
             release,
+            issuer,
             IAttestations.Outcome(_draw(4)),
             _draw(8) == 0 ? bytes32(0) : bytes32("report"),
             "rubric",
@@ -25,10 +27,8 @@ contract AllActs is AgreementActs {
         (address auditor, address sender) = (_drawActor(), _drawActor());
         address signer = _drawSender(auditor);
         bytes32 id = ATTESTATIONS.idOf(verdict, auditor);
-        bool isStanding =
-            _issuePlaces[release] != 0 && _issues[_issuePlaces[release] - 1].status.withdrawalTime == 0;
-        bool isAllowed = !_isPaused && _holds[AUDITOR_ROLE][auditor] && signer == auditor && isStanding
-            && verdict.outcome != IAttestations.Outcome.Unsaid && verdict.report != 0
+        bool isAllowed = !_isPaused && _holds[AUDITOR_ROLE][auditor] && signer == auditor
+            && _isStanding(release, issuer) && verdict.outcome != IAttestations.Outcome.Unsaid && verdict.report != 0
             && !(verdict.deadline < block.timestamp) && _attestations[id].auditor == address(0);
         bytes memory call =
             abi.encodeCall(ATTESTATIONS.attest, (verdict, auditor, _sign(_keyOf(signer), id)));
