@@ -23,6 +23,7 @@ import pandas as pd
 import synthlib as sl
 from synthlib.bundle import write_atomically
 from synthlib.data.simulation import simulation_schema
+from synthlib.preregistration import describe_attempt
 from synthlib.release import write_release
 
 FILES = ("synthetic.csv", "report.csv", "schema.json", "deidentification.csv")
@@ -59,7 +60,7 @@ def run_study(
     if recorded:
         ledger = timed("deploy", sl.Ledger.in_process)
         study = timed("register", lambda: sl.preregister(ledger, [model], table, key, 0.2, seed))
-        timed("attempt", lambda: study.attempt({"model_type": "TabularGAN", "parameters": model.parameters}))
+        timed("attempt", lambda: study.attempt(describe_attempt(model, train, key)))
     timed("fit", lambda: model.fit(train, progress=False))
     synthetic = timed("sample", lambda: model.sample(len(train), seed=seed + 1))
     report = timed(

@@ -31,10 +31,12 @@ def make_release(path: Path, num_rows: int) -> float:
     from synthlib.scores import Score, to_report
 
     key, schema = sl.StewardKey.for_public_data("simulated"), simulation_schema()
-    train, schema, removed = sl.deidentify(sl.simulate_cohort(5000, 0), schema)
+    table, schema, removed = sl.deidentify(sl.simulate_cohort(5000, 0), schema)
+    train, _ = sl.split(table, schema, 0.2, 0)
     model = sl.IndependentMarginals(schema)
-    study = sl.preregister(sl.Ledger.in_process(), [model], train, key, 0.2, 0)
-    synthetic = sl.fit_attempt(study, model, train).sample(num_rows, seed=1)
+    study = sl.preregister(sl.Ledger.in_process(), [model], table, key, 0.2, 0)
+    sl.fit_attempt(study, model, train, key)
+    synthetic = sl.sample_attempt(study, model, num_rows, seed=1)
     report = to_report([Score("none", 0.0, 0.0, 0.0, 0.0)])
     begun = time.process_time()
     bundle = write_release(path, model, synthetic, train, report, removed, key, 1, study=study)

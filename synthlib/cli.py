@@ -27,6 +27,7 @@ from synthlib.options import (
     check_levels,
     check_model_folder,
     check_release_folder,
+    read_dataset,
     read_schema,
     read_training,
     refuse,
@@ -130,6 +131,7 @@ def synthesize(
     """De-identify and split a table, register a protocol, train, sample, evaluate, and write the release."""
     import synthlib as sl
     from synthlib.bundle import check_destination
+    from synthlib.preregistration import sample_attempt
     from synthlib.registering import clear, open_ledger, open_study
     from synthlib.release import write_data, write_release
 
@@ -172,10 +174,10 @@ def synthesize(
     generator = _choose(model, described, seed, epochs or steps)
     ledger = open_ledger(out, rpc, registry, keyfile)
     study = open_study(ledger, out, generator, safe, steward, holdout_fraction, seed)
-    synthesizer = _train(study, generator, train, checkpoint)
+    synthesizer = _train(study, generator, train, steward, checkpoint)
     rows = rows or len(train)
     say_stage("sample", f"{rows} rows")
-    synthetic = synthesizer.sample(rows, seed=seed + 1)
+    synthetic = sample_attempt(study, synthesizer, rows, seed=seed + 1)
     say_stage("evaluate", "beside the rows held out")
     report = sl.evaluate(train, holdout, synthetic, described, seed=seed)
     terminal.show_report(report)
@@ -185,7 +187,7 @@ def synthesize(
         save_model.chmod(0o700)
     parents = {}
     if save_data:
-        parents["data"] = write_data(save_data, train, holdout, described, deidentification, steward)
+        parents["data"] = write_data(save_data, train, holdout, described, deidentification, steward, safe)
     bundle = write_release(
         out,
         synthesizer,
@@ -219,7 +221,9 @@ def _choose(model: str, schema: sl.Schema, seed: int, length: int | None) -> Syn
     return sl.TabularGAN(schema, seed=seed, num_steps=length)
 
 
-def _train(study: Study, generator: Synthesizer, train: pd.DataFrame, checkpoint: Path) -> Synthesizer:
+def _train(
+    study: Study, generator: Synthesizer, train: pd.DataFrame, key: sl.StewardKey, checkpoint: Path
+) -> Synthesizer:
     """The generator, fitted as an attempt of the study."""
     import synthlib as sl
     from synthlib.preregistration import fit_attempt
@@ -227,14 +231,14 @@ def _train(study: Study, generator: Synthesizer, train: pd.DataFrame, checkpoint
     columns = len(generator.schema.modelled)
     if isinstance(generator, sl.IndependentMarginals):
         say_stage("train", f"independent marginals of {columns} columns")
-        return fit_attempt(study, generator, train)
+        return fit_attempt(study, generator, train, key)
     model, unit = ("GPT", "epochs") if isinstance(generator, sl.TabularGPT) else ("GAN", "steps")
     most = f"{generator.settings(len(train), columns)[f'num_{unit}']} {unit}"
     resumed = f", going on from {checkpoint}" if checkpoint.exists() else ""
     say_stage("train", f"{model} of {columns} columns, at most {most}{resumed}")
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return fit_attempt(study, generator, train, checkpoint=checkpoint, progress=sys.stderr.isatty())
+        return fit_attempt(study, generator, train, key, checkpoint=checkpoint, progress=sys.stderr.isatty())
     except KeyboardInterrupt:
         if checkpoint.exists():
             say(f"the same command goes on from {checkpoint}")
@@ -300,12 +304,17 @@ def verify(
         Path | None, typer.Option(help="The steward's key file, to open the commitment to the training rows.")
     ] = None,
     training: Annotated[Path | None, typer.Option(help="The training rows, to open it.")] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(help="dataset.csv of --save-data: are the training rows the protocol's split of it?"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check a release against its record. Exit code 0: yes, 1: no, 2: could not tell."""
     import synthlib as sl
     from synthlib.chain.verification import find_caveat, verdict
 
+    whole, described = read_dataset(dataset) if dataset else (None, None)
     findings = sl.verify(
         bundle,
         rpc=rpc,
@@ -313,6 +322,8 @@ def verify(
         training=read_training(bundle, training) if training else None,
         issuer=issuer,
         digest=digest,
+        dataset=whole,
+        schema=described,
     )
     code, caveat = verdict(findings), find_caveat(findings)
     with terminal.whoever_reads():

@@ -164,3 +164,16 @@ def read_training(release: Path, file: Path) -> pd.DataFrame:
         return table
     exact = Schema(tuple(replace(column, missing_codes=()) for column in schema))
     return spell_as(exact, table)
+
+
+def read_dataset(file: Path) -> tuple[pd.DataFrame, Schema | None]:
+    """The whole de-identified table as `--save-data` wrote it, and the Schema beside it, if there is one."""
+    from synthlib.data.tables import read_table
+    from synthlib.schema import Schema
+
+    table, beside = read_table(file), file.parent / "schema.json"
+    if not beside.exists():
+        return table, None
+    schema = Schema.from_json(beside.read_bytes())
+    exact = Schema(tuple(replace(column, missing_codes=()) for column in schema))
+    return spell_as(exact, table), schema

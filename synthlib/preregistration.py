@@ -1,4 +1,4 @@
-"""What a study is going to do, said before it does it: the protocol, and each attempt under it."""
+"""What a study is going to do, said before it does it: the protocol, and each attempt; and every draw."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from typing import Any
 
 import pandas as pd
 
+from synthlib.bundle import canonical_json
+from synthlib.chain.attempts import Draw
 from synthlib.chain.budgets import ZCDP
-from synthlib.chain.commitments import commit
+from synthlib.chain.commitments import commit, commit_conditions, commit_schema, table_digest
 from synthlib.chain.protocols import Protocol
 from synthlib.chain.registry import Ledger
 from synthlib.chain.study import Study
 from synthlib.keys import StewardKey
+from synthlib.models.conditions import Given
 from synthlib.models.synthesizer import Synthesizer
+from synthlib.parsing import parse_json
 from synthlib.schema import Schema
 
 ATTACKS_NOTE = "the report's membership attack, exact copies and distances, each beside its control"
@@ -54,17 +58,21 @@ def preregister(
     Raises:
         ContractError: what the contract refuses.
     """
-    protocol = write_protocol(candidates[0].schema, candidates, holdout_fraction, seed, **sections)
+    protocol = write_protocol(candidates[0].schema, candidates, holdout_fraction, seed, key=key, **sections)
     return Study.open(ledger, protocol, commit(table, key).hex(), cap, order, budget, open_releases, notes)
 
 
-def fit_attempt(study: Study, synthesizer: Synthesizer, train: pd.DataFrame, **options: Any) -> Synthesizer:
+def fit_attempt(
+    study: Study, synthesizer: Synthesizer, train: pd.DataFrame, key: StewardKey, **options: Any
+) -> Synthesizer:
     """Fit a generator as an attempt of a study: logged before, settled after, also where it fails.
 
     Args:
         study: whose protocol was registered.
         synthesizer: not fitted yet.
-        train: DataFrame of the synthesizer's schema.
+        train: DataFrame of the synthesizer's schema. A keyed commitment to it is part of what is logged: a
+            fit to other rows is another attempt.
+        key: the steward's.
         options: of its `fit`.
 
     Returns:
@@ -74,7 +82,7 @@ def fit_attempt(study: Study, synthesizer: Synthesizer, train: pd.DataFrame, **o
         Exception: what `fit` raises, once the attempt is settled as failed. An interruption leaves it open:
             the same call goes on with the same attempt.
     """
-    number = study.attempt(describe_attempt(synthesizer))
+    number = study.attempt(describe_attempt(synthesizer, train, key))
     try:
         synthesizer.fit(train, **options)
     except Exception as error:
@@ -82,6 +90,103 @@ def fit_attempt(study: Study, synthesizer: Synthesizer, train: pd.DataFrame, **o
         raise
     study.settle(number, "fitted")
     return synthesizer
+
+
+def log_candidates(
+    study: Study, candidates: Mapping[str, Synthesizer], train: pd.DataFrame, key: StewardKey
+) -> dict[str, int]:
+    """Log a fit of each candidate to the same rows, for the gas of one attempt, before the first is made.
+
+    Those that are logged and not settled are taken up: an interrupted call that goes on logs none twice.
+
+    Args:
+        study: whose protocol was registered.
+        candidates: name → generator.
+        train: rows that each is to be fitted to.
+        key: the steward's.
+
+    Returns:
+        Name → number of the attempt.
+    """
+    numbers: dict[str, int] = {}
+    new = {}
+    for name, candidate in candidates.items():
+        description = describe_attempt(candidate, train, key)
+        taken = numbers.values()
+        unsettled = [n for n in study.find(description) if study.attempts[n - 1]["outcome"] is None]
+        number = next((n for n in unsettled if n not in taken), None)
+        if number is None:
+            new[name] = description
+        else:
+            numbers[name] = number
+    if new:
+        numbers |= zip(new, study.attempt_all(list(new.values())), strict=True)
+    return numbers
+
+
+def sample_attempt(
+    study: Study,
+    synthesizer: Synthesizer,
+    num_rows: int | None = None,
+    given: Given | None = None,
+    seed: int = 0,
+    attempt: int | None = None,
+    key: StewardKey | None = None,
+) -> pd.DataFrame:
+    """Draw from an attempt's model, and note it before anybody looks: a release says which of how many it is.
+
+    The notes are this library's: `Synthesizer.sample` leaves none.
+
+    Args:
+        study: whose attempt it is.
+        synthesizer: fitted.
+        num_rows, given, seed: of `Synthesizer.sample`.
+        attempt: number of the attempt that the synthesizer is; the last one if None.
+        key: the steward's, needed with `given`: the notes hold a keyed commitment to it.
+
+    Raises:
+        ValueError: if the attempt is none of this study, or describes another generator, or there are
+            conditions and no key.
+    """
+    if given is not None and key is None:
+        raise ValueError("expected the steward's key with given, got none; conditions may tell of patients")
+    number = len(study.attempts) if attempt is None else attempt
+    study.describe(number, None)
+    described = study.attempts[number - 1]["describes"]
+    model = parse_json(canonical_json(describe_model(synthesizer)))
+    if any(described[name] != told for name, told in model.items() if name in described):
+        raise ValueError(
+            f"expected the generator that attempt {number} describes, got another; say which it is"
+        )
+    table = synthesizer.sample(num_rows, given, seed)
+    note_draw(study, number, table, seed, given, key)
+    return table
+
+
+def note_draw(
+    study: Study,
+    attempt: int,
+    table: pd.DataFrame,
+    seed: int,
+    given: Given | None = None,
+    key: StewardKey | None = None,
+) -> int:
+    """Note a table that was drawn from an attempt's model, before it is looked at; returns the draw's number.
+
+    Args:
+        study: whose attempt it is.
+        attempt: its number.
+        table: what was drawn.
+        seed: of the draw.
+        given: what it was drawn under. The table may then hold cells of patients, so that what is noted of
+            both is keyed.
+        key: the steward's, needed with `given`.
+    """
+    if given is None:
+        draw = Draw(seed, len(table), None, table_digest(table).hex())
+    else:
+        draw = Draw(seed, len(table), commit_conditions(given, key).hex(), commit(table, key).hex())
+    return study.note_draw(attempt, draw)
 
 
 def write_protocol(
@@ -92,6 +197,7 @@ def write_protocol(
     cohort: str = "a table of its steward's, de-identified",
     acceptance: Any = "none: what was measured is published whatever it is",
     privacy: Mapping[str, Any] | None = None,
+    key: StewardKey | None = None,
 ) -> Protocol:
     """The protocol of a study that fits candidates to a table, draws from one and evaluates it.
 
@@ -105,19 +211,27 @@ def write_protocol(
         cohort: which patients, in words.
         acceptance: what a release has to reach, and how one candidate is chosen; any JSON.
         privacy: unit, adjacency, measure and budget; None says that no differential privacy is claimed.
+        key: the steward's. With it, the split says under which schema the table is divided, as a keyed
+            commitment; without, somebody could look for a schema after the fact.
     """
     roles = {"target": schema.target, "patient_id": schema.patient_id}
     columns = {column.name: column.kind for column in schema}
+    split = {"by": "patient", "holdout_fraction": holdout_fraction, "seed": split_seed}
     return Protocol(
         cohort={"source": cohort, "columns": columns, **roles},
-        split={"by": "patient", "holdout_fraction": holdout_fraction, "seed": split_seed},
-        models=[describe_attempt(candidate) for candidate in candidates],
+        split=split if key is None else split | {"schema": commit_schema(schema, key).hex()},
+        models=[describe_model(candidate) for candidate in candidates],
         metrics={"report": "synthlib.evaluate", "on": "train, holdout, synthetic", "leakage": ATTACKS_NOTE},
         acceptance=acceptance,
         privacy=privacy or {"differential_privacy": False},
     )
 
 
-def describe_attempt(synthesizer: Synthesizer) -> dict[str, Any]:
-    """What is logged of an attempt before its fit: the type and all hyperparameters, the seed among them."""
-    return {"model_type": type(synthesizer).__name__, "parameters": synthesizer.parameters}
+def describe_attempt(synthesizer: Synthesizer, train: pd.DataFrame, key: StewardKey) -> dict[str, Any]:
+    """What is logged of an attempt before its fit: the model, and a keyed commitment to the fitted rows."""
+    return {**describe_model(synthesizer), "training_commitment": commit(train, key).hex()}
+
+
+def describe_model(synthesizer: Synthesizer) -> dict[str, Any]:
+    """The type and all hyperparameters that may be published, the seed among them where it is no secret."""
+    return {"model_type": type(synthesizer).__name__, "parameters": synthesizer.public_parameters}

@@ -47,7 +47,7 @@ def open_study(
     """`preregister`, with notes beside the release to be, so that an interrupted run goes on."""
     from synthlib.preregistration import preregister, write_protocol
 
-    digest = write_protocol(generator.schema, [generator], holdout_fraction, seed).digest
+    digest = write_protocol(generator.schema, [generator], holdout_fraction, seed, key=key).digest
     notes = out.with_name(f".{out.name}.{digest[:12]}.attempts.json")
     study = preregister(ledger, [generator], table, key, holdout_fraction, seed, notes=notes)
     say_stage("register", f"protocol {study.registration.id} on {ledger.connection.place}")

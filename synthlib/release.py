@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from synthlib.bundle import Bundle, write_atomically
-from synthlib.chain.commitments import commit, read_synthetic, table_digest
+from synthlib.chain.commitments import commit, commit_conditions, read_synthetic, table_digest
 from synthlib.chain.rows import ROWS_FILE, RowTree, describe_rows
 from synthlib.chain.study import Study
 from synthlib.data.identifiers import class_by_name, class_by_pattern
@@ -20,7 +20,9 @@ from synthlib.data.preparation import SMALL_CELL, characteristics
 from synthlib.data.tables import write_table
 from synthlib.inference import infer_column
 from synthlib.keys import StewardKey
+from synthlib.models.conditions import Given
 from synthlib.models.synthesizer import Synthesizer
+from synthlib.preregistration import describe_attempt, note_draw
 from synthlib.rules import Combinations
 from synthlib.schema import Column, Schema
 
@@ -108,6 +110,7 @@ def write_release(
     study: Study | None = None,
     attempt: int | None = None,
     loss: float | None = None,
+    given: Given | None = None,
 ) -> Bundle:
     """Write a synthetic table and everything that its record on a chain will speak of into one Bundle.
 
@@ -130,9 +133,11 @@ def write_release(
         keep: columns to publish although few patients share each of their levels.
         study: whose protocol was registered before the synthesizer was fitted. A release without one can be
             checked as a folder and is not recorded by any registry.
-        attempt: number of the attempt that the synthesizer is; the last one if None.
+        attempt: number of the attempt that the synthesizer is; if None, the last that describes it and
+            `train`. The table is noted among its draws, if it is not yet.
         loss: privacy that the release spends, in the dataset's measure; None if it makes no claim to
             differential privacy.
+        given: what `synthetic` was drawn under, if anything; a keyed commitment to it is published.
 
     Returns:
         The Bundle, opened.
@@ -154,18 +159,21 @@ def write_release(
             f"those of {', '.join(scattered)}; merge levels, declare the column an identifier before "
             "de-identifying it, or insist on it with keep=[column]"
         )
+    if study is not None and attempt is None:
+        attempt = _find_attempt(study, describe_attempt(synthesizer, train, key))
     schema = public_schema(synthesizer.schema, synthetic)
     parameters = {
         "model_type": type(synthesizer).__name__,
-        "model": synthesizer.parameters,
+        "model": synthesizer.public_parameters,
         "characteristics": _public_characteristics(train, synthesizer.schema, schema),
         "training_commitment": commit(train, key).hex(),
         "seed": seed,
         "num_rows": len(synthetic),
+        "given": None if given is None else commit_conditions(given, key).hex(),
         "versions": {"python": platform.python_version(), **_package_versions()},
     }
     if study is not None:
-        parameters["protocol"] = study.describe(len(study.attempts) if attempt is None else attempt, loss)
+        study.describe(attempt, loss)  # refused before anything is written
     path = Bundle.locate(path)
     with Bundle.create(path, "release", parameters, parents) as folder:
         write_table(synthetic, folder / "synthetic.csv")
@@ -178,6 +186,8 @@ def write_release(
         write_table(public_report(report), folder / "report.csv")
         write_table(deidentification, folder / "deidentification.csv")
         if study is not None:
+            draw = note_draw(study, attempt, as_read, seed, given, key)
+            parameters["protocol"] = study.describe(attempt, loss, draw)
             study.write(folder)
     bundle = Bundle.open(path)
     if study is not None and study.ledger.journal is not None:
@@ -192,17 +202,32 @@ def write_data(
     schema: Schema,
     deidentification: pd.DataFrame,
     key: StewardKey,
+    dataset: pd.DataFrame | None = None,
 ) -> Bundle:
     """Write what a release was learnt from, and what was held out, into a keyed Bundle: it is confidential.
 
-    Its digest, which a release names as its parent, tells nothing without the key.
+    Its digest, which a release names as its parent, tells nothing without the key. With `dataset`, the table
+    before the split as it was registered, the steward can show later that train is the protocol's part of it.
     """
     with Bundle.create(path, "data", {"target": schema.target}, key=key) as folder:
         write_table(train, folder / "train.csv")
         write_table(holdout, folder / "holdout.csv")
         write_table(deidentification, folder / "deidentification.csv")
         write_atomically(folder / "schema.json", schema.to_json().encode())
+        if dataset is not None:
+            write_table(dataset, folder / "dataset.csv")
     return Bundle.open(path, key)
+
+
+def _find_attempt(study: Study, description: Mapping[str, Any]) -> int:
+    """The last attempt that is described so."""
+    found = study.find(description)
+    if not found:
+        raise ValueError(
+            "expected an attempt of this fit, found none that describes this generator and these rows; fit "
+            "it with fit_attempt, or say which attempt it is"
+        )
+    return found[-1]
 
 
 def public_report(report: pd.DataFrame) -> pd.DataFrame:

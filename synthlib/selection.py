@@ -14,6 +14,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -26,6 +27,8 @@ from synthlib.keys import fingerprint
 from synthlib.scores import Score, wilson_interval
 
 if TYPE_CHECKING:
+    from synthlib.chain.study import Study
+    from synthlib.keys import StewardKey
     from synthlib.models.synthesizer import Synthesizer
 
 ATTEMPTS = "attempts.json"
@@ -54,8 +57,9 @@ class Selection:
         candidate: that candidate, not fitted: `selection.candidate.fit(train)` learns from all of train.
         attempts: DataFrame with a row per candidate, in their order: `candidate, type, parameters` (JSON),
             `seed, status` ("fitted" or "failed"), `criterion, gate` ("passed", or what did not), `fit_cpu_s,
-            sample_cpu_s, error`, and value, low, high and reference of every score. As confidential as
-            train: it holds scores of its rows, and errors of other libraries may quote cells.
+            sample_cpu_s, error`, and value, low, high and reference of every score; with a study, `attempt`,
+            the number under which it was logged. As confidential as train: it holds scores of its rows, and
+            errors of other libraries may quote cells.
     """
 
     best: str | None
@@ -85,6 +89,8 @@ def select(
     score: Callable[..., Score | list[Score]] | None = None,
     checkpoint_folder: Path | str | None = None,
     progress: bool = True,
+    study: Study | None = None,
+    key: StewardKey | None = None,
 ) -> Selection:
     """Fit every candidate on a part of train, score it on the rest, and choose one.
 
@@ -108,19 +114,25 @@ def select(
             (`attempts.key`) of the HMAC that it knows train by, and trainings keep their checkpoints; as
             confidential as train.
         progress: show a bar over the candidates.
+        study: logs every candidate as an attempt before the first is fitted, to the part of train that it
+            is fitted to, and notes the table that is drawn and scored; settled with status and gate.
+        key: the steward's, needed with a study.
 
     Returns:
         Selection with all attempts.
 
     Raises:
-        ValueError: if there are no candidates, or they differ in Schema; see `split` for fractions.
+        ValueError: if there are no candidates, or they differ in Schema, or there is a study and no key; see
+            `split` for fractions.
         SchemaError: if train is not a table of the Schema.
     """
     from tqdm import tqdm
 
-    from synthlib.data.preparation import split
+    from synthlib.splitting import split
 
     schema = _common_schema(candidates)
+    if study is not None and key is None:
+        raise ValueError("expected the steward's key with a study, got none; give it to select")
     fitted_on, validation = split(train, schema, validation_fraction, seed)
     setting = {
         "seed": seed,
@@ -131,18 +143,28 @@ def select(
     }
     folder = Path(checkpoint_folder) if checkpoint_folder is not None else None
     done = _read_attempts(folder, setting, train)
+    begun = {name: _start(name, candidate, seed) for name, candidate in candidates.items()}
+    done = {name: kept for name, kept in done.items() if _is_same(kept, begun.get(name), study)}
+    numbers = {}
+    if study is not None:
+        from synthlib.preregistration import log_candidates, note_draw
+
+        left = {name: candidate for name, candidate in candidates.items() if name not in done}
+        numbers = log_candidates(study, left, fitted_on, key)
     attempts = []
     for name, candidate in (
         bar := tqdm(candidates.items(), desc="select", unit="candidate", disable=not progress)
     ):
         bar.set_postfix_str(name)
-        attempt = _start(name, candidate, seed)
         kept = done.get(name)
-        if kept is None or any(kept.get(key) != attempt[key] for key in attempt):
+        if kept is None:
             checkpoint = folder / f"{quote(name, safe='')}.checkpoint" if folder else None
-            kept = attempt | _try(
-                candidate, fitted_on, validation, seed, score or two_sample_score, checkpoint
-            )
+            note = None if study is None else partial(note_draw, study, numbers[name])
+            parts = fitted_on, validation, seed, score or two_sample_score, checkpoint, note
+            kept = begun[name] | _try(candidate, *parts)
+            if study is not None:
+                kept["attempt"] = numbers[name]
+                study.settle(numbers[name], _tell(kept))
         attempts.append(kept)
         if folder is not None:
             _write_attempts(folder, setting, train, attempts)
@@ -169,17 +191,38 @@ def _copy(candidate: Synthesizer) -> Synthesizer:
 
 def _start(name: str, candidate: Synthesizer, seed: int) -> dict[str, Any]:
     """What an attempt is known by."""
-    parameters = canonical_json(candidate.parameters).decode()
+    public = candidate.public_parameters
+    parameters = canonical_json(public).decode()
     return {
         "candidate": name,
         "type": type(candidate).__name__,
         "parameters": json.dumps(json.loads(parameters), sort_keys=True),
-        "seed": candidate.parameters.get("seed", seed),
+        "seed": public.get("seed", "secret" if "seed" in candidate.parameters else seed),
     }
 
 
+def _is_same(kept: dict[str, Any], begun: dict[str, Any] | None, study: Study | None) -> bool:
+    """Whether a finished attempt is that of a candidate, and one that the study knows."""
+    number = kept.get("attempt")
+    known = study is None or (type(number) is int and number <= len(study.attempts))
+    return begun is not None and known and all(kept.get(key) == begun[key] for key in begun)
+
+
+def _tell(kept: Mapping[str, Any]) -> Any:
+    """What a study is told came of an attempt, without words of other libraries."""
+    if kept["status"] == "failed":
+        return f"failed: {kept['error'].partition(':')[0]}"
+    return {"status": kept["status"], "gate": kept["gate"]}
+
+
 def _try(
-    candidate, fitted_on, validation, seed: int, score: Callable, checkpoint: Path | None
+    candidate,
+    fitted_on,
+    validation,
+    seed: int,
+    score: Callable,
+    checkpoint: Path | None,
+    note: Callable | None,
 ) -> dict[str, Any]:
     """Fit, sample and score; what went wrong is part of the result."""
     found = {
@@ -198,6 +241,8 @@ def _try(
         start = time.process_time()
         synthetic = model.sample(len(fitted_on), seed=seed)
         found["sample_cpu_s"] = round(time.process_time() - start, 3)
+        if note:
+            note(synthetic, seed)
         found |= _judge(fitted_on, validation, synthetic, model.schema, seed, score)
         found["status"] = "fitted"
     except Exception as error:  # any library's: the attempt counts, the others go on

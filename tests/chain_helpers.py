@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from synthlib.bundle import Bundle, canonical_json
+from synthlib.chain.attempts import Draw
 from synthlib.chain.commitments import commit, read_synthetic, table_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import REGISTRY, load_artifact, load_errors
@@ -60,6 +62,7 @@ PROTOCOL = Protocol(
 )
 COMMITMENT = digest("dataset")
 DATASET = dataset_id(account("admin").address, COMMITMENT)
+COMMITTED = commit(TRAINING, KEY).hex()
 
 
 def registration(researcher: str = "admin", dataset: str = DATASET) -> Registration:
@@ -72,7 +75,7 @@ def open_study(ledger: Ledger, num_attempts: int = 1, **options) -> Study:
     settings = {"cap": 1.0, "budget": 0.5, "open_releases": 100} | options
     study = Study.open(ledger, PROTOCOL, COMMITMENT, **settings)
     for number in range(num_attempts):
-        study.attempt({"model_type": "TabularGAN", "seed": number})
+        study.attempt({"model_type": "TabularGAN", "seed": number, "training_commitment": COMMITTED})
     return study
 
 
@@ -133,11 +136,11 @@ def make_release(
             "num_columns": 2,
             "kinds": {"age": "integer", "sex": "categorical"},
         },
-        "training_commitment": commit(TRAINING, KEY).hex(),
+        "training_commitment": COMMITTED,
         "seed": seed,
         "num_rows": 3,
+        "given": None,
         "versions": {"keras": "3.15.1"},
-        "protocol": own.describe(attempt, None),
     }
     with Bundle.create(path, kind="release", parameters=parameters) as folder:
         synthetic_table(seed).to_csv(folder / "synthetic.csv", index=False)
@@ -147,10 +150,14 @@ def make_release(
         as_read = read_synthetic(folder / "synthetic.csv", SCHEMA)
         tree = RowTree.build(as_read, TRAINING.assign(creatinine=1.0), KEY)
         (folder / ROWS_FILE).write_bytes(describe_rows(tree))
-        own.write(folder)
         parameters["synthetic_digest"] = table_digest(as_read).hex()
         parameters["rows_root"] = tree.root.hex()
         parameters.update(changes)
+        before = deepcopy(own.attempts)
+        draw = own.note_draw(attempt, Draw(seed, 3, None, parameters["synthetic_digest"]))
+        parameters.setdefault("protocol", own.describe(attempt, None, draw))
+        own.write(folder)
+        own.attempts = before  # tests share studies: none shall see another's draws
     bundle = Bundle.open(path)
     if study is None:
         own.ledger.leave_journal(bundle)

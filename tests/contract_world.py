@@ -108,8 +108,14 @@ class World:
     def approve(self, registration: Registration, budget=0, open_releases=0, party=STEWARD) -> list[Event]:
         return self.send(party, "approveProtocol", *told(registration), budget, open_releases)
 
-    def record(self, name: str = "a", party: LocalAccount = RESEARCHER, **changes) -> list[Event]:
-        return self.send(party, "recordRelease", made(name, **changes).to_abi())
+    def record(
+        self, name: str = "a", party: LocalAccount = RESEARCHER, gate: bytes | None = None, **changes
+    ) -> list[Event]:
+        """Record a release; as failed if a gate is given."""
+        said = made(name, **changes).to_abi()
+        if gate is None:
+            return self.send(party, "recordRelease", said)
+        return self.send(party, "recordFailedRelease", said, gate)
 
     def track(self, registration: Registration = OPEN) -> Track:
         return Protocols(self.ledger).find(registration.id, registration.researcher)

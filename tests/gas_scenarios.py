@@ -196,6 +196,10 @@ def record(name: str, **changes: Any) -> tuple:
     return RESEARCHER, "recordRelease", said.to_abi()
 
 
+def record_failed(name: str, **changes: Any) -> tuple:
+    return RESEARCHER, "recordFailedRelease", record(name, **changes)[2], OBJECT
+
+
 def measure_row(world: World) -> int:
     release = bytes.fromhex(SAID["table"].release)
     shown = (release, RESEARCHER.address, SAID["table"].content, ROW.data, ROW.index, ROW.num_rows, ROW.path)
@@ -269,6 +273,7 @@ SCENARIOS: dict[str, Scenario] = {
     # releases
     "ProvenanceRegistry.recordRelease (not private)": after(record("third", spend=NOT_PRIVATE)),
     "ProvenanceRegistry.recordRelease (private)": after(record("third", spend=250_000)),
+    "ProvenanceRegistry.recordFailedRelease (private)": after(record_failed("third", spend=250_000)),
     "ProvenanceRegistry.revoke": after((RESEARCHER, "revoke", released("first"), REASON)),
     "ProvenanceRegistry.supersede": after(
         (RESEARCHER, "supersede", released("first"), released("second"), REASON)

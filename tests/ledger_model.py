@@ -181,12 +181,15 @@ class Model(RuleBasedStateMachine):
                 key = (name, party.address)
                 stands = key in self.releases and key not in self.withdrawn
                 assert self.world.call("stands", raw(made(name).release), party.address) == stands
-        for generation, registration, block in self.releases.values():
-            track = self.tracks[registration]
-            assert self.world.call("holds", generation.to_abi(), registration.researcher)
+        for generation, registration, block, gate in self.releases.values():
+            track, said = self.tracks[registration], generation.to_abi()
+            assert self.world.call("holds", said, registration.researcher) == (raw(gate) == NOTHING)
+            failed = self.world.call("holdsFailed", said, raw(gate), registration.researcher)
+            assert failed == (raw(gate) != NOTHING)
             assert 0 < track.registration_block < track.attempt_blocks[generation.attempt - 1] < block
             record = self.world.ledger.find(generation.release, registration.researcher)
             assert (record.block, record.issuer) == (block, registration.researcher)
+            assert (record.failed, record.gate) == (failed, gate)
             assert record.attempts == sum(attempt < block for attempt in track.attempt_blocks)
         for registration in PROTOCOLS:
             events = self.world.ledger.find_events

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 NOUNS = {"bundle", "scores", "schema", "rules"}
-SHARED = NOUNS | {"keys", "parsing"}  # a secret, and JSON from strangers: bundles and chains need both
+SHARED = NOUNS | {"keys", "parsing", "splitting"}  # a secret, strangers' JSON, who is held out: for many
 PARTS = {"columns", "inference", "formulas", "enforcement", "dependencies"}  # of schema.py and rules.py
 GROUND = SHARED | PARTS
 ROOMS = {"data", "models", "evaluation", "chain"}

@@ -223,6 +223,14 @@ def test_a_log_that_hides_or_makes_up_a_taking_back_is_found(judges, ledger, mon
         judges(None).find(RELEASE)
 
 
+def test_a_log_that_says_another_reason_for_a_taking_back_is_found(judges, monkeypatch):
+    found = bring(judges)
+    judges(AUDITOR).revoke(found.id, "a mistake")
+    lie(monkeypatch, "AttestationRevoked", change_words(reason=digest("another reason")))
+    with pytest.raises(ChainError, match=f"reason .* {found.id} was taken back.* does not fit its state"):
+        judges(None).find(RELEASE)
+
+
 def test_a_node_that_changes_one_word_of_its_log_is_found(node_url, monkeypatch):
     """The same from the node's own bytes: each word of an Attested event's data in turn."""
     ledger = open_study(connect_admin(node_url)).ledger

@@ -209,6 +209,27 @@ def test_the_steward_opens_the_commitment(study, run):
     assert run("verify", release, "--key", key, "--training", "changed.csv")[0] == 1
 
 
+def test_the_steward_shows_that_the_protocols_split_was_learnt_from(study, run):
+    folder, *_ = study
+    release, key, data = folder / "release", folder / "release.key", folder / "data"
+    code, out, _ = run("verify", release, "--key", key, "--dataset", data / "dataset.csv")
+    assert code == 0 and "ok           registered dataset" in out
+    assert "ok           training table is the protocol's split" in out
+    code, out, _ = run("verify", release, "--key", key, "--dataset", data / "train.csv")
+    assert code == 1 and "DIFFERS      registered dataset" in out
+    shutil.copy(data / "dataset.csv", "alone.csv")
+    code, out, _ = run("verify", release, "--key", key, "--dataset", "alone.csv")
+    assert code == 0 and "give the schema" in out
+    shutil.copy(data / "schema.json", ".")
+    assert "divided again, 240 rows" in run("verify", release, "--key", key, "--dataset", "alone.csv")[1]
+
+
+def test_a_release_of_the_command_line_says_its_one_draw(study):
+    folder, *_ = study
+    said = sl.Bundle.open(folder / "release").parameters["protocol"]
+    assert (said["attempt"], said["draw"], said["draws"]) == (1, 1, 1)
+
+
 def test_levels_that_look_like_numbers_open_too(tmp_path, run):
     table = make_cohort(120).assign(ward=["07", "7", "12"] * 40, smoker=["True", "False", "?"] * 40)
     table.to_parquet("patients.parquet")
@@ -226,6 +247,8 @@ def test_levels_that_look_like_numbers_open_too(tmp_path, run):
     assert run("record", "release")[0] == 0
     code, out, _ = run("verify", "release", "--key", "release.key", "--training", "data/train.csv")
     assert (code, "the commitment opens" in out) == (0, True)
+    code, out, _ = run("verify", "release", "--key", "release.key", "--dataset", "data/dataset.csv")
+    assert (code, "divided again, 96 rows: the commitment opens" in out) == (0, True)
 
 
 @pytest.mark.parametrize("seed", [0, 3])

@@ -169,6 +169,7 @@ RIGHTS = {
     "logAttemptBatch": right(*RUNNER, raw(OPEN.id), 2, 3, hashed("root"), **ENFORCED),
     # Releases
     "recordRelease": right(*RUNNER, made("new").to_abi(), **ENFORCED),
+    "recordFailedRelease": right(*RUNNER, made("new").to_abi(), hashed("gate"), **ENFORCED),
     "revoke": right(*ISSUER, raw(A.release), REASON),
     "supersede": right(*ISSUER, raw(A.release), raw(B.release), REASON),
     # Agreements

@@ -104,7 +104,7 @@ def test_a_verdict_emits_attested_and_is_stored(judged, outcome):
         "rubric": keccak(text="rubric").hex(),
         "deadline": LATE,
     }
-    assert judged.call("attestationOf", id_of(judged, words)) == (AUDITOR.address, judged.now(), 0)
+    assert judged.call("attestationOf", id_of(judged, words)) == (AUDITOR.address, judged.now(), 0, bytes(20))
 
 
 def test_taking_back_emits_attestation_revoked(judged):
@@ -115,7 +115,7 @@ def test_taking_back_emits_attestation_revoked(judged):
         "AttestationRevoked",
         {"id": "0x" + id_of(judged).hex(), "auditor": AUDITOR.address, "reason": REASON.hex()},
     )
-    assert judged.call("attestationOf", id_of(judged)) == (AUDITOR.address, time, judged.now())
+    assert judged.call("attestationOf", id_of(judged)) == (NOBODY, time, judged.now(), REASON[:20])
 
 
 def test_the_id_is_what_python_predicts_and_holds_the_auditor(judged):
@@ -127,7 +127,7 @@ def test_the_id_is_what_python_predicts_and_holds_the_auditor(judged):
     others += [changed(issuer=NOBODY), changed(outcome=2), changed(deadline=LATE - 1), WORDS]
     ids = {id_of(judged, words) for words in others} | {id_of(judged, auditor=GRANTEE)}
     assert len(ids) == 8
-    assert judged.call("attestationOf", id_of(judged)) == (NOBODY, 0, 0)
+    assert judged.call("attestationOf", id_of(judged)) == (NOBODY, 0, 0, bytes(20))
 
 
 def test_two_auditors_may_find_the_same(judged):
@@ -137,6 +137,20 @@ def test_two_auditors_may_find_the_same(judged):
     assert said.arguments["auditor"] == GRANTEE.address
     judged.send(AUDITOR, "revokeAttestation", id_of(judged), REASON)
     assert judged.call("attestationOf", id_of(judged, auditor=GRANTEE))[2] == 0
+
+
+@pytest.mark.parametrize("party", [AUDITOR, STRANGER])
+def test_a_verdict_is_taken_back_once(judged, party):
+    bring(judged)
+    judged.send(AUDITOR, "revokeAttestation", id_of(judged), REASON)
+    with refuses(AttestationAlreadyRevoked, id_of(judged).hex()):
+        judged.send(party, "revokeAttestation", id_of(judged), keccak(text="another reason"))
+
+
+def test_a_release_that_failed_its_gate_is_judged(judged):
+    judged.record("failed", gate=REASON)
+    (said,) = bring(judged, changed(release=raw(made("failed").release)))
+    assert said.name == "Attested"
 
 
 # --- signatures ----------------------------------------------------------------------------------------

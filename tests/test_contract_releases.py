@@ -39,6 +39,7 @@ from synthlib.chain.records import ABSENT, NOT_PRIVATE, REVOKED, STANDS, SUPERSE
 pytest_plugins = ["chain_fixtures", "contract_fixtures"]
 
 ZERO = "0" * 64
+GATE = hashed("gate")
 
 
 def released(name="a"):
@@ -104,7 +105,7 @@ def test_supersede_emits_superseded_with_the_successor(world):
         "reason": REASON.hex(),
     }
     assert not stands(world, "a") and stands(world, "b")
-    withdrawal = world.call("find", released("a"), RESEARCHER.address)[4]
+    withdrawal = world.call("find", released("a"), RESEARCHER.address)[-1]
     assert withdrawal == withdrawal_digest(REASON.hex(), made("b").release)
     assert withdrawal == keccak(released("b") + REASON)[:20]
 
@@ -124,9 +125,9 @@ def test_the_fingerprint_is_the_one_that_python_predicts(world, changes):
     content = keccak(encode(fields, generation.to_abi()))
     assert generation.content == content
     assert generation.id == "0x" + keccak(content + raw(generation.synthetic)).hex()
-    stored = (raw(generation.id)[:26], said.block, 0, 0, bytes(20))
+    stored = (raw(generation.id)[:26], False, said.block, 0, 0, bytes(20))
     assert world.call("find", raw(generation.release), RESEARCHER.address) == stored
-    assert generation.fingerprint == stored[0]
+    assert generation.fingerprint_with() == stored[0]
     assert world.call("holds", generation.to_abi(), RESEARCHER.address)
 
 
@@ -186,6 +187,91 @@ def test_a_number_wider_than_its_field_reverts(world, field):
     data[4 + 32 * field] = 1
     with refuses(ContractError, "reverted without data"):
         world.connection.send(RESEARCHER, "0x" + data.hex(), world.ledger.address, 1_000_000, contract.abi)
+
+
+# --- releases that failed their gate -------------------------------------------------------------------
+
+
+def test_a_failed_release_emits_both_and_is_stored_as_failed(world):
+    recorded, failed = world.record(gate=GATE, spend=9)
+    assert (recorded.name, failed.name) == ("Recorded", "FailedItsGate")
+    assert failed.arguments == {
+        "release": made().release,
+        "issuer": RESEARCHER.address,
+        "gate": GATE.hex(),
+    }
+    generation = made(spend=9)
+    content = keccak(encode([*["bytes32"] * 7, "uint32", "uint24", "bytes32"], (*generation.to_abi(), GATE)))
+    assert generation.content_with(GATE.hex()) == content != generation.content
+    assert generation.id_with(GATE.hex()) == "0x" + keccak(content + raw(generation.synthetic)).hex()
+    stored = (generation.fingerprint_with(GATE.hex()), True, recorded.block, 0, 0, bytes(20))
+    assert world.call("find", released(), RESEARCHER.address) == stored
+    record = world.ledger.find(generation.release, RESEARCHER.address)
+    assert (record.failed, record.gate, record.generation) == (True, GATE.hex(), generation)
+    assert record.id == generation.id_with(GATE.hex()) and record.content == content
+
+
+def test_a_failed_release_is_held_with_its_own_gate_alone(world):
+    world.record(gate=GATE)
+    world.record("b")
+    said, issuer = made().to_abi(), RESEARCHER.address
+    assert world.call("holdsFailed", said, GATE, issuer)
+    assert not world.call("holdsFailed", said, REASON, issuer)
+    assert not world.call("holdsFailed", said, GATE, OTHER_RESEARCHER.address)
+    assert not world.call("holdsFailed", made(spend=1).to_abi(), GATE, issuer)
+    assert not world.call("holds", said, issuer)
+    assert not world.call("holdsFailed", made("b").to_abi(), NOTHING, issuer)
+
+
+def test_a_failed_release_stands_until_it_is_withdrawn_and_stays_failed(world):
+    world.record(gate=GATE)
+    content, root = made().content_with(GATE.hex()), raw(made().synthetic)
+    shown = [released(), RESEARCHER.address, content, root]
+    assert stands(world) and world.call("standsWith", *shown)
+    assert not world.call("standsWith", *shown[:2], made().content, root)
+    withdraw(world)
+    assert not stands(world) and not world.call("standsWith", *shown)
+    assert world.ledger.find(made().release, RESEARCHER.address).failed
+
+
+def test_a_failed_release_spends_as_any_other(world):
+    world.record("a", gate=GATE, spend=BUDGET - 1)
+    world.record("b", gate=GATE)
+    track = world.track()
+    assert (track.budget, track.open_releases_left) == (1, OPEN_RELEASES - 1)
+    with refuses(Overspent, OPEN.id[2:], 1, 2):
+        world.record("c", gate=GATE, spend=2)
+
+
+@pytest.mark.parametrize("gates", [(GATE, None), (None, GATE), (GATE, REASON)])
+def test_what_failed_is_not_recorded_again_as_if_it_had_not_nor_the_other_way_round(world, gates):
+    world.record(gate=gates[0])
+    with refuses(AlreadyRecorded, made().release):
+        world.record(gate=gates[1])
+    assert world.ledger.find(made().release, RESEARCHER.address).failed == (gates[0] is not None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"gate": NOTHING}, (ZeroDigest, "gate")),
+        ({"attempt": 2}, (NoSuchAttempt, OPEN.id[2:], 1, 2)),
+        ({"spend": 0}, (SpendNotSaid, made().release)),
+        ({"protocol": "0x" + ZERO}, (ProtocolNotApproved, ZERO, RESEARCHER.address)),
+        ({"synthetic": ZERO}, (ZeroDigest, "synthetic")),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else value[0].__name__,
+)
+def test_a_failed_release_is_refused_as_any_other(world, changes, error):
+    with refuses(*error):
+        world.record(**{"gate": GATE} | changes)
+
+
+def test_bytes_after_the_call_change_no_fingerprint_of_a_failed_release(world):
+    contract = contract_of(world.ledger)
+    data = contract.encode_abi("recordFailedRelease", [made().to_abi(), GATE]) + "ff" * 40
+    world.connection.send(RESEARCHER, data, world.ledger.address, 1_000_000, contract.abi)
+    assert world.call("holdsFailed", made().to_abi(), GATE, RESEARCHER.address)
 
 
 # --- errors of recording -------------------------------------------------------------------------------

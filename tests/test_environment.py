@@ -118,3 +118,17 @@ def test_the_first_suitable_python_is_taken(monkeypatch):
     monkeypatch.setattr(environment, "probe", versions.get)
     monkeypatch.setattr(environment.subprocess, "call", lambda *_, **__: 0)
     assert environment.find_python(None) == "python3.12"
+
+
+def test_a_link_to_another_checkouts_environment_is_left_alone(clone, monkeypatch, capsys):
+    other = clone / "other" / ".venv"
+    other.mkdir(parents=True)
+    (other / "installed").write_text("at work")
+    link = clone / "link"
+    link.symlink_to(other, target_is_directory=True)
+    monkeypatch.setattr(environment, "VENV", str(link))
+    monkeypatch.setattr(sys, "argv", ["environment.py"])
+    with pytest.raises(SystemExit):
+        environment.main()
+    assert "got a link" in capsys.readouterr().err
+    assert (other / "installed").read_text() == "at work"

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from chain_helpers import (
-    DATASET,
+    COMMITMENT,
     SCHEMA,
     TRAINING,
     account,
@@ -45,6 +45,7 @@ from synthlib.chain.commitments import commit, read_synthetic, synthetic_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.crate import NO_LICENSE
 from synthlib.chain.croissant import data_type, field_id, to_croissant
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.errors import ChainError
 from synthlib.chain.export import export_release
 from synthlib.chain.facts import Facts, read_facts
@@ -63,7 +64,8 @@ LICENSE = "https://spdx.org/licenses/CC-BY-4.0"
 DATE = "2026-01-31"
 BLOCK_TIME = 1_767_225_600  # 2026-01-01, when the node begins
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
-PROTOCOL = registration("issuer").id
+DATASET = dataset_id(account("issuer").address, COMMITMENT)
+PROTOCOL = registration("issuer", DATASET).id
 
 COLUMNS = (
     Column("age (years)", "integer", "int64", low=18, high=120, unit="a"),
@@ -592,7 +594,7 @@ def test_nothing_confidential_is_in_an_export(tmp_path):
     report.insert(0, "metric", "dcr_share")
     protocol = write_protocol(schema, [model], 0.3, 0)
     study = Study.open(Ledger.in_process(), protocol, commit(table, key).hex())
-    study.settle(study.attempt(describe_attempt(model)), {"dcr_share": 0.5})
+    study.settle(study.attempt(describe_attempt(model, train, key)), {"dcr_share": 0.5})
     release = write_release(
         tmp_path / "release", model, synthetic, train, report, deidentification, key, 1, {"data": data},
         study=study,

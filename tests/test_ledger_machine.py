@@ -9,6 +9,7 @@ import pytest
 from chain_helpers import digest
 from contract_world import (
     ADMIN,
+    NOTHING,
     OTHER_RESEARCHER,
     OTHER_STEWARD,
     REASON,
@@ -235,8 +236,9 @@ class Machine(Model):
         registration=ANY_PROTOCOL,
         spend=[NOT_PRIVATE, NOT_PRIVATE, 1, 3, 10, 40, 0],
         number=[1, 1, 1, 1, 2, 0, 9],
+        gate=["0" * 64, "0" * 64, digest("gate")],
     )
-    def record(self, name, registration, spend, number):
+    def record(self, name, registration, spend, number, gate):
         party, track = self.pick(RESEARCHERS[registration]), self.tracks[registration]
         expected = self.refuse_runner(registration, party)
         if expected is None:
@@ -250,8 +252,11 @@ class Machine(Model):
             }
             expected = next((refusal for refusal, holds in refusals.items() if holds), None)
         generation = made(name, protocol=registration.id, spend=spend, attempt=number)
-        if self.act(expected, party, "recordRelease", generation.to_abi()):
-            self.releases[name, party.address] = (generation, registration, self.block)
+        call = ["recordRelease", generation.to_abi()]
+        if raw(gate) != NOTHING:
+            call = ["recordFailedRelease", generation.to_abi(), raw(gate)]
+        if self.act(expected, party, *call):
+            self.releases[name, party.address] = (generation, registration, self.block, gate)
             if spend == NOT_PRIVATE:
                 track.open_releases -= 1
             else:

@@ -85,7 +85,7 @@ def test_the_parameters_are_those_that_a_record_speaks_of(release, made):
     found = release.parameters
     assert set(found) == {
         *("model_type", "model", "characteristics", "training_commitment"),
-        *("synthetic_digest", "rows_root", "seed", "num_rows", "versions"),
+        *("synthetic_digest", "rows_root", "seed", "num_rows", "given", "versions"),
     }
     assert found["model_type"] == "IndependentMarginals"
     assert found["model"] == {"max_states": 24, "min_count": 5}
@@ -134,14 +134,14 @@ def study(made) -> Study:
     protocol = write_protocol(made[3], [made[4]], 0.2, 3)
     study = Study.open(ledger, protocol, "ab" * 32, cap=1.0, budget=0.5, open_releases=10)
     study.settle(study.attempt({"model_type": "TabularGAN"}), "failed")
-    study.attempt(describe_attempt(made[4]))
+    study.attempt(describe_attempt(made[4], made[1], sl.StewardKey(SECRET)))
     return study
 
 
 def test_a_studys_release_says_its_protocol_and_every_attempt(made, study, tmp_path):
     release = write(tmp_path / "one", made, study=study)
     assert {"protocol.json", "attempts.json"} <= set(release.files)
-    assert release.parameters["protocol"] == study.describe(2, None)
+    assert release.parameters["protocol"] == study.describe(2, None, draw=1)
     assert release.parameters["protocol"]["spend"] == NOT_PRIVATE
     assert Protocol.from_json(release.file("protocol.json").read_bytes()) == study.protocol
     assert read_attempts(release.file("attempts.json").read_bytes(), study.registration.id) == study.attempts

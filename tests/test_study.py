@@ -40,7 +40,7 @@ def close(study):
 def test_an_attempt_is_on_the_chain_before_its_outcome_is_known(study):
     assert study.attempt(ONE) == 1
     assert study.track.attempts == 1
-    assert study.attempts == [{"number": 1, "together_from": 1, "describes": ONE, "outcome": None}]
+    assert study.attempts == [ENTRY]
     study.settle(1, {"ks": 0.1})
     assert study.attempts[0]["outcome"] == {"ks": 0.1} and study.track.attempts == 1
 
@@ -245,6 +245,8 @@ def test_a_release_says_where_its_protocol_is_and_what_it_spends(study):
         "chain": f"eip155:{study.ledger.connection.chain_id}",
         "registry": study.ledger.address,
         "attempt": 1,
+        "draw": None,
+        "draws": 0,
         "spend": NOT_PRIVATE,
     }
     assert study.describe(1, 0.1)["spend"] == 100_000
@@ -267,30 +269,42 @@ def test_what_is_written_is_read_back(study, tmp_path):
     assert (tmp_path / "protocol.json").read_bytes() == PROTOCOL.to_json()
 
 
-ENTRY = {"number": 1, "together_from": 1, "describes": ONE, "outcome": None}
+ENTRY = {"number": 1, "together_from": 1, "describes": ONE, "outcome": None, "draws": []}
+DRAW = {"seed": 1, "num_rows": 3, "given": None, "digest": "ab"}
 
 
 def as_file(entries) -> bytes:
-    return json.dumps({"format": "synthlib-attempts/1", "protocol": "0x1", "attempts": entries}).encode()
+    return json.dumps({"format": "synthlib-attempts/2", "protocol": "0x1", "attempts": entries}).encode()
 
 
 @pytest.mark.parametrize(
     "data",
     [
         b"[]",
-        b'{"format": "synthlib-attempts/2", "attempts": []}',
+        b'{"format": "synthlib-attempts/1", "attempts": []}',
         as_file({}),
         as_file([{}]),
         as_file([ENTRY | {"more": 1}]),
         as_file([ENTRY | {"number": "1"}]),
         as_file([ENTRY | {"together_from": True}]),
         as_file([ENTRY | {"together_from": 1.0}]),
-        as_file([[1, 1, ONE, None]]),
+        as_file([[1, 1, ONE, None, []]]),
+        as_file([ENTRY | {"draws": None}]),
+        as_file([ENTRY | {"draws": [1]}]),
+        as_file([ENTRY | {"draws": [DRAW | {"more": 1}]}]),
+        as_file([ENTRY | {"draws": [DRAW | {"seed": "1"}]}]),
+        as_file([ENTRY | {"draws": [DRAW | {"num_rows": True}]}]),
+        as_file([ENTRY | {"draws": [DRAW | {"given": 1}]}]),
+        as_file([ENTRY | {"draws": [DRAW | {"digest": None}]}]),
     ],
 )
 def test_other_files_are_no_attempts(data):
     with pytest.raises(ValueError, match="expected"):
         read_attempts(data)
+
+
+def test_an_entry_with_draws_is_read():
+    assert read_attempts(as_file([ENTRY | {"draws": [DRAW]}])) == [ENTRY | {"draws": [DRAW]}]
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", help="the Python to use instead of the first suitable one found")
     requested = parser.parse_args().python
+    if os.path.islink(VENV):  # it is another checkout's, which may be at work with it
+        fail("expected .venv to be a folder of this checkout, got a link: remove it, or work without make")
     with only_one_at_a_time():
         stale = list_stale(requested)
         if not stale:

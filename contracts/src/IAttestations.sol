@@ -30,13 +30,15 @@ interface IAttestations {
     }
 
     /// @notice What is stored of a verdict, in one slot.
-    /// @param auditor Who signed it; zero if there is none.
-    /// @param time When it was brought, in seconds since 1970.
+    /// @param auditor Who signed it; zero if there is none, and once it is taken back: the id still tells.
+    /// @param time When it was brought, in seconds since 1970; 0 if there is none.
     /// @param revocation When it was taken back; 0 while it stands.
+    /// @param reason First 20 bytes of the reason for that; 0 while it stands.
     struct Attestation {
         address auditor;
         uint48 time;
         uint48 revocation;
+        bytes20 reason;
     }
 
     /// @notice A verdict was brought. All that was signed stands here, so that its id can be computed again.
@@ -83,7 +85,7 @@ interface IAttestations {
     /// @param account Who tried.
     error NotAttested(bytes32 id, address account);
 
-    /// @notice The verdict was taken back already.
+    /// @notice The verdict was taken back already; the first reason stands.
     /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
     error AttestationAlreadyRevoked(bytes32 id);
 

@@ -9,8 +9,11 @@ pragma solidity 0.8.37;
 /// @dev Only digests and the name of a model type arrive here: no row, no parameter, no reason in clear. Stored
 ///      is a fingerprint of everything that was said, and the block whose `Recorded` event says it: one slot,
 ///      however much is said. Who brings the words can have them checked (`holds`).
-///      id = keccak256(abi.encode(content, synthetic)), content = keccak256(abi.encode(generation)): the same on
-///      every chain. The root stands in it once more, so that who shows a row need not bring the other words.
+///      id = keccak256(abi.encode(content, synthetic)), content = keccak256(abi.encode(generation)), or
+///      keccak256(abi.encode(generation, gate)) of a release that failed: the same on every chain. The root stands
+///      in it once more, so that who shows a row need not bring the other words.
+///      A protocol may declare thresholds. No contract can judge whether a release meets them: its issuer says
+///      that it failed, and whoever has the release sees whether the issuer should have.
 interface IReleases {
     /// @notice What is said of one generation.
     /// @param release SHA-256 of the manifest of the release.
@@ -38,6 +41,7 @@ interface IReleases {
 
     /// @notice What is stored of an issuer's release, in a slot, and in a second one once it is withdrawn.
     /// @param fingerprint First 26 bytes of the id.
+    /// @param failed Whether it was recorded as one that failed the thresholds of its protocol.
     /// @param blockNumber The block whose `Recorded` event holds everything that was said.
     /// @param withdrawalTime When it was withdrawn, in seconds since 1970, as the block says; 0 while it stands.
     /// @param withdrawalBlock The block whose `Revoked` or `Superseded` event says why; 0 while it stands.
@@ -45,6 +49,7 @@ interface IReleases {
     ///        zero where there is none; 0 while it stands.
     struct Status {
         bytes26 fingerprint;
+        bool failed;
         uint48 blockNumber;
         uint48 withdrawalTime;
         uint48 withdrawalBlock;
@@ -76,6 +81,12 @@ interface IReleases {
         uint24 attempt,
         uint24 attempts
     );
+
+    /// @notice A release was recorded, in the same block, as one that failed the thresholds of its protocol.
+    /// @param release SHA-256 of the manifest of the release.
+    /// @param issuer Who recorded it.
+    /// @param gate SHA-256 of the file that says which thresholds it failed.
+    event FailedItsGate(bytes32 indexed release, address indexed issuer, bytes32 gate);
 
     /// @notice A release was withdrawn by its issuer.
     /// @param release SHA-256 of the manifest of the release.
@@ -129,6 +140,12 @@ interface IReleases {
     /// @param generation What is said of it; no digest may be zero.
     function recordRelease(Generation calldata generation) external;
 
+    /// @notice Record a release that failed the thresholds of its protocol. As `recordRelease`: what it spends is
+    ///         spent. It stands until it is withdrawn, may be judged by auditors, and its rows can be shown.
+    /// @param generation What is said of it; no digest may be zero.
+    /// @param gate SHA-256 of the file that says which thresholds it failed; not zero.
+    function recordFailedRelease(Generation calldata generation, bytes32 gate) external;
+
     /// @notice Withdraw a release. For its issuer alone: what somebody said may be taken back by nobody else.
     /// @param release SHA-256 of the manifest of the release.
     /// @param reason SHA-256 of the reason.
@@ -146,16 +163,26 @@ interface IReleases {
     /// @return What is stored.
     function find(bytes32 release, address issuer) external view returns (Status memory);
 
-    /// @notice Whether exactly this was recorded by this account.
+    /// @notice Whether exactly this was recorded by this account, and not as failed.
     /// @param generation What is said of it.
     /// @param issuer By whom.
     /// @return Whether it was.
     function holds(Generation calldata generation, address issuer) external view returns (bool);
 
-    /// @notice Whether a release with this root was recorded by this account and not withdrawn.
+    /// @notice Whether exactly this was recorded by this account, as failed.
+    /// @param generation What is said of it.
+    /// @param gate SHA-256 of the file that says which thresholds it failed.
+    /// @param issuer By whom.
+    /// @return Whether it was.
+    function holdsFailed(Generation calldata generation, bytes32 gate, address issuer)
+        external
+        view
+        returns (bool);
+
+    /// @notice Whether a release with this root was recorded by this account, failed or not, and not withdrawn.
     /// @param release SHA-256 of the manifest of the release.
     /// @param issuer By whom.
-    /// @param content keccak256(abi.encode(generation)).
+    /// @param content keccak256(abi.encode(generation)), of a failed one keccak256(abi.encode(generation, gate)).
     /// @param synthetic Root of the Merkle tree over the rows of the synthetic table.
     /// @return Whether it was, and stands.
     function standsWith(bytes32 release, address issuer, bytes32 content, bytes32 synthetic)
@@ -163,7 +190,7 @@ interface IReleases {
         view
         returns (bool);
 
-    /// @notice Whether the release was recorded by this account and not withdrawn.
+    /// @notice Whether the release was recorded by this account, failed or not, and not withdrawn.
     /// @param release SHA-256 of the manifest of the release.
     /// @param issuer By whom.
     /// @return Whether it was, and stands.

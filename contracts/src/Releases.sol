@@ -12,7 +12,7 @@ abstract contract Releases is IReleases, Protocols {
     /// @dev In a struct, so that a pointer to it can be kept and is hashed once. A Status, but for its first two
     ///      fields in one word, which is written at once.
     struct Entry {
-        bytes32 origin; // fingerprint (26 bytes) and block number (6 bytes)
+        bytes32 origin; // fingerprint (26 bytes), whether it failed (a bit) and block number (47 bits)
         uint48 withdrawalTime;
         uint48 withdrawalBlock;
         bytes20 withdrawal;
@@ -21,39 +21,26 @@ abstract contract Releases is IReleases, Protocols {
     /// @notice What `spend` says of a release that makes no claim to differential privacy.
     uint32 public constant NOT_PRIVATE = type(uint32).max;
 
-    /// @dev Of a call of `recordRelease`: the selector and the nine words of a Generation.
+    /// @dev Of a call of `recordRelease`: the selector and the nine words of a Generation. `recordFailedRelease` has
+    ///      the gate's word behind them.
     uint256 private constant ENCODED_LENGTH = 4 + 9 * 32;
+
+    /// @dev In an origin: that the release failed its protocol's gate. The bits below it are the block's number.
+    uint256 private constant FAILED = 1 << 47;
 
     /// @dev By issuer too: who records a digest that is another's takes nothing from them.
     mapping(bytes32 release => mapping(address issuer => Entry entry)) private _entries;
 
     /// @inheritdoc IReleases
     function recordRelease(Generation calldata generation) external whenNotPaused {
-        _check(generation);
-        (Slot storage slot, PackedTrack track) = _running(generation.protocol);
-        if (!track.isRevealed()) revert ProtocolSealed(generation.protocol);
-        (uint24 attempts, uint24 attempt, uint32 spend) = (track.attempts(), generation.attempt, generation.spend);
-        if (attempt == 0 || attempt > attempts) revert NoSuchAttempt(generation.protocol, attempts, attempt);
-        bytes32 release = generation.release;
-        if (spend == 0) revert SpendNotSaid(release);
-        slot.track = _spend(track, generation.protocol, spend);
-        Entry storage entry = _entries[release][msg.sender];
-        if (entry.origin != 0) revert AlreadyRecorded(release);
-        bytes26 fingerprint = _fingerprint(keccak256(msg.data[4:ENCODED_LENGTH]), generation.synthetic);
-        entry.origin = bytes32(fingerprint) | bytes32(uint256(uint48(block.number)));
-        emit Recorded(
-            release,
-            generation.protocol,
-            msg.sender,
-            generation.commitment,
-            generation.synthetic,
-            generation.modelType,
-            generation.parameters,
-            generation.characteristics,
-            spend,
-            attempt,
-            attempts
-        );
+        _record(generation, keccak256(msg.data[4:ENCODED_LENGTH]), 0);
+    }
+
+    /// @inheritdoc IReleases
+    function recordFailedRelease(Generation calldata generation, bytes32 gate) external whenNotPaused {
+        if (gate == 0) revert ZeroDigest("gate");
+        _record(generation, keccak256(msg.data[4:ENCODED_LENGTH + 32]), FAILED);
+        emit FailedItsGate(generation.release, msg.sender, gate);
     }
 
     /// @inheritdoc IReleases
@@ -75,7 +62,8 @@ abstract contract Releases is IReleases, Protocols {
         bytes32 origin = entry.origin;
         return Status(
             bytes26(origin),
-            uint48(uint256(origin)),
+            uint256(origin) & FAILED != 0,
+            uint48(uint256(origin) % FAILED),
             entry.withdrawalTime,
             entry.withdrawalBlock,
             entry.withdrawal
@@ -84,8 +72,16 @@ abstract contract Releases is IReleases, Protocols {
 
     /// @inheritdoc IReleases
     function holds(Generation calldata generation, address issuer) external view returns (bool) {
-        bytes26 fingerprint = _fingerprint(keccak256(abi.encode(generation)), generation.synthetic);
-        return bytes26(_entries[generation.release][issuer].origin) == fingerprint;
+        return _isContent(generation, issuer, keccak256(abi.encode(generation)));
+    }
+
+    /// @inheritdoc IReleases
+    function holdsFailed(Generation calldata generation, bytes32 gate, address issuer)
+        external
+        view
+        returns (bool)
+    {
+        return _isContent(generation, issuer, keccak256(abi.encode(generation, gate)));
     }
 
     /// @inheritdoc IReleases
@@ -104,6 +100,35 @@ abstract contract Releases is IReleases, Protocols {
         return entry.origin != 0 && entry.withdrawalTime == 0;
     }
 
+    /// @dev `outcome` is FAILED or nothing; `content` hashes what is said, the gate's digest with it if it failed.
+    function _record(Generation calldata generation, bytes32 content, uint256 outcome) private {
+        _check(generation);
+        (Slot storage slot, PackedTrack track) = _running(generation.protocol);
+        if (!track.isRevealed()) revert ProtocolSealed(generation.protocol);
+        (uint24 attempts, uint24 attempt, uint32 spend) = (track.attempts(), generation.attempt, generation.spend);
+        if (attempt == 0 || attempt > attempts) revert NoSuchAttempt(generation.protocol, attempts, attempt);
+        bytes32 release = generation.release;
+        if (spend == 0) revert SpendNotSaid(release);
+        slot.track = _spend(track, generation.protocol, spend);
+        Entry storage entry = _entries[release][msg.sender];
+        if (entry.origin != 0) revert AlreadyRecorded(release);
+        bytes32 place = bytes32(block.number % FAILED | outcome);
+        entry.origin = bytes32(_fingerprint(content, generation.synthetic)) | place;
+        emit Recorded(
+            release,
+            generation.protocol,
+            msg.sender,
+            generation.commitment,
+            generation.synthetic,
+            generation.modelType,
+            generation.parameters,
+            generation.characteristics,
+            spend,
+            attempt,
+            attempts
+        );
+    }
+
     function _withdraw(bytes32 release, bytes32 successor, bytes32 reason) private {
         Entry storage entry = _standing(release);
         if (reason == 0) revert ZeroDigest("reason");
@@ -120,6 +145,15 @@ abstract contract Releases is IReleases, Protocols {
     function _recorded(bytes32 release, address issuer) private view returns (Entry storage entry) {
         entry = _entries[release][issuer];
         if (entry.origin == 0) revert NotRecorded(release, issuer);
+    }
+
+    function _isContent(Generation calldata generation, address issuer, bytes32 content)
+        private
+        view
+        returns (bool)
+    {
+        bytes32 origin = _entries[generation.release][issuer].origin;
+        return bytes26(origin) == _fingerprint(content, generation.synthetic);
     }
 
     /// @dev The track without what a release spends.

@@ -33,7 +33,7 @@ contract AttestationsTest is World {
         );
         VM.prank(bearer);
         assertEq(_attestations.attest(verdict, AUDITOR, signatureOf("auditor", id)), id);
-        _check(id, IAttestations.Attestation(AUDITOR, NOW, 0));
+        _check(id, IAttestations.Attestation(AUDITOR, NOW, 0, 0));
         VM.expectRevert(abi.encodeWithSelector(IAttestations.AlreadyAttested.selector, id));
         _attestations.attest(verdict, AUDITOR, "");
     }
@@ -45,7 +45,7 @@ contract AttestationsTest is World {
         _attest(verdict, "auditor");
         bytes32 id = _attestations.idOf(verdict, AUDITOR);
         assertTrue(id != _attestations.idOf(verdict, STRANGER), "one each");
-        _check(id, IAttestations.Attestation(AUDITOR, NOW, 0));
+        _check(id, IAttestations.Attestation(AUDITOR, NOW, 0, 0));
     }
 
     function testVerdictsAreAuditorsOnly(address stranger) public {
@@ -139,10 +139,22 @@ contract AttestationsTest is World {
         emit IAttestations.AttestationRevoked(id, AUDITOR, reason);
         VM.prank(AUDITOR);
         _attestations.revokeAttestation(id, reason);
-        _check(id, IAttestations.Attestation(AUDITOR, NOW, NOW + 10));
-        VM.expectRevert(abi.encodeWithSelector(IAttestations.AttestationAlreadyRevoked.selector, id));
-        VM.prank(AUDITOR);
-        _attestations.revokeAttestation(id, reason);
+        _check(id, IAttestations.Attestation(address(0), NOW, NOW + 10, bytes20(reason)));
+        bytes memory revoked = abi.encodeWithSelector(IAttestations.AttestationAlreadyRevoked.selector, id);
+        address[3] memory senders = [AUDITOR, stranger, address(bytes20(reason))]; // whose place the reason took
+        for (uint256 i = 0; i < senders.length; ++i) {
+            VM.expectRevert(revoked);
+            VM.prank(senders[i]);
+            _attestations.revokeAttestation(id, ~reason);
+        }
+    }
+
+    function testAFailedReleaseIsJudged() public {
+        IReleases.Generation memory generation = _generation("release", _runStudy());
+        VM.prank(RESEARCHER);
+        _registry.recordFailedRelease(generation, DIGEST);
+        bytes32 id = _attest(_verdict(generation.release, NOW), "auditor");
+        _check(id, IAttestations.Attestation(AUDITOR, NOW, 0, 0));
     }
 
     function testAVerdictThatWasTakenBackIsNotBroughtAgain() public {
@@ -176,7 +188,7 @@ contract AttestationsTest is World {
         bytes memory signature = signatureOf("auditor", id);
         wallet.prepare(abi.encodeCall(IAttestations.attest, (verdict, AUDITOR, signature)));
         _attestations.attest(verdict, address(wallet), "");
-        _check(id, IAttestations.Attestation(address(0), 0, 0));
+        _check(id, IAttestations.Attestation(address(0), 0, 0, 0));
     }
 
     function _standing() private returns (IAttestations.Verdict memory) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {IProtocols} from "../src/IProtocols.sol";
 import {IReleases} from "../src/IReleases.sol";
 import {IRoles} from "../src/IRoles.sol";
@@ -8,11 +9,13 @@ import {World} from "./World.sol";
 
 /// @title Releases: recorded once within the budget, withdrawn by their issuers, never changed
 contract ReleasesTest is World {
+    uint48 private constant MOST_BLOCKS = 2 ** 47 - 1;
+
     function testAReleaseIsRecorded(IReleases.Generation memory generation, uint48 number) public {
         generation.protocol = _runStudy();
         generation.attempt = 1;
         generation.spend = uint32(within(generation.spend, 1, CAP / 2));
-        number = uint48(within(number, START + 1, type(uint48).max));
+        number = uint48(within(number, START + 1, MOST_BLOCKS));
         _assumeDigests(generation);
         VM.roll(number);
         VM.expectEmit(address(_registry));
@@ -30,7 +33,7 @@ contract ReleasesTest is World {
             1
         );
         _record(generation);
-        _check(generation.release, IReleases.Status(bytes26(_idOf(generation)), number, 0, 0, 0));
+        _check(generation.release, IReleases.Status(bytes26(_idOf(generation)), false, number, 0, 0, 0));
         assertTrue(_registry.stands(generation.release, RESEARCHER), "it stands");
         assertTrue(!_registry.stands(generation.release, STEWARD), "nobody else's stands");
         assertTrue(_registry.holds(generation, RESEARCHER), "it says what was said");
@@ -38,6 +41,73 @@ contract ReleasesTest is World {
         assertEq(_track(generation.protocol).budget, CAP / 2 - generation.spend);
         assertEq(_track(generation.protocol).privateReleases, 1);
         assertEq(_registry.datasetOf(DATASET).allotted, CAP / 2);
+    }
+
+    function testAFailedReleaseIsRecordedAsFailed(
+        IReleases.Generation memory generation,
+        bytes32 gate,
+        uint48 number
+    ) public {
+        generation.protocol = _runStudy();
+        (generation.attempt, generation.spend) = (1, uint32(within(generation.spend, 1, CAP / 2)));
+        number = uint48(within(number, START + 1, MOST_BLOCKS));
+        _assumeDigests(generation);
+        VM.assume(gate != 0);
+        VM.roll(number);
+        VM.expectEmit(address(_registry));
+        emit IReleases.FailedItsGate(generation.release, RESEARCHER, gate);
+        _recordFailed(generation, gate);
+        bytes32 content = keccak256(abi.encode(generation, gate));
+        bytes26 fingerprint = bytes26(keccak256(abi.encode(content, generation.synthetic)));
+        _check(generation.release, IReleases.Status(fingerprint, true, number, 0, 0, 0));
+        assertEq(_track(generation.protocol).budget, CAP / 2 - generation.spend);
+        assertTrue(_registry.holdsFailed(generation, gate, RESEARCHER), "it says what was said");
+        assertTrue(!_registry.holdsFailed(generation, ~gate, RESEARCHER), "of no other gate");
+        assertTrue(!_registry.holdsFailed(generation, gate, STEWARD), "by nobody else");
+        assertTrue(!_registry.holds(generation, RESEARCHER), "nor as one that did not fail");
+        assertTrue(_registry.stands(generation.release, RESEARCHER), "it stands");
+        assertTrue(
+            _registry.standsWith(generation.release, RESEARCHER, content, generation.synthetic), "with its gate"
+        );
+        assertTrue(
+            !_registry.standsWith(
+                generation.release, RESEARCHER, _contentOf(generation), generation.synthetic
+            ),
+            "not without"
+        );
+    }
+
+    function testAFailedReleaseIsCheckedAsAnyOther() public {
+        IReleases.Generation memory generation = _generation("release", _runStudy());
+        VM.expectRevert(abi.encodeWithSelector(IRoles.ZeroDigest.selector, "gate"));
+        _recordFailed(generation, 0);
+        generation.attempt = 2;
+        VM.expectRevert(abi.encodeWithSelector(IReleases.NoSuchAttempt.selector, generation.protocol, 1, 2));
+        _recordFailed(generation, DIGEST);
+        (generation.attempt, generation.spend) = (1, CAP);
+        VM.expectRevert(
+            abi.encodeWithSelector(IReleases.Overspent.selector, generation.protocol, CAP / 2, CAP)
+        );
+        _recordFailed(generation, DIGEST);
+        generation.spend = 1;
+        _pause();
+        VM.expectRevert(abi.encodeWithSelector(Pausable.EnforcedPause.selector));
+        _recordFailed(generation, DIGEST);
+    }
+
+    function testWhatFailedIsNotRecordedAgainAsPassedNorTheOtherWayRound() public {
+        IReleases.Generation memory generation = _release();
+        bytes memory recorded = abi.encodeWithSelector(IReleases.AlreadyRecorded.selector, generation.release);
+        VM.expectRevert(recorded);
+        _recordFailed(generation, DIGEST);
+        assertTrue(!_registry.find(generation.release, RESEARCHER).failed, "it did not fail");
+        generation.release = "failed";
+        _recordFailed(generation, DIGEST);
+        VM.expectRevert(abi.encodeWithSelector(IReleases.AlreadyRecorded.selector, generation.release));
+        _record(generation);
+        _revoke(generation, RESEARCHER);
+        assertTrue(_registry.find(generation.release, RESEARCHER).failed, "failed stays failed");
+        assertTrue(!_registry.stands(generation.release, RESEARCHER), "withdrawn as any other");
     }
 
     function testAnotherWordIsNotHeld(uint256 word, bytes32 change) public {
@@ -302,6 +372,11 @@ contract ReleasesTest is World {
         first = _release();
         second = _generation("second", first.protocol);
         _record(second);
+    }
+
+    function _recordFailed(IReleases.Generation memory generation, bytes32 gate) private {
+        VM.prank(RESEARCHER);
+        _registry.recordFailedRelease(generation, gate);
     }
 
     function _revoke(IReleases.Generation memory generation, address sender) private {

@@ -10,9 +10,26 @@ from synthlib.chain.protocols import Track, attempt_digest, batch_link, chain_he
 from synthlib.chain.registry import Ledger
 from synthlib.parsing import parse_json
 
-ATTEMPTS_FORMAT = "synthlib-attempts/1"
+ATTEMPTS_FORMAT = "synthlib-attempts/2"
 ATTEMPTS_FILE = "attempts.json"
-_FIELDS = {"number", "together_from", "describes", "outcome"}
+_FIELDS = {"number", "together_from", "describes", "outcome", "draws"}
+
+
+class Draw(NamedTuple):
+    """A table drawn from an attempt's model, to be looked at or released.
+
+    Attributes:
+        seed: of the draw.
+        num_rows: of the table.
+        given: keyed commitment to what was asked of its rows (`commit_conditions`), None if nothing was.
+        digest: `table_digest` of the table, hexadecimal: another table is another draw. With `given`, whose
+            cells may be patients', it is a keyed commitment too.
+    """
+
+    seed: int
+    num_rows: int
+    given: str | None
+    digest: str
 
 
 class Group(NamedTuple):
@@ -60,6 +77,8 @@ def read_attempts(data: bytes, protocol: str | None = None) -> list[dict[str, An
         raise ValueError(f"expected entries of {', '.join(sorted(_FIELDS))}, got others")
     if not all(type(entry[name]) is int for entry in entries for name in ("number", "together_from")):
         raise ValueError("expected whole numbers as number and together_from, got something else")
+    if not all(isinstance(e["draws"], list) and all(map(_is_draw, e["draws"])) for e in entries):
+        raise ValueError(f"expected draws of {', '.join(Draw._fields)}, got something else")
     return entries
 
 
@@ -119,6 +138,16 @@ def find_difference(entries: Sequence[Mapping[str, Any]], logged: Sequence[Group
     if len(told) > len(logged):
         return f"attempt {_name(told[len(logged)])} is one that the chain did not log"
     return None
+
+
+def _is_draw(told: Any) -> bool:
+    return (
+        isinstance(told, dict)
+        and set(told) == set(Draw._fields)
+        and all(type(told[name]) is int for name in ("seed", "num_rows"))
+        and isinstance(told["given"], str | None)
+        and isinstance(told["digest"], str)
+    )
 
 
 def _name(group: Group) -> str:

@@ -127,8 +127,8 @@ class Attestations:
     def find(self, release: str, issuer: str | None = None) -> list[Attestation]:
         """The verdicts on a release, oldest first, those taken back too.
 
-        Each is held against the state: its words must give the id under which it is stored. A node can still
-        leave one out, and the reason for taking one back is the log's word alone.
+        Each is held against the state: its words must give the id under which it is stored, and the reason
+        for taking it back the bytes that are stored of that. A node can still leave one out.
 
         Args:
             release: its digest.
@@ -151,9 +151,11 @@ class Attestations:
         id, words = said["id"], [said[name] for name in Verdict._fields]
         words[2] = _OUTCOMES[said["outcome"]] if said["outcome"] < len(_OUTCOMES) else ""
         verdict, place = Verdict(*words), self._ledger.connection.place
-        auditor, time, revocation = self._ledger.call("attestationOf", to_bytes32(id), contract=_CONTRACT)
+        stored = self._ledger.call("attestationOf", to_bytes32(id), contract=_CONTRACT)
+        auditor, time, revocation, stored_reason = stored
         is_signed = verdict.outcome in _OUTCOMES[1:] and self.id_of(verdict, said["auditor"]) == id
-        if not is_signed or to_checksum_address(auditor) != said["auditor"]:
+        is_stored = revocation or to_checksum_address(auditor) == said["auditor"]  # then the id alone tells
+        if not is_signed or not is_stored:
             raise ChainError(
                 f"expected the verdict that was signed under {id}, {place} gave other words "
                 f"({', '.join(name for name, _ in _TYPES)}: one of them at least): its log does not fit its "
@@ -171,6 +173,11 @@ class Attestations:
                 "events of that: its log does not fit its state; ask another node"
             )
         reason = told[0].arguments["reason"] if told else ZERO_DIGEST
+        if not reason.startswith(stored_reason.hex()):
+            raise ChainError(
+                f"expected the reason for which the verdict {id} was taken back, {place} gave another: its "
+                "log does not fit its state; ask another node"
+            )
         return Attestation(id, *verdict, said["auditor"], time, revocation, reason)
 
     def _to_statement(self, verdict: Verdict, auditor: str) -> SignableMessage:

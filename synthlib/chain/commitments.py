@@ -36,9 +36,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +52,7 @@ from synthlib.schema import Column, Schema
 MAGIC = b"synthlib table 1\n"
 BLOCK_ROWS = 65_536
 MISSING, FALSE, TRUE, INTEGER, REAL, BIG, TEXT, DATETIME, INSTANT, DURATION = range(10)
-_PURPOSE = "synthlib table 1"
+_PURPOSE, _SCHEMA_PURPOSE = "synthlib table 1", "synthlib schema 1"
 _LIMIT = 2.0**63
 
 
@@ -117,6 +119,32 @@ def commit(table: pd.DataFrame, key: StewardKey) -> bytes:
 def open_commitment(commitment: bytes, table: pd.DataFrame, key: StewardKey) -> bool:
     """Whether `commitment` was made to this table under this key; takes equally long for any wrong one."""
     return hmac.compare_digest(commitment, commit(table, key))
+
+
+def commit_schema(schema: Schema, key: StewardKey) -> bytes:
+    """Keyed commitment to a Schema, without its rules, under which a table is divided. 32 bytes."""
+    return key.mac(_SCHEMA_PURPOSE, replace(schema, rules=()).to_json().encode()).digest()
+
+
+def commit_conditions(given: Mapping[str, Any] | pd.DataFrame, key: StewardKey) -> bytes:
+    """Keyed commitment to what a sample was drawn under: rows may be patients', shares counted of them.
+
+    Args:
+        given: as `Synthesizer.sample` takes it; a mapping counts as the table of its columns, values and
+            shares (missing where a value is given).
+        key: the steward's.
+
+    Returns:
+        32 bytes.
+    """
+    if isinstance(given, pd.DataFrame):
+        return commit(given, key)
+    cells = [
+        (name, value, share)
+        for name, asked in given.items()
+        for value, share in (asked.items() if isinstance(asked, Mapping) else [(asked, None)])
+    ]
+    return commit(pd.DataFrame(cells, columns=["column", "value", "share"], dtype=object), key)
 
 
 def read_synthetic(path: Path | str, schema: Schema) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from synthlib.chain.protocols import Protocol, Protocols, Track
 from synthlib.chain.records import NOT_PRIVATE, Generation, Record
 from synthlib.chain.registry import Ledger
 from synthlib.chain.study import PROTOCOL_FILE
+from synthlib.chain.training_evidence import judge_fit
 
 PROTOCOL, ATTEMPTS, ERASURE = "protocol", "attempts", "erasure of the dataset"
 
@@ -59,6 +60,7 @@ def check_protocol(
         if difference:
             detail = f"{ATTEMPTS_FILE}: {difference}"
         findings.append(Finding(ATTEMPTS, "differs" if difference else "matched", detail))
+        findings += [] if difference else judge_fit(entries, manifest)
 
 
 def find_erasure(ledger: Ledger, record: Record, findings: list[Finding]) -> str:
@@ -103,6 +105,8 @@ def require_recordable(path: Path, manifest: Mapping[str, Any], ledger: Ledger, 
     try:
         entries = read_attempts(_read(path, ATTEMPTS_FILE), said.protocol)
         difference = find_difference(entries, read_log(ledger, track)) or _find_other_model(entries, said)
+        told = [] if difference else judge_fit(entries, manifest)
+        wrong += [found.detail for found in told if found.verdict == "differs"]
     except ValueError as error:
         difference = str(error)
     wrong += [f"{ATTEMPTS_FILE}: {difference}"] if difference else []

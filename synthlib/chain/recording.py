@@ -25,6 +25,8 @@ def record_bundle(
 ) -> Record:
     """Open a release, record it, and write what `verify` needs into its `ledger/` folder.
 
+    One whose manifest says that it failed the thresholds of its protocol is recorded as failed.
+
     Doing it again is harmless: it completes what a crash left half done, else changes nothing.
 
     Args:

@@ -21,7 +21,8 @@ from synthlib.bundle import Bundle, canonical_json
 from synthlib.chain.errors import ChainError
 from synthlib.chain.events import Event
 
-RECORD_FORMAT = "synthlib-record/2"
+RECORD_FORMAT = "synthlib-record/3"
+ZERO_DIGEST = "0" * 64
 NOT_PRIVATE = 2**32 - 1  # what `spend` says of a release without differential privacy
 MODEL_TYPE_BYTES = 32
 STANDS, REVOKED, SUPERSEDED, ABSENT = "stands", "revoked", "superseded", "absent"
@@ -69,20 +70,33 @@ class Generation(NamedTuple):
     @property
     def content(self) -> bytes:
         """`keccak256(abi.encode(generation))`: what a row's proof says instead of all fields."""
-        return keccak(encode([_TYPES], [self.to_abi()]))
+        return self.content_with()
 
     @property
     def id(self) -> str:
+        """The record's id where it did not fail its gate; see `id_with`."""
+        return self.id_with()
+
+    def content_with(self, gate: str = ZERO_DIGEST) -> bytes:
+        """`keccak256(abi.encode(generation, gate))` of a release that failed its gate, else as `content`.
+
+        Args:
+            gate: SHA-256 of `gate.json`; zeros where the release did not fail.
+        """
+        is_failed = gate != ZERO_DIGEST
+        types, values = [_TYPES, "bytes32"], [self.to_abi(), bytes.fromhex(gate)]
+        return keccak(encode(types[: 1 + is_failed], values[: 1 + is_failed]))
+
+    def id_with(self, gate: str = ZERO_DIGEST) -> str:
         """The record's id, `keccak256(abi.encode(content, synthetic))`: the same on every chain.
 
         The root stands in it once more, so that who shows a row need not bring the other fields.
         """
-        return "0x" + keccak(self.content + bytes.fromhex(self.synthetic)).hex()
+        return "0x" + keccak(self.content_with(gate) + bytes.fromhex(self.synthetic)).hex()
 
-    @property
-    def fingerprint(self) -> bytes:
+    def fingerprint_with(self, gate: str = ZERO_DIGEST) -> bytes:
         """The 26 bytes that the contract keeps under the release and its issuer: the first of the id."""
-        return bytes.fromhex(self.id[2:])[:26]
+        return bytes.fromhex(self.id_with(gate)[2:])[:26]
 
 
 class Record(NamedTuple):
@@ -93,7 +107,9 @@ class Record(NamedTuple):
         issuer: address that recorded it.
         time: of its block, in seconds since 1970 (on the in-process chain, which has no clock, a counter).
         block, transaction, gas_used: where it is recorded and what that took.
-        id: `Generation.id`.
+        id: `Generation.id_with` the gate.
+        failed: whether it was recorded as one that failed the thresholds of its protocol.
+        gate: SHA-256 of the `gate.json` that says which; zeros unless it failed.
         revoked: whether the issuer has withdrawn it.
         revocation_time: when, 0 while it stands.
         reason: digest of the reason, zeros while it stands.
@@ -116,6 +132,8 @@ class Record(NamedTuple):
     transaction: str
     gas_used: int
     id: str
+    failed: bool
+    gate: str
     revoked: bool
     revocation_time: int
     reason: str
@@ -124,6 +142,11 @@ class Record(NamedTuple):
     @property
     def generation(self) -> Generation:
         return Generation(*self[: len(Generation._fields)])
+
+    @property
+    def content(self) -> bytes:
+        """What a row's proof says instead of all fields; see `Generation.content_with`."""
+        return self.generation.content_with(self.gate)
 
     @property
     def is_private(self) -> bool:
@@ -196,6 +219,27 @@ def release_fields(bundle: Bundle | Mapping[str, Any], digest: str | None = None
         spend=protocol["spend"],
         attempt=protocol["attempt"],
     )
+
+
+def failed_gate(bundle: Bundle | Mapping[str, Any]) -> str:
+    """SHA-256 of the `gate.json` of a release whose manifest says that it failed, zeros where it does not.
+
+    Anything but a clear `"passed"` counts as failed, where a gate is spoken of at all; nothing is judged.
+
+    Raises:
+        ValueError: if it failed and the manifest gives no digest.
+    """
+    parameters = bundle.parameters if isinstance(bundle, Bundle) else bundle.get("parameters")
+    told = parameters.get("gate") if isinstance(parameters, Mapping) else None
+    if told is None or (isinstance(told, Mapping) and told.get("verdict") == "passed"):
+        return ZERO_DIGEST
+    digest = told.get("gate_digest") if isinstance(told, Mapping) else None
+    if not is_digest(digest) or digest == ZERO_DIGEST:
+        raise ValueError(
+            "parameters.gate.gate_digest: expected the digest of the gate.json that the release failed, 64 "
+            "lower-case hexadecimal digits, found something else"
+        )
+    return digest
 
 
 def withdrawal_digest(reason: str, successor: str) -> bytes:

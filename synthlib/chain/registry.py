@@ -42,8 +42,10 @@ from synthlib.chain.events import Event, Events
 from synthlib.chain.journal import Journal
 from synthlib.chain.records import (
     RECORD_FORMAT,
+    ZERO_DIGEST,
     Generation,
     Record,
+    failed_gate,
     is_digest,
     read_recorded,
     release_fields,
@@ -54,7 +56,6 @@ from synthlib.chain.records import (
 
 ADMIN_DELAY = 86_400  # seconds between the two steps of handing over a registry's administration
 JOURNAL, RECORD = "journal.jsonl", "record.json"
-ZERO_DIGEST = "0" * 64
 _GAS = 1_000_000  # limit of a call on the in-process chain; a node is asked for an estimate
 _DEPLOYMENT_GAS = 8_000_000
 _log = logging.getLogger(__name__)
@@ -221,6 +222,8 @@ class Ledger:
     def record(self, bundle: Bundle) -> Record:
         """Record a release. A second time changes nothing and returns the record there is.
 
+        One whose manifest says that it failed the thresholds of its protocol is recorded as failed.
+
         What somebody else recorded under the same digest does not matter: a record is its issuer's.
 
         Raises:
@@ -229,18 +232,31 @@ class Ledger:
             ChainError: if this account recorded the digest with other content, or the chain does not take it.
             NoAccount: if this ledger only reads.
         """
-        return self.record_generation(release_fields(bundle))
+        gate = failed_gate(bundle)
+        return self.record_generation(release_fields(bundle), None if gate == ZERO_DIGEST else gate)
 
-    def record_generation(self, generation: Generation) -> Record:
-        """Record what is said of a release; see `record`."""
+    def record_generation(self, generation: Generation, gate: str | None = None) -> Record:
+        """Record what is said of a release; see `record`.
+
+        Args:
+            generation: what is said of it.
+            gate: SHA-256 of the `gate.json` of a release that failed the thresholds of its protocol: it is
+                recorded as failed, and what it spends is spent. None for any other.
+        """
+        call = (
+            ("recordRelease", generation.to_abi())
+            if gate is None
+            else ("recordFailedRelease", generation.to_abi(), to_bytes32(gate))
+        )
         try:
             found = self.find(generation.release, self.sender)
         except NotRecorded:
             with contextlib.suppress(AlreadyRecorded):  # by another process in the meantime
-                self.send("recordRelease", generation.to_abi())
+                self.send(*call)
             found = self.find(generation.release, self.sender)
-        if found.generation != generation:
-            names = [name for name in Generation._fields if getattr(found, name) != getattr(generation, name)]
+        said = generation._asdict() | {"gate": gate or ZERO_DIGEST}
+        names = [name for name, value in said.items() if getattr(found, name) != value]
+        if names:
             raise ChainError(
                 f"{generation.release} is recorded with another {', '.join(names)} by {found.issuer}; "
                 "do not trust that record; ask its issuer to revoke it"
@@ -263,14 +279,14 @@ class Ledger:
             NoAccount: if no issuer is given and this ledger only reads.
         """
         issuer = self.sender if issuer is None else to_address(issuer, "issuer")
-        fingerprint, block, withdrawal_time, withdrawal_block, withdrawal = self.call(
-            "find", to_bytes32(digest), issuer
-        )
+        stored = self.call("find", to_bytes32(digest), issuer)
+        fingerprint, failed, block, withdrawal_time, withdrawal_block, withdrawal = stored
         said = self.find_events("Recorded", block=block, release=digest, issuer=issuer)
         if len(said) != 1:
             raise self._missing("Recorded", digest, block, len(said))
         generation, _, attempts = read_recorded(said[0])
-        if generation.fingerprint != fingerprint:
+        gate = self._find_gate(digest, issuer, block) if failed else ZERO_DIGEST
+        if generation.fingerprint_with(gate) != fingerprint:
             raise ChainError(
                 f"expected the Recorded event that {digest} was recorded with, {self.connection.place} gave "
                 "another: its log does not fit its state; ask another node"
@@ -284,7 +300,9 @@ class Ledger:
             block=block,
             transaction=said[0].transaction,
             gas_used=self._gas_of(said[0].transaction),
-            id=generation.id,
+            id=generation.id_with(gate),
+            failed=failed,
+            gate=gate,
             revoked=withdrawal_time > 0,
             revocation_time=withdrawal_time,
             reason=reason,
@@ -380,6 +398,13 @@ class Ledger:
     def find_issuers(self, digest: str) -> list[str]:
         """Addresses of all who recorded a release under this digest, oldest first, as the log says."""
         return [event.arguments["issuer"] for event in self.find_events("Recorded", release=digest)]
+
+    def _find_gate(self, digest: str, issuer: str, block: int) -> str:
+        """Digest of the gate that a release failed."""
+        said = self.find_events("FailedItsGate", block=block, release=digest, issuer=issuer)
+        if len(said) != 1:
+            raise self._missing("FailedItsGate", digest, block, len(said))
+        return said[0].arguments["gate"]
 
     def _find_withdrawal(self, digest: str, issuer: str, block: int, withdrawal: bytes) -> tuple[str, str]:
         """Reason and successor of a withdrawal, zeros where there is none."""

@@ -13,6 +13,7 @@ from synthlib.chain.accounts import load_account
 from synthlib.chain.attempts import (
     ATTEMPTS_FILE,
     ATTEMPTS_FORMAT,
+    Draw,
     find_difference,
     group,
     read_attempts,
@@ -41,7 +42,7 @@ class Study:
 
     An attempt is logged before its fit, so that a fit that fails, or scores badly, is on record as well as
     one that succeeds. The chain gets the digest of what is attempted; `attempts.json`, which goes into the
-    release, says it in clear, with the outcome.
+    release, says it in clear, with the outcome and every draw that was noted.
 
     Args:
         ledger: acts as the researcher.
@@ -202,7 +203,13 @@ class Study:
         first = len(self.attempts) + 1
         numbers = list(range(first, first + len(digests)))
         self._unsure = [
-            {"number": number, "together_from": first, "describes": _as_json(description), "outcome": None}
+            {
+                "number": number,
+                "together_from": first,
+                "describes": _as_json(description),
+                "outcome": None,
+                "draws": [],
+            }
             for number, description in zip(numbers, descriptions, strict=True)
         ]
         self._keep()  # first, so that what the chain has logged is known whenever the process is killed
@@ -251,13 +258,41 @@ class Study:
         self.attempts[number - 1]["outcome"] = _as_json(outcome)
         self._keep()
 
-    def describe(self, attempt: int, loss: float | None) -> dict[str, Any]:
+    def find(self, description: Mapping[str, Any]) -> list[int]:
+        """Numbers of the attempts that are described so, in their order."""
+        told = _as_json(description)
+        return [entry["number"] for entry in self.attempts if entry["describes"] == told]
+
+    def note_draw(self, number: int, draw: Draw) -> int:
+        """Note a table that was drawn from an attempt's model, before it is looked at. The same again is one.
+
+        It goes into `attempts.json`, not on the chain. A draw that nobody notes is on no record.
+
+        Args:
+            number: of the attempt.
+            draw: how it was drawn, and its digest.
+
+        Returns:
+            The draw's number among those of the attempt.
+
+        Raises:
+            ValueError: if there is no such attempt.
+        """
+        self._require(number)
+        draws, told = self.attempts[number - 1]["draws"], _as_json(draw._asdict())
+        if told not in draws:
+            draws.append(told)
+            self._keep()
+        return draws.index(told) + 1
+
+    def describe(self, attempt: int, loss: float | None, draw: int | None = None) -> dict[str, Any]:
         """What a release's manifest says of its protocol.
 
         Args:
             attempt: number of the attempt whose model drew the release.
             loss: privacy that it spends in the dataset's measure; None if it makes no claim to differential
                 privacy.
+            draw: number of the draw that the release is; None if it was not noted.
 
         Raises:
             ValueError: if there is no such attempt.
@@ -270,6 +305,8 @@ class Study:
             "chain": f"eip155:{self.ledger.connection.chain_id}",
             "registry": self.ledger.address,
             "attempt": attempt,
+            "draw": draw,
+            "draws": len(self.attempts[attempt - 1]["draws"]),
             "spend": NOT_PRIVATE if loss is None else loss_to_units(loss),
         }
 

@@ -6,7 +6,8 @@ are kept apart: it matched, it differs, it could not be checked.
 A yes means that each file, parameter and table is what the record's issuer recorded, and that the record has
 not been revoked as far as the journal or the node shows. It does not mean that this is the release you think,
 the issuer who you think, or the training table what the issuer says: give `digest` or `issuer` (known from
-elsewhere) and, as the data's steward, `key` and `training` to have these checked too. Anybody can act as the
+elsewhere) and, as the data's steward, `key` with `training`, or with `dataset` and `schema`, to have these
+checked too. Anybody can act as the
 demo issuer, so against a forgery under its key only the digest helps.
 """
 
@@ -45,6 +46,7 @@ from synthlib.chain.records import (
     SUPERSEDED,
     Generation,
     Record,
+    failed_gate,
     release_fields,
     signer_of,
     to_address,
@@ -52,12 +54,13 @@ from synthlib.chain.records import (
 )
 from synthlib.chain.registry import JOURNAL, RECORD, ZERO_DIGEST, Ledger
 from synthlib.chain.rows import ROWS_FILE, compute_root, read_rows_secret
+from synthlib.chain.training_evidence import DRAW, FITTED, SPLIT, check_split
 from synthlib.keys import StewardKey
 from synthlib.parsing import parse_json
 from synthlib.schema import Schema
 
 DIGEST, SIGNATURE = "release digest", f"{RECORD_FILE}: signature"
-OPTIONAL = frozenset({DIGEST, SIGNATURE, "issuer", "training table"})
+OPTIONAL = frozenset({DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT})
 DEMO = "recorded by the demo issuer, whose key anybody has: compare the digest with one you trust"
 MAX_LINES = 20_000  # of a journal: each takes milliseconds to replay
 
@@ -69,6 +72,8 @@ def verify(
     training: pd.DataFrame | None = None,
     issuer: str | None = None,
     digest: str | None = None,
+    dataset: pd.DataFrame | None = None,
+    schema: Schema | None = None,
 ) -> list[Finding]:
     """Check a release against its record. Never raises for bad content: what is unreadable "differs".
 
@@ -82,6 +87,8 @@ def verify(
             else recorded the same digest is named too and does not count.
         digest: SHA-256 of the manifest that it must have, in hexadecimal. Without it the digest is named but
             "unchecked", which `verdict` does not count either.
+        dataset, schema: with the key, the whole de-identified table as it was registered, and its Schema, to
+            divide it again as the protocol says and see whether that is what the release was fitted to.
 
     Returns:
         Findings in the order of checking, the training table last; see `verdict`.
@@ -130,6 +137,7 @@ def verify(
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
         certificate = find_erasure(chain, record, findings)
+    check_split(path, chain, record, key, dataset, schema, findings)
     _check_training(said, key, training, certificate, findings)
     return [
         Finding(_printable(subject), outcome, _printable(detail))
@@ -358,6 +366,7 @@ def _check_content(path: Path, manifest: Any, record: Record | None, findings: l
                     else "the manifest gives another than is recorded"
                 )
                 findings.append(Finding(f"record.{name}", "matched" if same else "differs", detail))
+            findings.append(_compare_gate(failed_gate(manifest), record.gate))
     files = ("schema.json", "synthetic.csv")
     seen = {(finding.subject, finding.verdict) for finding in findings if finding.subject in files}
     if seen != {(name, "matched") for name in files}:  # a stranger's table, of any size: not worth reading
@@ -389,6 +398,25 @@ def _check_content(path: Path, manifest: Any, record: Record | None, findings: l
             f"read again, it does not give {' and '.join(wrong)}" if wrong else "read again: same digests"
         )
         findings.append(Finding("synthetic table", "differs" if wrong else "matched", detail))
+
+
+def _compare_gate(told: str, recorded: str) -> Finding:
+    """Whether a release is recorded as failed if its manifest says that it failed, and only then.
+
+    Args:
+        told: digest of the `gate.json` that the manifest says it failed, zeros if it says nothing of that.
+        recorded: digest with which it is recorded as failed, zeros if it is not.
+    """
+    if told == recorded:
+        words = "did not fail a gate" if told == ZERO_DIGEST else "failed the thresholds of its protocol"
+        return Finding("record.gate", "matched", f"recorded as a release that {words}, as the manifest says")
+    if recorded == ZERO_DIGEST:
+        detail = "the manifest says that it failed its gate, it is recorded as if it had not"
+    elif told == ZERO_DIGEST:
+        detail = "recorded as a release that failed its gate, the manifest does not say so"
+    else:
+        detail = "the manifest says that it failed by another gate.json than is recorded"
+    return Finding("record.gate", "differs", detail)
 
 
 def _check_training(

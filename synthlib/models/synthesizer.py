@@ -57,6 +57,12 @@ class Synthesizer(ABC):
         """Hyperparameters by name, without the schema."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name != "schema"}
 
+    @property
+    def public_parameters(self) -> dict[str, Any]:
+        """Those of the parameters that may be published; a generator whose noise must not be drawn again
+        leaves out the seed."""
+        return self.parameters
+
     def sample(self, num_rows: int | None = None, given: Given | None = None, seed: int = 0) -> pd.DataFrame:
         """Draw a synthetic table.
 

@@ -11,6 +11,7 @@ abstract contract ReleaseActs is ProtocolActs {
         IReleases.Generation generation;
         address issuer;
         uint256 study;
+        bytes32 gate; // zero unless it failed
         IReleases.Status status;
     }
 
@@ -22,28 +23,12 @@ abstract contract ReleaseActs is ProtocolActs {
 
     /// @notice Somebody records a release: a new one, one of theirs, or another's.
     function recordRelease(uint256 seed) external seeded(seed) {
-        if (_studies.length == 0 || _issues.length == MOST_ISSUES) return;
-        uint256 index = _draw(_studies.length);
-        Study storage study = _studies[index];
-        address sender = _drawSender(study.researcher);
-        IReleases.Generation memory generation = _drawGeneration(study);
-        bool isAllowed = !_isPaused && _isRunning(study) && sender == study.researcher
-            && study.track.state & REVEALED != 0 && _issuePlaces[generation.release][sender] == 0
-            && generation.synthetic != 0 && generation.attempt != 0
-            && !(generation.attempt > study.track.attempts) && _isAffordable(study, generation.spend);
-        bytes memory call = abi.encodeCall(REGISTRY.recordRelease, (generation));
-        if (!_act("recordRelease", sender, address(REGISTRY), call, isAllowed)) return;
-        if (generation.spend == NOT_PRIVATE) {
-            --study.track.openReleases;
-        } else {
-            study.track.budget -= generation.spend;
-            ++study.track.privateReleases;
-            study.spent += generation.spend;
-        }
-        bytes26 fingerprint = bytes26(_idOf(generation));
-        IReleases.Status memory status = IReleases.Status(fingerprint, uint48(block.number), 0, 0, 0);
-        _issues.push(Issue(generation, sender, index, status));
-        _issuePlaces[generation.release][sender] = _issues.length;
+        _record("recordRelease", false);
+    }
+
+    /// @notice Somebody records a release that failed its gate.
+    function recordFailedRelease(uint256 seed) external seeded(seed) {
+        _record("recordFailedRelease", true);
     }
 
     /// @notice Somebody withdraws a release, or supersedes it.
@@ -76,7 +61,9 @@ abstract contract ReleaseActs is ProtocolActs {
             IReleases.Generation memory generation = issue.generation;
             IReleases.Status memory found = REGISTRY.find(generation.release, issue.issuer);
             assertEq(keccak256(abi.encode(found)), keccak256(abi.encode(issue.status)));
-            assertTrue(REGISTRY.holds(generation, issue.issuer), "what was said stays said");
+            assertTrue(REGISTRY.holds(generation, issue.issuer) == (issue.gate == 0), "what was said stays said");
+            bool isFailed = REGISTRY.holdsFailed(generation, issue.gate, issue.issuer);
+            assertTrue(isFailed == (issue.gate != 0), "failed stays failed");
             bool isStanding = issue.status.withdrawalTime == 0;
             assertTrue(REGISTRY.stands(generation.release, issue.issuer) == isStanding, "withdrawn stays withdrawn");
             Study storage study = _studies[issue.study];
@@ -91,8 +78,38 @@ abstract contract ReleaseActs is ProtocolActs {
         return place != 0 && _issues[place - 1].status.withdrawalTime == 0;
     }
 
-    function _idOf(IReleases.Generation memory generation) internal pure returns (bytes32) {
-        return keccak256(abi.encode(keccak256(abi.encode(generation)), generation.synthetic));
+    function _idOf(IReleases.Generation memory generation, bytes32 gate) internal pure returns (bytes32) {
+        bytes memory said = gate == 0 ? abi.encode(generation) : abi.encode(generation, gate);
+        return keccak256(abi.encode(keccak256(said), generation.synthetic));
+    }
+
+    function _record(string memory name, bool isFailed) private {
+        if (_studies.length == 0 || _issues.length == MOST_ISSUES) return;
+        uint256 index = _draw(_studies.length);
+        Study storage study = _studies[index];
+        address sender = _drawSender(study.researcher);
+        IReleases.Generation memory generation = _drawGeneration(study);
+        bytes32 gate = isFailed ? _drawDigest() : bytes32(0);
+        bool isAllowed = !_isPaused && _isRunning(study) && sender == study.researcher
+            && study.track.state & REVEALED != 0 && _issuePlaces[generation.release][sender] == 0
+            && generation.synthetic != 0 && generation.attempt != 0
+            && !(generation.attempt > study.track.attempts) && _isAffordable(study, generation.spend)
+            && !(isFailed && gate == 0);
+        bytes memory call = isFailed
+            ? abi.encodeCall(REGISTRY.recordFailedRelease, (generation, gate))
+            : abi.encodeCall(REGISTRY.recordRelease, (generation));
+        if (!_act(name, sender, address(REGISTRY), call, isAllowed)) return;
+        if (generation.spend == NOT_PRIVATE) {
+            --study.track.openReleases;
+        } else {
+            study.track.budget -= generation.spend;
+            ++study.track.privateReleases;
+            study.spent += generation.spend;
+        }
+        bytes26 fingerprint = bytes26(_idOf(generation, gate));
+        IReleases.Status memory status = IReleases.Status(fingerprint, isFailed, uint48(block.number), 0, 0, 0);
+        _issues.push(Issue(generation, sender, index, gate, status));
+        _issuePlaces[generation.release][sender] = _issues.length;
     }
 
     function _drawGeneration(Study storage study) private returns (IReleases.Generation memory) {
