@@ -103,19 +103,13 @@ abstract contract Releases is IReleases, Protocols {
     /// @dev `outcome` is FAILED or nothing; `content` hashes what is said, the gate's digest with it if it failed.
     function _record(Generation calldata generation, bytes32 content, uint256 outcome) private {
         _check(generation);
-        (Slot storage slot, PackedTrack track) = _running(generation.protocol);
-        if (!track.isRevealed()) revert ProtocolSealed(generation.protocol);
-        (uint24 attempts, uint24 attempt, uint32 spend) = (track.attempts(), generation.attempt, generation.spend);
-        if (attempt == 0 || attempt > attempts) revert NoSuchAttempt(generation.protocol, attempts, attempt);
-        bytes32 release = generation.release;
-        if (spend == 0) revert SpendNotSaid(release);
-        slot.track = _spend(track, generation.protocol, spend);
-        Entry storage entry = _entries[release][msg.sender];
-        if (entry.origin != 0) revert AlreadyRecorded(release);
+        uint24 attempts = _spendFor(generation);
+        Entry storage entry = _entries[generation.release][msg.sender];
+        if (entry.origin != 0) revert AlreadyRecorded(generation.release);
         bytes32 place = bytes32(block.number % FAILED | outcome);
         entry.origin = bytes32(_fingerprint(content, generation.synthetic)) | place;
         emit Recorded(
-            release,
+            generation.release,
             generation.protocol,
             msg.sender,
             generation.commitment,
@@ -123,10 +117,21 @@ abstract contract Releases is IReleases, Protocols {
             generation.modelType,
             generation.parameters,
             generation.characteristics,
-            spend,
-            attempt,
+            generation.spend,
+            generation.attempt,
             attempts
         );
+    }
+
+    /// @dev Take what a release spends from its protocol; returns how many attempts there were.
+    function _spendFor(Generation calldata generation) private returns (uint24 attempts) {
+        (Slot storage slot, PackedTrack track) = _running(generation.protocol);
+        if (!track.isRevealed()) revert ProtocolSealed(generation.protocol);
+        attempts = track.attempts();
+        (uint24 attempt, uint32 spend) = (generation.attempt, generation.spend);
+        if (attempt == 0 || attempt > attempts) revert NoSuchAttempt(generation.protocol, attempts, attempt);
+        if (spend == 0) revert SpendNotSaid(generation.release);
+        slot.track = _spend(track, generation.protocol, spend);
     }
 
     function _withdraw(bytes32 release, bytes32 successor, bytes32 reason) private {
