@@ -124,8 +124,8 @@ class Scenario(NamedTuple):
 def open_study(ledger: Ledger) -> Study:
     """A study of the ledger's account on a dataset of its own, with an attempt and room for many releases."""
     protocol = Protocol(*["measured"] * len(Protocol._fields))
-    dataset = hashlib.sha256(b"dataset").hexdigest()
-    study = Study.open(ledger, protocol, dataset, cap=4000.0, budget=4000.0, open_releases=60_000)
+    commitment = hashlib.sha256(b"dataset").hexdigest()
+    study = Study.open(ledger, protocol, commitment, cap=4000.0, budget=4000.0, open_releases=60_000)
     study.attempt({"model_type": "TabularGAN"})
     return study
 
@@ -200,7 +200,8 @@ def _verdict(bench: Bench) -> Action:
     attestations = Attestations(ledger)
 
     def act(number: int) -> None:
-        verdict = Verdict(release, "passed", make_words(f"report {number}")[0].hex(), "ab" * 32, 2**40)
+        report = make_words(f"report {number}")[0].hex()
+        verdict = Verdict(release, bench.account.address, "passed", report, "ab" * 32, 2**40)
         attestations.attest(verdict, bench.account.address, attestations.sign(verdict))
 
     return act

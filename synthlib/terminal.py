@@ -145,6 +145,8 @@ def show_record(record: Record, in_process: bool) -> None:
     for name, value in record._asdict().items():
         if name in ("reason", "revocation_time", "successor") and not record.revoked:
             continue
+        if name in ("failed", "gate") and not record.failed:
+            continue
         if name == "time":
             value = "not known: the in-process chain has no clock" if in_process else _utc(value)
         if name == "spend":

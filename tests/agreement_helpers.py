@@ -1,7 +1,7 @@
 """An agreement between the steward and the grantee of a World, and what is done with it."""
 
-from chain_helpers import DATASET, digest
-from contract_world import GRANTEE, REASON, STEWARD, STRANGER, hashed, raw
+from chain_helpers import digest
+from contract_world import DATASET, GRANTEE, REASON, STEWARD, STRANGER, hashed, raw
 from signatures import sign
 
 from synthlib.chain.agreements import Agreement

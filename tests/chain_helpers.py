@@ -19,6 +19,7 @@ from synthlib.chain.attempts import Draw
 from synthlib.chain.commitments import commit, read_synthetic, table_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import REGISTRY, load_artifact, load_errors
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.protocols import Protocol, Protocols, Registration
 from synthlib.chain.records import NOT_PRIVATE, Generation
 from synthlib.chain.registry import Ledger
@@ -59,19 +60,20 @@ PROTOCOL = Protocol(
     acceptance={"ks": 0.1},
     privacy=None,
 )
-DATASET = digest("dataset")
+COMMITMENT = digest("dataset")
+DATASET = dataset_id(account("admin").address, COMMITMENT)
 COMMITTED = commit(TRAINING, KEY).hex()
 
 
-def registration(researcher: str = "admin") -> Registration:
+def registration(researcher: str = "admin", dataset: str = DATASET) -> Registration:
     """The protocol as the account of this name registers it."""
-    return Registration(DATASET, account(researcher).address, PROTOCOL.digest)
+    return Registration(dataset, account(researcher).address, PROTOCOL.digest)
 
 
 def open_study(ledger: Ledger, num_attempts: int = 1, **options) -> Study:
     """The protocol registered and approved for the ledger's account, its steward too, with attempts."""
     settings = {"cap": 1.0, "budget": 0.5, "open_releases": 100} | options
-    study = Study.open(ledger, PROTOCOL, DATASET, **settings)
+    study = Study.open(ledger, PROTOCOL, COMMITMENT, **settings)
     for number in range(num_attempts):
         study.attempt({"model_type": "TabularGAN", "seed": number, "training_commitment": COMMITTED})
     return study
@@ -82,7 +84,7 @@ def approve_study(steward: Ledger, researcher: LocalAccount) -> Study:
     fund(steward.connection, researcher.address)
     Roles(steward).grant(RESEARCHER, researcher.address)
     theirs = steward.acting_as(researcher)
-    registration = Protocols(theirs).prepare(PROTOCOL, DATASET)
+    registration = Protocols(theirs).prepare(PROTOCOL, dataset_id(steward.sender, COMMITMENT))
     Protocols(theirs).register(registration)
     Protocols(steward).approve(registration, 0.1, 2)
     study = Study(theirs, PROTOCOL, registration)

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from chain_helpers import DATASET, account, digest, fund, generation, registration
+from chain_helpers import COMMITMENT, account, digest, fund, generation, registration
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 
 from synthlib.chain import events
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import CONTRACTS, load_artifact
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.errors import ContractError
 from synthlib.chain.events import Event
 from synthlib.chain.protocols import Protocols, Registration, Track
@@ -43,7 +44,8 @@ ROLES = {
 STEWARD_ROLE, RESEARCHER_ROLE, AUDITOR_ROLE = map(role_id, (STEWARDING, RESEARCHING, AUDITING))
 
 CAP, BUDGET, OPEN_RELEASES = 1_000, 400, 3  # what the dataset and its first protocol are given
-OPEN = registration("researcher")  # runs, with one attempt
+DATASET = dataset_id(STEWARD.address, COMMITMENT)
+OPEN = registration("researcher", DATASET)  # runs, with one attempt
 SEALED = OPEN._replace(salt=digest("salt"))  # not registered
 REASON = keccak(text="reason")
 NOTHING = bytes(32)
@@ -69,7 +71,7 @@ DATA = raw(DATASET)
 
 def made(name: str = "a", **changes) -> Generation:
     """What the researcher says of a release under the protocol that runs."""
-    return generation(name, "researcher", **changes)
+    return generation(name, "researcher", **({"protocol": OPEN.id} | changes))
 
 
 class World:
@@ -109,8 +111,14 @@ class World:
         totals = (given[0] + budget, given[1] + open_releases)
         return self.send(party, "approveProtocol", *told(registration), *totals)
 
-    def record(self, name: str = "a", party: LocalAccount = RESEARCHER, **changes) -> list[Event]:
-        return self.send(party, "recordRelease", made(name, **changes).to_abi())
+    def record(
+        self, name: str = "a", party: LocalAccount = RESEARCHER, gate: bytes | None = None, **changes
+    ) -> list[Event]:
+        """Record a release; as failed if a gate is given."""
+        said = made(name, **changes).to_abi()
+        if gate is None:
+            return self.send(party, "recordRelease", said)
+        return self.send(party, "recordFailedRelease", said, gate)
 
     def track(self, registration: Registration = OPEN) -> Track:
         return Protocols(self.ledger).find(registration.id, registration.researcher)
@@ -158,7 +166,7 @@ def registered_parties(ledger: Ledger) -> World:
 def everybody(ledger: Ledger) -> World:
     """The parties with their roles, a dataset, and a protocol that runs and has one attempt."""
     world = registered_parties(ledger)
-    world.send(STEWARD, "registerDataset", DATA, 0, CAP)
+    world.send(STEWARD, "registerDataset", raw(COMMITMENT), 0, CAP)
     world.register(OPEN)
     world.approve(OPEN, BUDGET, OPEN_RELEASES)
     world.send(RESEARCHER, "logAttempt", raw(OPEN.id), 1, hashed("attempt 1"))

@@ -76,7 +76,7 @@ def record(ledger: Ledger, said):
 
 def find(ledger: Ledger, said):
     """Raises NotRecorded if it is not there."""
-    return ledger.find(said.release)
+    return ledger.find(said.release, PUBLISHER.address)
 
 
 def count_records(url: str, address: str, said) -> int:

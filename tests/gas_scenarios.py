@@ -20,6 +20,7 @@ from test_row_proof import ROW
 
 from synthlib.chain.connection import GENESIS_TIME, Connection
 from synthlib.chain.contracts import PARTS, REGISTRY, find_addresses
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.merkle import leaf_hash, root_from_path
 from synthlib.chain.protocols import Registration
 from synthlib.chain.records import NOT_PRIVATE, Generation
@@ -33,9 +34,10 @@ ADMIN, STEWARD, RESEARCHER, AUDITOR, GRANTEE, OTHER = (
 STEWARD_ROLE, RESEARCHER_ROLE, AUDITOR_ROLE = (
     keccak(text=f"{name}_ROLE") for name in ("STEWARD", "RESEARCHER", "AUDITOR")
 )
-DATASET, NEW, REASON, OBJECT, KEY = (
+COMMITMENT, NEW, REASON, OBJECT, KEY = (
     bytes.fromhex(digest(name)) for name in ("dataset", "new dataset", "reason", "object", "key")
 )
+DATASET = bytes.fromhex(dataset_id(STEWARD.address, COMMITMENT.hex())[2:])
 EXPIRY = GENESIS_TIME + 365 * DAY
 
 
@@ -97,7 +99,7 @@ def deploy(connection: Connection, name: str, *arguments: Any) -> Deployed:
 # --- what has happened before --------------------------------------------------------------------------
 
 RUNNING, SEALED, UNSEEN = (
-    Registration(digest("dataset"), RESEARCHER.address, digest(protocol), salt)
+    Registration("0x" + DATASET.hex(), RESEARCHER.address, digest(protocol), salt)
     for protocol, salt in (("running", "00" * 32), ("sealed", digest("salt")), ("unseen", digest("salt")))
 )
 SAID = {
@@ -110,7 +112,10 @@ AGREED, OFFERED, WANTED = (
     (DATASET, GRANTEE.address, bytes.fromhex(digest(terms)), REASON, [42, 43], EXPIRY, bytes(32))
     for terms in ("agreed", "offered", "wanted")
 )
-VERDICTS = [(bytes.fromhex(SAID["first"].release), outcome, REASON, OBJECT, EXPIRY) for outcome in (1, 2)]
+VERDICTS = [
+    (bytes.fromhex(SAID["first"].release), RESEARCHER.address, outcome, REASON, OBJECT, EXPIRY)
+    for outcome in (1, 2)
+]
 
 
 def prepare(connection: Connection) -> World:
@@ -120,7 +125,7 @@ def prepare(connection: Connection) -> World:
     world = World(connection, registry, *(Deployed(connection, name, addresses[name]) for name in PARTS))
     registry.send(ADMIN, "grantRole", RESEARCHER_ROLE, RESEARCHER.address)
     registry.send(ADMIN, "grantRole", AUDITOR_ROLE, AUDITOR.address)
-    registry.send(STEWARD, "registerDataset", DATASET, 0, 1_000_000)
+    registry.send(STEWARD, "registerDataset", COMMITMENT, 0, 1_000_000)
     registry.send(RESEARCHER, "registerOpenProtocol", DATASET, bytes.fromhex(RUNNING.digest))
     registry.send(RESEARCHER, "registerProtocol", DATASET, bytes.fromhex(SEALED.seal))
     registry.send(STEWARD, "approveProtocol", *named(RUNNING), 500_000, 100)
@@ -143,9 +148,8 @@ def running() -> bytes:
     return bytes.fromhex(RUNNING.id[2:])
 
 
-def withdrawn(name: str) -> tuple[bytes, bytes]:
-    """A release and its id, as revoke and supersede take them."""
-    return bytes.fromhex(SAID[name].release), bytes.fromhex(SAID[name].id[2:])
+def released(name: str) -> bytes:
+    return bytes.fromhex(SAID[name].release)
 
 
 def accept(world: World, agreement: tuple) -> int:
@@ -190,6 +194,10 @@ def measure_revoked_verdict(world: World) -> int:
 def record(name: str, **changes: Any) -> tuple:
     said: Generation = SAID[name]._replace(**changes)
     return RESEARCHER, "recordRelease", said.to_abi()
+
+
+def record_failed(name: str, **changes: Any) -> tuple:
+    return RESEARCHER, "recordFailedRelease", record(name, **changes)[2], OBJECT
 
 
 def measure_row(world: World) -> int:
@@ -265,9 +273,10 @@ SCENARIOS: dict[str, Scenario] = {
     # releases
     "ProvenanceRegistry.recordRelease (not private)": after(record("third", spend=NOT_PRIVATE)),
     "ProvenanceRegistry.recordRelease (private)": after(record("third", spend=250_000)),
-    "ProvenanceRegistry.revoke": after((RESEARCHER, "revoke", *withdrawn("first"), REASON)),
+    "ProvenanceRegistry.recordFailedRelease (private)": after(record_failed("third", spend=250_000)),
+    "ProvenanceRegistry.revoke": after((RESEARCHER, "revoke", released("first"), REASON)),
     "ProvenanceRegistry.supersede": after(
-        (RESEARCHER, "supersede", *withdrawn("first"), *withdrawn("second"), REASON)
+        (RESEARCHER, "supersede", released("first"), released("second"), REASON)
     ),
     # agreements
     "Agreements.constructor": measure_deployment("Agreements"),

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from chain_helpers import digest
 from contract_world import (
     NOBODY,
+    NOTHING,
     OTHER_RESEARCHER,
     OTHER_STEWARD,
     PARTIES,
+    REASON,
     RESEARCHER,
     STEWARD,
-    hashed,
     made,
     raw,
     restored,
@@ -18,6 +19,7 @@ from contract_world import (
 from hypothesis import note
 from hypothesis.stateful import RuleBasedStateMachine
 
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.errors import ContractError
 from synthlib.chain.protocols import Registration, chain_head
 
@@ -25,7 +27,7 @@ EVERYBODY = list(PARTIES.values())
 NAME_OF = {party: name for name, party in PARTIES.items()}
 DATASETS = ["data one", "data two"]
 PROTOCOLS = [
-    Registration(digest(data), researcher.address, digest("protocol"), salt)
+    Registration(dataset_id(STEWARD.address, digest(data)), researcher.address, digest("protocol"), salt)
     for data, researcher, salt in [
         ("data one", RESEARCHER, "0" * 64),
         ("data one", RESEARCHER, digest("salt")),
@@ -81,9 +83,10 @@ class Model(RuleBasedStateMachine):
         super().__init__()
         self.undo = restored(self.world)
         self.undo.__enter__()
-        self.data = {name: Data() for name in DATASETS}
+        self.data = {name: Data() for name in DATASETS}  # the first steward's
+        self.copies = {name: Data() for name in DATASETS}  # of the same commitments, the other steward's
         self.tracks = {registration: Track() for registration in PROTOCOLS}
-        self.releases, self.withdrawn = {}, set()
+        self.releases, self.withdrawn = {}, set()  # by name and issuer's address
         self.stewards, self.researchers = {STEWARD, OTHER_STEWARD}, {RESEARCHER, OTHER_RESEARCHER}
         self.is_paused = self.has_changed = False
 
@@ -120,7 +123,10 @@ class Model(RuleBasedStateMachine):
         return None if data.steward is party else "NotSteward"
 
     def name_of(self, registration) -> str:
-        return next(name for name in DATASETS if digest(name) == registration.dataset)
+        return next(name for name in DATASETS if raw(registration.dataset) == self.id_of(name))
+
+    def id_of(self, name, steward=STEWARD) -> bytes:
+        return raw(dataset_id(steward.address, digest(name)))
 
     def allotted(self, registration) -> int:
         return self.world.call("trackOf", raw(registration.id), registration.researcher)[6]
@@ -139,15 +145,9 @@ class Model(RuleBasedStateMachine):
         return None if runs else "ProtocolNotApproved"
 
     def refuse_withdrawal(self, name, party) -> str | None:
-        if name not in self.releases:
+        if (name, party.address) not in self.releases:
             return "NotRecorded"
-        if self.releases[name][1].researcher != party.address:
-            return "NotIssuer"
-        return "AlreadyRevoked" if name in self.withdrawn else None
-
-    def ids(self, name):
-        said = self.releases[name][0] if name in self.releases else made(name)
-        return raw(said.release), raw(said.id)
+        return "AlreadyRevoked" if (name, party.address) in self.withdrawn else None
 
     # --- what must hold ---
 
@@ -155,9 +155,12 @@ class Model(RuleBasedStateMachine):
         """The chain's state against the model's, and both against what the registry promises."""
         for name in names:
             data = self.data[name]
-            found = self.world.call("datasetOf", hashed(name))
-            steward = data.steward.address if data.steward else NOBODY
-            assert found == (steward, data.cap, data.allotted, 0, data.state)
+            for expected, registrant in ((data, STEWARD), (self.copies[name], OTHER_STEWARD)):
+                found = self.world.call("datasetOf", self.id_of(name, registrant))
+                steward = expected.steward.address if expected.steward else NOBODY
+                assert found == (steward, expected.cap, expected.allotted, 0, expected.state)
+            erasure = REASON if data.state == ERASED else NOTHING
+            assert self.world.call("erasureOf", self.id_of(name)) == erasure
             tracks = [track for each, track in self.tracks.items() if self.name_of(each) == name]
             assert sum(track.spent for track in tracks) <= data.allotted <= data.cap
             assert sum(track.spent + track.budget for track in tracks) == data.allotted
@@ -185,15 +188,19 @@ class Model(RuleBasedStateMachine):
 
     def compare_releases(self):
         for name in RELEASES:
-            assert self.world.call("stands", self.ids(name)[0]) == (
-                name in self.releases and name not in self.withdrawn
-            )
-        for generation, registration, block in self.releases.values():
-            track = self.tracks[registration]
-            assert self.world.call("holds", generation.to_abi(), registration.researcher)
+            for party in EVERYBODY:
+                key = (name, party.address)
+                stands = key in self.releases and key not in self.withdrawn
+                assert self.world.call("stands", raw(made(name).release), party.address) == stands
+        for generation, registration, block, gate in self.releases.values():
+            track, said = self.tracks[registration], generation.to_abi()
+            assert self.world.call("holds", said, registration.researcher) == (raw(gate) == NOTHING)
+            failed = self.world.call("holdsFailed", said, raw(gate), registration.researcher)
+            assert failed == (raw(gate) != NOTHING)
             assert 0 < track.registration_block < track.attempt_blocks[generation.attempt - 1] < block
-            record = self.world.ledger.find(generation.release)
+            record = self.world.ledger.find(generation.release, registration.researcher)
             assert (record.block, record.issuer) == (block, registration.researcher)
+            assert (record.failed, record.gate) == (failed, gate)
             assert record.attempts == sum(attempt < block for attempt in track.attempt_blocks)
         for registration in PROTOCOLS:
             events = self.world.ledger.find_events

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from chain_helpers import DATASET, account, advance, contract_of, digest, fund
+from chain_helpers import COMMITMENT, DATASET, account, advance, contract_of, digest, fund
 from eth_abi import encode
 from eth_utils import keccak
 from hypothesis import given
@@ -52,7 +52,7 @@ AGREEMENT = Agreement(
 @pytest.fixture
 def steward(empty_ledger) -> Agreements:
     """The agreements as the steward of a dataset acts on them."""
-    Datasets(empty_ledger).register(DATASET)
+    Datasets(empty_ledger).register(COMMITMENT)
     for each in (GRANTEE, STRANGER):
         fund(empty_ledger.connection, each.address)
     return Agreements(empty_ledger)
@@ -106,7 +106,7 @@ def test_the_words_of_an_agreement_come_back_from_its_id(steward, agreed):
 
 def test_a_request_has_an_id_and_is_denied_in_words_of_which_the_chain_gets_the_digest(steward, stranger):
     request = stranger.request(DATASET, "to learn", ["DUO:0000042"])
-    parts = [bytes.fromhex(DATASET), STRANGER.address, bytes.fromhex(words("to learn")), [42]]
+    parts = [bytes.fromhex(DATASET[2:]), STRANGER.address, bytes.fromhex(words("to learn")), [42]]
     expected = keccak(encode(["bytes32", "address", "bytes32", "uint32[]"], parts))
     assert request == "0x" + expected.hex()
     steward.deny_request(request, DATASET, "no ethics approval")
@@ -397,10 +397,10 @@ def test_events_of_one_block_keep_their_order(steward, agreed, empty_ledger):
     own, nonce = empty_ledger.account, connection._nonce(empty_ledger.account.address)
     thing, reason = bytes.fromhex(OBJECT), b"\1" * 32
     calls = [
-        ("eraseObject", [bytes.fromhex(DATASET), thing, reason]),
-        ("logDenial", [bytes.fromhex(DATASET), thing, STRANGER.address, reason]),
+        ("eraseObject", [bytes.fromhex(DATASET[2:]), thing, reason]),
+        ("logDenial", [bytes.fromhex(DATASET[2:]), thing, STRANGER.address, reason]),
         ("logAccess", [agreed.to_abi(), b"\2" * 32, 1]),
-        ("logDenial", [bytes.fromhex(DATASET), thing, GRANTEE.address, reason]),
+        ("logDenial", [bytes.fromhex(DATASET[2:]), thing, GRANTEE.address, reason]),
     ]
     request("evm_setAutomine", [False])
     try:

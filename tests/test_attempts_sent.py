@@ -4,6 +4,7 @@ import json
 
 import pytest
 from chain_helpers import (
+    COMMITMENT,
     DATASET,
     PROTOCOL,
     account,
@@ -18,7 +19,7 @@ from synthlib.chain.connection import Connection
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import (
     ChainError,
-    NotIssuer,
+    NotRecorded,
     TransactionTimeout,
     WrongChain,
 )
@@ -36,7 +37,7 @@ def test_a_study_goes_on_after_a_crash_at_any_transaction(tmp_path, monkeypatch)
 
     def work(journal, notes) -> Study:
         ledger = Ledger.in_process(journal, account("admin"))
-        study = Study.open(ledger, PROTOCOL, DATASET, cap=1.0, budget=0.5, notes=notes)
+        study = Study.open(ledger, PROTOCOL, COMMITMENT, cap=1.0, budget=0.5, notes=notes)
         study.settle(study.attempt({"model_type": "TabularGAN"}), {"ks": 0.1})
         return study
 
@@ -69,7 +70,7 @@ def test_two_parties_act_on_one_ledger(empty_ledger, workspace):
     steward, researcher = empty_ledger, empty_ledger.acting_as(account("researcher"))
     fund(empty_ledger.connection, researcher.account.address)
     Roles(steward).grant(RESEARCHER, researcher.account.address)
-    Datasets(steward).register(DATASET, cap=1.0)
+    Datasets(steward).register(COMMITMENT, cap=1.0)
     protocols = Protocols(researcher)
     registration = protocols.prepare(PROTOCOL, DATASET, sealed=True)
     assert not protocols.register(registration).is_revealed
@@ -84,7 +85,7 @@ def test_two_parties_act_on_one_ledger(empty_ledger, workspace):
     bundle = make_release(workspace / "theirs", study=study, attempt=2)
     record = researcher.record(bundle)
     assert (record.issuer, record.attempt, record.attempts) == (researcher.account.address, 2, 3)
-    with pytest.raises(NotIssuer):
+    with pytest.raises(NotRecorded):
         steward.revoke(bundle.digest, "not mine")
     assert steward.account == account("admin")  # acting_as changed nobody
     assert study.track.open_releases_left == 0

@@ -1,7 +1,7 @@
 """A release that is not what its protocol planned is named, and not recorded."""
 
 import pytest
-from chain_helpers import PROTOCOL, generation, make_release, open_study
+from chain_helpers import COMMITMENT, PROTOCOL, generation, make_release, open_study
 
 import synthlib as sl
 from synthlib.chain.errors import ChainError
@@ -37,8 +37,8 @@ def test_another_claim_to_privacy_than_planned_is_named():
 
 def test_a_release_against_its_plan_is_not_recorded_and_does_not_verify(workspace):
     ledger = Ledger.in_process()
-    dataset = open_study(ledger).registration.dataset
-    study = Study.open(ledger, PRIVATE, dataset, cap=1.0, open_releases=1)
+    open_study(ledger)
+    study = Study.open(ledger, PRIVATE, COMMITMENT, cap=1.0, open_releases=1)
     study.attempt({"model_type": "TabularGAN"})
     bundle = make_release(workspace / "release", study=study)
     ledger.leave_journal(bundle)

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
-from chain_helpers import DATASET, digest
+from chain_helpers import digest
 from contract_world import (
     ADMIN,
     AUDITOR,
@@ -13,6 +13,7 @@ from contract_world import (
     BUDGET,
     CONTRACT_OF,
     DATA,
+    DATASET,
     GRANTEE,
     NAMES,
     OPEN,
@@ -38,10 +39,12 @@ from contract_world import (
 from synthlib.chain.agreements import Agreement, Agreements
 from synthlib.chain.attestations import PASSED, Attestations, Verdict
 from synthlib.chain.contracts import CONTRACTS, load_artifact
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.errors import ContractError
 from synthlib.chain.registry import ADMIN_DELAY, Ledger
 
-OFFERED_DATA = hashed("data that was offered")
+COMMITMENT = digest("data that was offered")
+OFFERED_DATA = raw(dataset_id(STEWARD.address, COMMITMENT))
 KEY, OBJECT = hashed("encryption key"), hashed("object")
 LATE = 2**39  # a time after all tests
 OFFERED, AGREED, NEW = (
@@ -49,7 +52,8 @@ OFFERED, AGREED, NEW = (
     for name in ("offered", "agreed", "new")
 )
 WAITING, GIVEN = (
-    Verdict(made("a").release, PASSED, digest(name), digest("rubric"), LATE) for name in ("waiting", "given")
+    Verdict(made("a").release, RESEARCHER.address, PASSED, digest(name), digest("rubric"), LATE)
+    for name in ("waiting", "given")
 )
 SIGNATURES: dict[str, bytes] = {}
 STATEMENTS: dict[str, tuple] = {}
@@ -61,7 +65,7 @@ def scene():
     ledger = Ledger.in_process(account=ADMIN)
     ledger.journal = None
     world = everybody(ledger)
-    world.send(STEWARD, "registerDataset", OFFERED_DATA, 0, 1)
+    world.send(STEWARD, "registerDataset", raw(COMMITMENT), 0, 1)
     world.send(STEWARD, "offerDataset", OFFERED_DATA, OTHER_STEWARD.address)
     world.register(SEALED)
     world.record("a")
@@ -76,7 +80,8 @@ def scene():
     world.send(STRANGER, "accept", AGREED.to_abi(), KEY, SIGNATURES[AGREED.id])
     attestations = Attestations(world.acting(AUDITOR))
     for verdict in (WAITING, GIVEN):
-        words = (raw(verdict.release), 1, raw(verdict.report), raw(verdict.rubric), verdict.deadline)
+        release, issuer, _, *digests, deadline = verdict
+        words = (raw(release), issuer, 1, *map(raw, digests), deadline)
         signature = raw_signature(attestations.sign(verdict))
         STATEMENTS[verdict.report] = (words, AUDITOR.address, signature)
     world.send(STRANGER, "attest", *STATEMENTS[GIVEN.report])
@@ -130,7 +135,7 @@ ALL = (EVERYBODY, "")
 STEWARDS, RESEARCHERS = (STEWARD, OTHER_STEWARD), (RESEARCHER, OTHER_RESEARCHER)
 OWNER = ((STEWARD,), "NotSteward")
 RUNNER = ((RESEARCHER,), "ProtocolNotApproved")
-ISSUER = ((RESEARCHER,), "NotIssuer")
+ISSUER = ((RESEARCHER,), "NotRecorded")
 A, B = made("a"), made("b")
 
 RIGHTS = {
@@ -166,8 +171,9 @@ RIGHTS = {
     "logAttemptBatch": right(*RUNNER, raw(OPEN.id), 2, 3, hashed("root"), **ENFORCED),
     # Releases
     "recordRelease": right(*RUNNER, made("new").to_abi(), **ENFORCED),
-    "revoke": right(*ISSUER, raw(A.release), raw(A.id), REASON),
-    "supersede": right(*ISSUER, raw(A.release), raw(A.id), raw(B.release), raw(B.id), REASON),
+    "recordFailedRelease": right(*RUNNER, made("new").to_abi(), hashed("gate"), **ENFORCED),
+    "revoke": right(*ISSUER, raw(A.release), REASON),
+    "supersede": right(*ISSUER, raw(A.release), raw(B.release), REASON),
     # Agreements
     "request": right(*ALL, DATA, hashed("purpose"), [42], **PAUSED),
     "denyRequest": right(*OWNER, hashed("request"), DATA, REASON, **PAUSED),

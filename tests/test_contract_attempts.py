@@ -21,6 +21,7 @@ from contract_world import (
 from eth_abi import encode
 from eth_utils import keccak
 
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.errors import (
     AttemptOutOfOrder,
     BatchTooSmall,
@@ -128,7 +129,7 @@ def test_other_attempts_or_another_order_or_another_block_lead_to_another_head()
 
 
 def test_all_fields_at_their_widest_stand_side_by_side(world):
-    other = OPEN._replace(dataset=digest("wide"))
+    other = OPEN._replace(dataset=dataset_id(STEWARD.address, digest("wide")))
     world.send(STEWARD, "registerDataset", hashed("wide"), 0, MOST_LOSS)
     world.register(other)
     world.approve(other, MOST_LOSS, MOST_RELEASES)

@@ -9,6 +9,7 @@ from contract_world import (
     GRANTEE,
     NOBODY,
     NOTHING,
+    OPEN,
     OTHER_RESEARCHER,
     REASON,
     RESEARCHER,
@@ -41,6 +42,7 @@ pytest_plugins = ["chain_fixtures", "contract_fixtures"]
 LATE = 2**47
 WORDS = (
     raw(made().release),
+    RESEARCHER.address,
     1,
     keccak(text="report"),
     keccak(text="rubric"),
@@ -49,6 +51,7 @@ WORDS = (
 FIELDS = {
     "auditor": "address",
     "release": "bytes32",
+    "issuer": "address",
     "outcome": "uint8",
     "report": "bytes32",
     "rubric": "bytes32",
@@ -95,11 +98,13 @@ def test_a_verdict_emits_attested_and_is_stored(judged, outcome):
         "id": "0x" + id_of(judged, words).hex(),
         "release": made().release,
         "auditor": AUDITOR.address,
+        "issuer": RESEARCHER.address,
         "outcome": outcome,
         "report": keccak(text="report").hex(),
         "rubric": keccak(text="rubric").hex(),
+        "deadline": LATE,
     }
-    assert judged.call("attestationOf", id_of(judged, words)) == (AUDITOR.address, judged.now(), 0)
+    assert judged.call("attestationOf", id_of(judged, words)) == (AUDITOR.address, judged.now(), 0, bytes(20))
 
 
 def test_taking_back_emits_attestation_revoked(judged):
@@ -110,19 +115,19 @@ def test_taking_back_emits_attestation_revoked(judged):
         "AttestationRevoked",
         {"id": "0x" + id_of(judged).hex(), "auditor": AUDITOR.address, "reason": REASON.hex()},
     )
-    assert judged.call("attestationOf", id_of(judged)) == (AUDITOR.address, time, judged.now())
+    assert judged.call("attestationOf", id_of(judged)) == (NOBODY, time, judged.now(), REASON[:20])
 
 
 def test_the_id_is_what_python_predicts_and_holds_the_auditor(judged):
-    verdict = Verdict(made().release, "passed", WORDS[2].hex(), WORDS[3].hex(), LATE)
+    verdict = Verdict(made().release, RESEARCHER.address, "passed", WORDS[3].hex(), WORDS[4].hex(), LATE)
     for auditor in (AUDITOR, GRANTEE):
         predicted = Attestations(judged.acting(auditor)).id_of(verdict)
         assert predicted == "0x" + id_of(judged, auditor=auditor).hex()
     others = [changed(**{field: b"\1" * 32}) for field in ("release", "report", "rubric")]
-    others += [changed(outcome=2), changed(deadline=LATE - 1), WORDS]
+    others += [changed(issuer=NOBODY), changed(outcome=2), changed(deadline=LATE - 1), WORDS]
     ids = {id_of(judged, words) for words in others} | {id_of(judged, auditor=GRANTEE)}
-    assert len(ids) == 7
-    assert judged.call("attestationOf", id_of(judged)) == (NOBODY, 0, 0)
+    assert len(ids) == 8
+    assert judged.call("attestationOf", id_of(judged)) == (NOBODY, 0, 0, bytes(20))
 
 
 def test_two_auditors_may_find_the_same(judged):
@@ -132,6 +137,20 @@ def test_two_auditors_may_find_the_same(judged):
     assert said.arguments["auditor"] == GRANTEE.address
     judged.send(AUDITOR, "revokeAttestation", id_of(judged), REASON)
     assert judged.call("attestationOf", id_of(judged, auditor=GRANTEE))[2] == 0
+
+
+@pytest.mark.parametrize("party", [AUDITOR, STRANGER])
+def test_a_verdict_is_taken_back_once(judged, party):
+    bring(judged)
+    judged.send(AUDITOR, "revokeAttestation", id_of(judged), REASON)
+    with refuses(AttestationAlreadyRevoked, id_of(judged).hex()):
+        judged.send(party, "revokeAttestation", id_of(judged), keccak(text="another reason"))
+
+
+def test_a_release_that_failed_its_gate_is_judged(judged):
+    judged.record("failed", gate=REASON)
+    (said,) = bring(judged, changed(release=raw(made("failed").release)))
+    assert said.name == "Attested"
 
 
 # --- signatures ----------------------------------------------------------------------------------------
@@ -161,7 +180,12 @@ def test_a_signature_by_another_reverts(judged):
 
 @pytest.mark.parametrize(
     "change",
-    [{"outcome": 2}, {"report": b"\1" * 32}, {"rubric": b"\1" * 32}, {"deadline": LATE - 1}],
+    [
+        {"outcome": 2},
+        {"report": b"\1" * 32},
+        {"rubric": b"\1" * 32},
+        {"deadline": LATE - 1},
+    ],
     ids=str,
 )
 def test_a_signature_of_other_words_reverts(judged, change):
@@ -171,6 +195,18 @@ def test_a_signature_of_other_words_reverts(judged, change):
 def test_a_signature_on_another_release_reverts(judged):
     judged.record("b")
     refused_signature(judged, signed(judged), words=changed(release=raw(made("b").release)))
+
+
+def test_a_signature_on_anothers_record_of_the_digest_reverts(judged):
+    theirs = OPEN._replace(researcher=OTHER_RESEARCHER.address)
+    judged.register(theirs, OTHER_RESEARCHER)
+    judged.approve(theirs, 0, 1)
+    judged.send(OTHER_RESEARCHER, "logAttempt", raw(theirs.id), 1, keccak(text="attempt"))
+    judged.record(party=OTHER_RESEARCHER, protocol=theirs.id)
+    others = changed(issuer=OTHER_RESEARCHER.address)
+    refused_signature(judged, signed(judged), words=others)
+    bring(judged, others)
+    bring(judged)
 
 
 def test_other_spellings_of_a_signature_revert(judged):
@@ -220,10 +256,12 @@ def test_a_verdict_of_a_former_auditor_reverts_and_earlier_ones_stay(judged):
 
 
 def test_a_verdict_on_nothing_or_on_what_was_withdrawn_reverts(judged):
-    with refuses(ReleaseDoesNotStand, digest("nothing")):
+    with refuses(ReleaseDoesNotStand, digest("nothing"), RESEARCHER.address):
         bring(judged, changed(release=raw(digest("nothing"))))
-    judged.send(RESEARCHER, "revoke", raw(made().release), raw(made().id), REASON)
-    with refuses(ReleaseDoesNotStand, made().release):
+    with refuses(ReleaseDoesNotStand, made().release, OTHER_RESEARCHER.address):
+        bring(judged, changed(issuer=OTHER_RESEARCHER.address))
+    judged.send(RESEARCHER, "revoke", raw(made().release), REASON)
+    with refuses(ReleaseDoesNotStand, made().release, RESEARCHER.address):
         bring(judged)
 
 

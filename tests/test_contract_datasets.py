@@ -1,12 +1,13 @@
 """Datasets on the registry: registered, handed over, given up, erased, and what may be learnt of them."""
 
 import pytest
-from chain_helpers import digest
+from chain_helpers import COMMITMENT, digest
 from contract_world import (
     ADMIN,
     BUDGET,
     CAP,
     DATA,
+    DATASET,
     GRANTEE,
     NOBODY,
     NOTHING,
@@ -19,11 +20,13 @@ from contract_world import (
     STRANGER,
     hashed,
     made,
+    raw,
     refuses,
     told,
 )
 
 from synthlib.chain.agreements import Agreement
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.errors import (
     AccessControlUnauthorizedAccount,
     BudgetExceeded,
@@ -38,7 +41,8 @@ from synthlib.chain.errors import (
 
 pytest_plugins = ["chain_fixtures", "contract_fixtures"]
 
-OTHER = hashed("other data")
+COMMITTED, UNSEEN = raw(COMMITMENT), hashed("other data")
+OTHER = raw(dataset_id(STEWARD.address, UNSEEN.hex()))
 MOST = 2**32 - 1
 ACTIVE, RENOUNCED, ERASED = 1, 2, 3
 
@@ -56,20 +60,23 @@ def offered(world, successor=OTHER_STEWARD):
 
 @pytest.mark.parametrize(("order", "cap"), [(0, 0), (2, 7), (2**16 - 1, MOST)])
 def test_registration_emits_dataset_registered_and_stores_all_of_it(world, order, cap):
-    (said,) = world.send(OTHER_STEWARD, "registerDataset", OTHER, order, cap)
+    dataset = dataset_id(OTHER_STEWARD.address, UNSEEN.hex())
+    assert world.call("registerDataset", UNSEEN, order, cap, party=OTHER_STEWARD) == raw(dataset)
+    (said,) = world.send(OTHER_STEWARD, "registerDataset", UNSEEN, order, cap)
     assert said.name == "DatasetRegistered"
     assert said.arguments == {
-        "dataset": OTHER.hex(),
+        "dataset": dataset,
+        "commitment": UNSEEN.hex(),
         "steward": OTHER_STEWARD.address,
         "order": order,
         "cap": cap,
     }
-    assert found(world, OTHER) == (OTHER_STEWARD.address, cap, 0, order, ACTIVE)
+    assert found(world, raw(dataset)) == (OTHER_STEWARD.address, cap, 0, order, ACTIVE)
 
 
 def test_lowering_emits_cap_lowered(world):
     (said,) = world.send(STEWARD, "lowerCap", DATA, CAP - 1)
-    assert (said.name, said.arguments) == ("CapLowered", {"dataset": DATA.hex(), "cap": CAP - 1})
+    assert (said.name, said.arguments) == ("CapLowered", {"dataset": DATASET, "cap": CAP - 1})
     assert found(world) == (STEWARD.address, CAP - 1, BUDGET, 0, ACTIVE)
 
 
@@ -78,7 +85,7 @@ def test_offer_emits_dataset_offered_and_changes_nothing_yet(world):
     (said,) = offered(world)
     assert said.name == "DatasetOffered"
     assert said.arguments == {
-        "dataset": DATA.hex(),
+        "dataset": DATASET,
         "steward": STEWARD.address,
         "successor": OTHER_STEWARD.address,
     }
@@ -90,7 +97,7 @@ def test_acceptance_emits_dataset_handed_over_and_moves_the_dataset(world):
     (said,) = world.send(OTHER_STEWARD, "acceptDataset", DATA)
     assert said.name == "DatasetHandedOver"
     assert said.arguments == {
-        "dataset": DATA.hex(),
+        "dataset": DATASET,
         "steward": STEWARD.address,
         "successor": OTHER_STEWARD.address,
     }
@@ -104,20 +111,22 @@ def test_renouncing_emits_dataset_renounced_and_leaves_nobody(world):
     (said,) = world.send(STEWARD, "renounceDataset", DATA)
     assert (said.name, said.arguments) == (
         "DatasetRenounced",
-        {"dataset": DATA.hex(), "steward": STEWARD.address},
+        {"dataset": DATASET, "steward": STEWARD.address},
     )
     assert found(world) == (NOBODY, CAP, BUDGET, 0, RENOUNCED)
 
 
 def test_erasure_emits_dataset_erased_with_the_certificate(world):
+    assert world.call("erasureOf", DATA) == NOTHING
     (said,) = world.send(STEWARD, "eraseDataset", DATA, REASON)
     assert said.name == "DatasetErased"
     assert said.arguments == {
-        "dataset": DATA.hex(),
+        "dataset": DATASET,
         "steward": STEWARD.address,
         "certificate": REASON.hex(),
     }
     assert found(world) == (STEWARD.address, CAP, BUDGET, 0, ERASED)
+    assert world.call("erasureOf", DATA) == REASON
 
 
 def test_of_an_unknown_dataset_nothing_is_stored(world):
@@ -127,27 +136,44 @@ def test_of_an_unknown_dataset_nothing_is_stored(world):
 # --- errors --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("party", [STEWARD, OTHER_STEWARD], ids=["its steward", "another"])
-def test_registration_twice_reverts(world, party):
+def test_registration_twice_reverts(world):
     with refuses(DatasetAlreadyRegistered, DATA.hex()):
-        world.send(party, "registerDataset", DATA, 0, CAP)
+        world.send(STEWARD, "registerDataset", COMMITTED, 0, CAP)
+
+
+def test_who_registers_anothers_commitment_first_takes_nothing(world):
+    world.send(OTHER_STEWARD, "registerDataset", UNSEEN, 2, 7)  # seen, and ahead in the queue
+    world.send(STEWARD, "registerDataset", UNSEEN, 0, MOST)
+    assert found(world, OTHER) == (STEWARD.address, MOST, 0, 0, ACTIVE)
+    copy = raw(dataset_id(OTHER_STEWARD.address, UNSEEN.hex()))
+    assert found(world, copy) == (OTHER_STEWARD.address, 7, 0, 2, ACTIVE)
+    with refuses(NotSteward, OTHER.hex(), OTHER_STEWARD.address):
+        world.send(OTHER_STEWARD, "lowerCap", OTHER, 1)
+
+
+def test_registration_of_what_was_handed_over_reverts(world):
+    offered(world)
+    world.send(OTHER_STEWARD, "acceptDataset", DATA)
+    with refuses(DatasetAlreadyRegistered, DATA.hex()):
+        world.send(STEWARD, "registerDataset", COMMITTED, 0, CAP)
+    assert found(world) == (OTHER_STEWARD.address, CAP, BUDGET, 0, ACTIVE)
 
 
 @pytest.mark.parametrize("end", ["renounceDataset", "eraseDataset"])
 def test_registration_of_what_was_given_up_reverts(world, end):
     world.send(STEWARD, end, DATA, *([REASON] if end == "eraseDataset" else []))
     with refuses(DatasetAlreadyRegistered, DATA.hex()):
-        world.send(STEWARD, "registerDataset", DATA, 0, CAP)
+        world.send(STEWARD, "registerDataset", COMMITTED, 0, CAP)
 
 
 def test_registration_of_zero_reverts(world):
-    with refuses(ZeroDigest, "dataset"):
+    with refuses(ZeroDigest, "commitment"):
         world.send(STEWARD, "registerDataset", NOTHING, 0, 1)
 
 
 def test_registration_with_order_one_reverts(world):
     with refuses(InvalidOrder, 1):
-        world.send(STEWARD, "registerDataset", OTHER, 1, 1)
+        world.send(STEWARD, "registerDataset", UNSEEN, 1, 1)
 
 
 @pytest.mark.parametrize("cap", [CAP, CAP + 1, BUDGET - 1, MOST, 0])
@@ -166,7 +192,7 @@ def test_a_stewards_function_by_another_steward_reverts(world):
         world.send(OTHER_STEWARD, "lowerCap", DATA, BUDGET)
 
 
-AGREEMENT = Agreement(DATA.hex(), GRANTEE.address, "1" * 64, "2" * 64, ("DUO:0000042",), 2**39).to_abi()
+AGREEMENT = Agreement(DATASET, GRANTEE.address, "1" * 64, "2" * 64, ("DUO:0000042",), 2**39).to_abi()
 NEEDS_ACTIVE = {  # function: (party, arguments)
     "lowerCap": (STEWARD, [DATA, BUDGET]),
     "offerDataset": (STEWARD, [DATA, OTHER_STEWARD.address]),
@@ -207,7 +233,7 @@ def test_what_needs_an_active_dataset_reverts_for_an_unknown_one(world, function
 def test_what_was_recorded_outlives_its_dataset(world, end):
     world.record("a")
     world.send(STEWARD, end, DATA, *([REASON] if end == "eraseDataset" else []))
-    assert world.call("stands", bytes.fromhex(made("a").release))
+    assert world.call("stands", raw(made("a").release), RESEARCHER.address)
     world.send(RESEARCHER, "closeProtocol", *told(OPEN))
     assert world.allotted() == 0
 
@@ -256,7 +282,7 @@ def test_an_offer_is_taken_up_once_and_void_under_the_next_steward(world):
 def test_a_steward_who_lost_the_role_keeps_the_dataset_and_can_hand_it_over(world):
     world.send(ADMIN, "revokeRole", STEWARD_ROLE, STEWARD.address)
     with refuses(AccessControlUnauthorizedAccount, STEWARD.address, STEWARD_ROLE.hex()):
-        world.send(STEWARD, "registerDataset", OTHER, 0, 1)
+        world.send(STEWARD, "registerDataset", UNSEEN, 0, 1)
     world.send(STEWARD, "lowerCap", DATA, BUDGET)
     offered(world)
     world.send(OTHER_STEWARD, "acceptDataset", DATA)
@@ -287,8 +313,8 @@ def test_a_sum_beyond_the_fields_width_is_refused_and_does_not_wrap(world):
 
 
 def test_the_largest_cap_can_be_allotted_whole(world):
-    world.send(STEWARD, "registerDataset", OTHER, 2, MOST)
-    other = OPEN._replace(dataset=OTHER.hex())
+    world.send(STEWARD, "registerDataset", UNSEEN, 2, MOST)
+    other = OPEN._replace(dataset="0x" + OTHER.hex())
     world.register(other)
     world.approve(other, MOST)
     assert found(world, OTHER) == (STEWARD.address, MOST, MOST, 2, ACTIVE)

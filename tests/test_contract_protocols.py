@@ -4,11 +4,12 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
-from chain_helpers import DATASET, digest
+from chain_helpers import digest
 from contract_world import (
     ADMIN,
     BUDGET,
     DATA,
+    DATASET,
     NOTHING,
     OPEN,
     OPEN_RELEASES,
@@ -30,6 +31,7 @@ from eth_abi import encode
 from eth_utils import keccak
 
 from synthlib.chain.contracts import load_artifact
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.errors import (
     AccessControlUnauthorizedAccount,
     ApprovalNotRaised,
@@ -312,12 +314,12 @@ def test_approval_and_closing_of_nothing_revert(world):
 
 def test_approval_on_another_dataset_than_the_protocols_reverts(world):
     world.send(OTHER_STEWARD, "registerDataset", hashed("other"), 0, 100)
-    elsewhere = OPEN._replace(dataset=digest("other"))
-    moved = (OPEN.researcher, hashed("other"), raw(OPEN.seal))
+    elsewhere = OPEN._replace(dataset=dataset_id(OTHER_STEWARD.address, digest("other")))
+    moved = told(elsewhere)
     wrong = keccak(encode(["address", "bytes32", "bytes32"], moved)).hex()
     with refuses(ProtocolNotRegistered, wrong):
         world.send(OTHER_STEWARD, "approveProtocol", *moved, 100, 1)
-    with refuses(NotSteward, DATASET, OTHER_STEWARD.address):
+    with refuses(NotSteward, DATASET[2:], OTHER_STEWARD.address):
         world.approve(OPEN, 1, party=OTHER_STEWARD)
     assert elsewhere.id == "0x" + wrong
 

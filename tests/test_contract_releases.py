@@ -28,31 +28,34 @@ from synthlib.chain.errors import (
     ContractError,
     NoOpenReleaseLeft,
     NoSuchAttempt,
-    NotIssuer,
     NotRecorded,
     Overspent,
     ProtocolNotApproved,
     SpendNotSaid,
     ZeroDigest,
 )
-from synthlib.chain.records import ABSENT, NOT_PRIVATE, REVOKED, STANDS, SUPERSEDED
+from synthlib.chain.records import ABSENT, NOT_PRIVATE, REVOKED, STANDS, SUPERSEDED, withdrawal_digest
 
 pytest_plugins = ["chain_fixtures", "contract_fixtures"]
 
 ZERO = "0" * 64
+GATE = hashed("gate")
 
 
-def ids(name="a"):
-    """Release and id, as they are brought to withdraw it."""
-    return raw(made(name).release), raw(made(name).id)
+def released(name="a"):
+    return raw(made(name).release)
+
+
+def stands(world, name="a", issuer=RESEARCHER):
+    return world.call("stands", released(name), issuer.address)
 
 
 def withdraw(world, name="a", party=RESEARCHER, reason=REASON):
-    return world.send(party, "revoke", *ids(name), reason)
+    return world.send(party, "revoke", released(name), reason)
 
 
 def replace(world, name, successor, party=RESEARCHER, reason=REASON):
-    return world.send(party, "supersede", *ids(name), *ids(successor), reason)
+    return world.send(party, "supersede", released(name), released(successor), reason)
 
 
 # --- events --------------------------------------------------------------------------------------------
@@ -85,6 +88,9 @@ def test_revoke_emits_revoked_with_the_reason(world):
         "Revoked",
         {"release": made().release, "issuer": RESEARCHER.address, "reason": REASON.hex()},
     )
+    *_, time, block, withdrawal = world.call("find", released(), RESEARCHER.address)
+    assert (time, block) == (world.now(), said.block)
+    assert withdrawal == withdrawal_digest(REASON.hex(), ZERO) == keccak(NOTHING + REASON)[:20]
 
 
 def test_supersede_emits_superseded_with_the_successor(world):
@@ -98,7 +104,10 @@ def test_supersede_emits_superseded_with_the_successor(world):
         "issuer": RESEARCHER.address,
         "reason": REASON.hex(),
     }
-    assert not world.call("stands", ids("a")[0]) and world.call("stands", ids("b")[0])
+    assert not stands(world, "a") and stands(world, "b")
+    withdrawal = world.call("find", released("a"), RESEARCHER.address)[-1]
+    assert withdrawal == withdrawal_digest(REASON.hex(), made("b").release)
+    assert withdrawal == keccak(released("b") + REASON)[:20]
 
 
 # --- what is stored ------------------------------------------------------------------------------------
@@ -116,9 +125,9 @@ def test_the_fingerprint_is_the_one_that_python_predicts(world, changes):
     content = keccak(encode(fields, generation.to_abi()))
     assert generation.content == content
     assert generation.id == "0x" + keccak(content + raw(generation.synthetic)).hex()
-    fingerprint = keccak(encode(["address", "bytes32"], [RESEARCHER.address, raw(generation.id)]))[:26]
-    assert world.call("find", raw(generation.release)) == (fingerprint, said.block, 0, 0)
-    assert generation.fingerprint(RESEARCHER.address) == fingerprint
+    stored = (raw(generation.id)[:26], False, said.block, 0, 0, bytes(20))
+    assert world.call("find", raw(generation.release), RESEARCHER.address) == stored
+    assert generation.fingerprint_with() == stored[0]
     assert world.call("holds", generation.to_abi(), RESEARCHER.address)
 
 
@@ -178,6 +187,91 @@ def test_a_number_wider_than_its_field_reverts(world, field):
     data[4 + 32 * field] = 1
     with refuses(ContractError, "reverted without data"):
         world.connection.send(RESEARCHER, "0x" + data.hex(), world.ledger.address, 1_000_000, contract.abi)
+
+
+# --- releases that failed their gate -------------------------------------------------------------------
+
+
+def test_a_failed_release_emits_both_and_is_stored_as_failed(world):
+    recorded, failed = world.record(gate=GATE, spend=9)
+    assert (recorded.name, failed.name) == ("Recorded", "FailedItsGate")
+    assert failed.arguments == {
+        "release": made().release,
+        "issuer": RESEARCHER.address,
+        "gate": GATE.hex(),
+    }
+    generation = made(spend=9)
+    content = keccak(encode([*["bytes32"] * 7, "uint32", "uint24", "bytes32"], (*generation.to_abi(), GATE)))
+    assert generation.content_with(GATE.hex()) == content != generation.content
+    assert generation.id_with(GATE.hex()) == "0x" + keccak(content + raw(generation.synthetic)).hex()
+    stored = (generation.fingerprint_with(GATE.hex()), True, recorded.block, 0, 0, bytes(20))
+    assert world.call("find", released(), RESEARCHER.address) == stored
+    record = world.ledger.find(generation.release, RESEARCHER.address)
+    assert (record.failed, record.gate, record.generation) == (True, GATE.hex(), generation)
+    assert record.id == generation.id_with(GATE.hex()) and record.content == content
+
+
+def test_a_failed_release_is_held_with_its_own_gate_alone(world):
+    world.record(gate=GATE)
+    world.record("b")
+    said, issuer = made().to_abi(), RESEARCHER.address
+    assert world.call("holdsFailed", said, GATE, issuer)
+    assert not world.call("holdsFailed", said, REASON, issuer)
+    assert not world.call("holdsFailed", said, GATE, OTHER_RESEARCHER.address)
+    assert not world.call("holdsFailed", made(spend=1).to_abi(), GATE, issuer)
+    assert not world.call("holds", said, issuer)
+    assert not world.call("holdsFailed", made("b").to_abi(), NOTHING, issuer)
+
+
+def test_a_failed_release_stands_until_it_is_withdrawn_and_stays_failed(world):
+    world.record(gate=GATE)
+    content, root = made().content_with(GATE.hex()), raw(made().synthetic)
+    shown = [released(), RESEARCHER.address, content, root]
+    assert stands(world) and world.call("standsWith", *shown)
+    assert not world.call("standsWith", *shown[:2], made().content, root)
+    withdraw(world)
+    assert not stands(world) and not world.call("standsWith", *shown)
+    assert world.ledger.find(made().release, RESEARCHER.address).failed
+
+
+def test_a_failed_release_spends_as_any_other(world):
+    world.record("a", gate=GATE, spend=BUDGET - 1)
+    world.record("b", gate=GATE)
+    track = world.track()
+    assert (track.budget, track.open_releases_left) == (1, OPEN_RELEASES - 1)
+    with refuses(Overspent, OPEN.id[2:], 1, 2):
+        world.record("c", gate=GATE, spend=2)
+
+
+@pytest.mark.parametrize("gates", [(GATE, None), (None, GATE), (GATE, REASON)])
+def test_what_failed_is_not_recorded_again_as_if_it_had_not_nor_the_other_way_round(world, gates):
+    world.record(gate=gates[0])
+    with refuses(AlreadyRecorded, made().release):
+        world.record(gate=gates[1])
+    assert world.ledger.find(made().release, RESEARCHER.address).failed == (gates[0] is not None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"gate": NOTHING}, (ZeroDigest, "gate")),
+        ({"attempt": 2}, (NoSuchAttempt, OPEN.id[2:], 1, 2)),
+        ({"spend": 0}, (SpendNotSaid, made().release)),
+        ({"protocol": "0x" + ZERO}, (ProtocolNotApproved, ZERO, RESEARCHER.address)),
+        ({"synthetic": ZERO}, (ZeroDigest, "synthetic")),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else value[0].__name__,
+)
+def test_a_failed_release_is_refused_as_any_other(world, changes, error):
+    with refuses(*error):
+        world.record(**{"gate": GATE} | changes)
+
+
+def test_bytes_after_the_call_change_no_fingerprint_of_a_failed_release(world):
+    contract = contract_of(world.ledger)
+    data = contract.encode_abi("recordFailedRelease", [made().to_abi(), GATE]) + "ff" * 40
+    world.connection.send(RESEARCHER, data, world.ledger.address, 1_000_000, contract.abi)
+    assert world.call("holdsFailed", made().to_abi(), GATE, RESEARCHER.address)
 
 
 # --- errors of recording -------------------------------------------------------------------------------
@@ -255,7 +349,7 @@ def test_a_topped_up_budget_is_spent_on(world):
 
 def test_what_a_release_spent_does_not_come_back_when_it_is_withdrawn(world):
     world.record(spend=100)
-    world.send(RESEARCHER, "revoke", ids()[0], raw(made(spend=100).id), REASON)
+    withdraw(world)
     world.send(STEWARD, "closeProtocol", *told(OPEN))
     assert world.allotted() == 100
 
@@ -285,41 +379,63 @@ def test_open_releases_are_counted_and_end(world):
 
 def test_find_revoke_and_supersede_of_nothing_revert(world):
     world.record("b")
-    with refuses(NotRecorded, made("a").release):
-        world.call("find", ids("a")[0])
-    with refuses(NotRecorded, made("a").release):
+    with refuses(NotRecorded, made("a").release, RESEARCHER.address):
+        world.call("find", released("a"), RESEARCHER.address)
+    with refuses(NotRecorded, made("b").release, STRANGER.address):
+        world.call("find", released("b"), STRANGER.address)
+    with refuses(NotRecorded, made("a").release, RESEARCHER.address):
         withdraw(world)
-    with refuses(NotRecorded, made("a").release):
+    with refuses(NotRecorded, made("a").release, RESEARCHER.address):
         replace(world, "a", "b")
-    with refuses(NotRecorded, made("a").release):
+    with refuses(NotRecorded, made("a").release, RESEARCHER.address):
         replace(world, "b", "a")
-    assert not world.call("stands", ids("a")[0]) and world.call("stands", ids("b")[0])
+    assert not stands(world, "a") and stands(world, "b")
 
 
 @pytest.mark.parametrize("party", [STEWARD, OTHER_RESEARCHER, STRANGER])
 def test_revoke_by_stranger_reverts(world, party):
     world.record()
-    with refuses(NotIssuer, made().release, party.address):
+    with refuses(NotRecorded, made().release, party.address):
         withdraw(world, party=party)
+    assert stands(world)
 
 
-def test_revoke_of_something_else_under_the_same_release_reverts(world):
-    world.record()
-    with refuses(NotIssuer, made().release, RESEARCHER.address):
-        world.send(RESEARCHER, "revoke", ids()[0], raw(made(spend=1).id), REASON)
-
-
-def test_supersede_by_a_release_of_somebody_else_reverts(world):
+def record_theirs(world, name):
+    """Another researcher records a release of this digest under a protocol of their own; what they say."""
     theirs = OPEN._replace(researcher=OTHER_RESEARCHER.address)
     world.register(theirs, OTHER_RESEARCHER)
     world.approve(theirs, 0, 1)
     world.send(OTHER_RESEARCHER, "logAttempt", raw(theirs.id), 1, hashed("attempt"))
+    world.record(name, OTHER_RESEARCHER, protocol=theirs.id)
+    return made(name, protocol=theirs.id)
+
+
+def test_who_records_a_digest_first_takes_nothing(world):
+    copy = record_theirs(world, "a")  # seen, and ahead in the queue
     world.record("a")
-    world.record("b", OTHER_RESEARCHER, protocol=theirs.id)
-    said = made("b", protocol=theirs.id)
-    with refuses(NotIssuer, said.release, RESEARCHER.address):
-        world.send(RESEARCHER, "supersede", *ids("a"), raw(said.release), raw(said.id), REASON)
-    assert world.call("stands", ids("a")[0])
+    assert world.call("holds", made("a").to_abi(), RESEARCHER.address)
+    assert world.call("holds", copy.to_abi(), OTHER_RESEARCHER.address)
+    assert not world.call("holds", copy.to_abi(), RESEARCHER.address)
+    assert not world.call("holds", made("a").to_abi(), OTHER_RESEARCHER.address)
+    found = {who: world.ledger.find(made("a").release, who.address) for who in (RESEARCHER, OTHER_RESEARCHER)}
+    assert {who: record.generation for who, record in found.items()} == {
+        RESEARCHER: made("a"),
+        OTHER_RESEARCHER: copy,
+    }
+    assert world.ledger.find_issuers(made("a").release) == [OTHER_RESEARCHER.address, RESEARCHER.address]
+    withdraw(world, party=OTHER_RESEARCHER)
+    assert stands(world) and not stands(world, issuer=OTHER_RESEARCHER)
+    assert not world.ledger.find(made("a").release, RESEARCHER.address).revoked
+    withdraw(world)
+    assert not stands(world)
+
+
+def test_supersede_by_a_release_of_somebody_else_reverts(world):
+    world.record("a")
+    record_theirs(world, "b")
+    with refuses(NotRecorded, made("b").release, RESEARCHER.address):
+        replace(world, "a", "b")
+    assert stands(world, "a")
 
 
 def test_revoke_twice_reverts(world):
@@ -340,7 +456,7 @@ def test_supersede_by_itself_or_by_what_was_withdrawn_reverts(world):
     withdraw(world, "b")
     with refuses(AlreadyRevoked, made("b").release):
         replace(world, "a", "b")
-    assert world.call("stands", ids("a")[0])
+    assert stands(world, "a")
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,18 @@ def test_a_row_of_what_is_not_recorded_or_was_withdrawn_is_not_shown(world):
     assert not shown(world)
     world.record(synthetic=TREE.root.hex())
     assert shown(world)
-    world.send(RESEARCHER, "revoke", raw(SAID.release), raw(SAID.id), REASON)
+    world.send(RESEARCHER, "revoke", raw(SAID.release), REASON)
     assert not shown(world)
+
+
+def test_a_row_of_a_release_that_failed_is_shown_with_its_gate_alone(world):
+    gate = hashed("gate")
+    world.record(synthetic=TREE.root.hex(), gate=gate)
+    proof = PROOFS[0]
+    asked = (proof.data, proof.index, proof.num_rows, proof.path)
+    whose = (raw(SAID.release), RESEARCHER.address)
+    assert world.call("isRow", *whose, SAID.content_with(gate.hex()), *asked)
+    assert not world.call("isRow", *whose, SAID.content, *asked)
 
 
 def test_a_row_is_shown_for_exactly_what_was_recorded_by_its_issuer(recorded):

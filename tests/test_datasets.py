@@ -4,7 +4,7 @@ import pytest
 from chain_helpers import account, digest, fund
 
 from synthlib.chain.budgets import MOST_UNITS
-from synthlib.chain.datasets import ACTIVE, ERASED, RENOUNCED, UNKNOWN, Datasets
+from synthlib.chain.datasets import ACTIVE, ERASED, RENOUNCED, UNKNOWN, Datasets, dataset_id
 from synthlib.chain.errors import (
     AccessControlUnauthorizedAccount,
     CapNotLowered,
@@ -12,13 +12,15 @@ from synthlib.chain.errors import (
     DatasetNotActive,
     DatasetNotOffered,
     InvalidOrder,
+    NotSteward,
 )
 from synthlib.chain.roles import STEWARD, Roles
 
 pytest_plugins = ["chain_fixtures"]
 
 OTHER = account("other steward")
-DATA = digest("data")
+COMMITMENT = digest("data")
+DATA = dataset_id(account("admin").address, COMMITMENT)
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def others(empty_ledger) -> Datasets:
 
 
 def test_registration_says_everything_and_rounds_the_cap_down(datasets, empty_ledger):
-    found = datasets.register(DATA, cap=1.2345679, order=8)
+    found = datasets.register(COMMITMENT, cap=1.2345679, order=8)
     assert found == (DATA, empty_ledger.account.address, 1_234_567, 0, 8, ACTIVE)
     assert datasets.find(DATA) == found
 
@@ -46,37 +48,56 @@ def test_an_unknown_dataset_is_found_as_unknown(datasets):
 
 
 def test_a_second_registration_changes_nothing_if_it_says_the_same(datasets, empty_ledger):
-    first = datasets.register(DATA, 0.5)
+    first = datasets.register(COMMITMENT, 0.5)
     height = empty_ledger.connection.get_block_number()
-    assert datasets.register(DATA, 0.5) == first
+    assert datasets.register(COMMITMENT, 0.5) == first
     assert empty_ledger.connection.get_block_number() == height
 
 
 @pytest.mark.parametrize(("cap", "order"), [(0.4, 0), (0.6, 0), (0.5, 2)])
 def test_a_second_registration_that_says_something_else_is_refused(datasets, cap, order):
-    datasets.register(DATA, 0.5)
+    datasets.register(COMMITMENT, 0.5)
     with pytest.raises(DatasetAlreadyRegistered):
-        datasets.register(DATA, cap, order)
+        datasets.register(COMMITMENT, cap, order)
 
 
-def test_what_another_registered_or_what_was_given_up_is_not_mine(datasets, others):
-    datasets.register(DATA, 0.5)
-    with pytest.raises(DatasetAlreadyRegistered):
-        others.register(DATA, 0.5)
+def test_who_registers_anothers_commitment_first_takes_nothing(datasets, others):
+    copy = others.register(COMMITMENT, 0.25, 8)  # seen, and ahead in the queue
+    mine = datasets.register(COMMITMENT, 0.5)
+    assert (mine.id, copy.id) == (DATA, dataset_id(OTHER.address, COMMITMENT))
+    assert (mine.steward, copy.steward) == (account("admin").address, OTHER.address)
+    assert (mine.cap, copy.cap) == (500_000, 250_000)
+    with pytest.raises(NotSteward):
+        others.renounce(DATA)
+    others.renounce(copy.id)
+    assert datasets.find(DATA) == mine
+
+
+def test_an_id_is_predicted_whatever_the_case_of_the_address(datasets, empty_ledger):
+    found = datasets.register(COMMITMENT)
+    (event,) = empty_ledger.find_events("DatasetRegistered", commitment=COMMITMENT)
+    assert found.id == event.arguments["dataset"] == DATA
+    assert dataset_id(account("admin").address.lower(), "0x" + COMMITMENT) == DATA
+    stewards = (OTHER.address, account("admin").address)
+    assert len({dataset_id(steward, digest(name)) for steward in stewards for name in "ab"}) == 4
+
+
+def test_what_was_given_up_is_not_registered_again(datasets):
+    datasets.register(COMMITMENT, 0.5)
     datasets.renounce(DATA)
     with pytest.raises(DatasetAlreadyRegistered):
-        datasets.register(DATA, 0.5)
+        datasets.register(COMMITMENT, 0.5)
 
 
 def test_who_is_no_steward_registers_nothing(empty_ledger):
     stranger = account("stranger")
     fund(empty_ledger.connection, stranger.address)
     with pytest.raises(AccessControlUnauthorizedAccount):
-        Datasets(empty_ledger.acting_as(stranger)).register(DATA)
+        Datasets(empty_ledger.acting_as(stranger)).register(COMMITMENT)
 
 
 def test_a_cap_is_lowered_and_never_raised(datasets):
-    datasets.register(DATA, 0.5)
+    datasets.register(COMMITMENT, 0.5)
     datasets.lower_cap(DATA, 0.2500009)
     assert datasets.find(DATA).cap == 250_000
     with pytest.raises(CapNotLowered):
@@ -84,10 +105,13 @@ def test_a_cap_is_lowered_and_never_raised(datasets):
 
 
 def test_a_dataset_is_handed_over_in_two_steps(datasets, others):
-    datasets.register(DATA, 0.5)
+    datasets.register(COMMITMENT, 0.5)
     datasets.offer(DATA, OTHER.address.lower())
     others.accept(DATA)
     assert datasets.find(DATA).steward == OTHER.address
+    with pytest.raises(DatasetAlreadyRegistered):  # it is the same dataset still
+        datasets.register(COMMITMENT, 0.5)
+    assert others.register(COMMITMENT, 0.5).id != DATA
     with pytest.raises(DatasetNotOffered):
         others.accept(DATA)
 
@@ -97,21 +121,21 @@ def test_a_dataset_given_up_or_erased_stays_so(datasets):
         ("one", datasets.renounce, RENOUNCED),
         ("two", lambda data: datasets.record_erasure(data, digest("certificate")), ERASED),
     ]:
-        datasets.register(digest(name))
-        give_up(digest(name))
-        assert datasets.find(digest(name)).state == state
+        found = datasets.register(digest(name))
+        give_up(found.id)
+        assert datasets.find(found.id).state == state
         with pytest.raises(DatasetNotActive):
-            give_up(digest(name))
+            give_up(found.id)
 
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ((DATA, -1.0), ValueError),
-        ((DATA, MOST_UNITS), ValueError),
-        ((DATA, 1.0, 1), InvalidOrder),
+        ((COMMITMENT, -1.0), ValueError),
+        ((COMMITMENT, MOST_UNITS), ValueError),
+        ((COMMITMENT, 1.0, 1), InvalidOrder),
         (("no digest",), ValueError),
-        ((DATA.upper(),), ValueError),
+        ((COMMITMENT.upper(),), ValueError),
     ],
     ids=["negative", "too large", "order 1", "no digest", "upper case"],
 )

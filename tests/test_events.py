@@ -149,7 +149,7 @@ def test_events_are_decoded_as_web3_decodes_them(two):
 def plain(value, name=""):
     """web3's values as this library shows them."""
     if isinstance(value, bytes):
-        return ("0x" if name in ("id", "protocol", "request") else "") + bytes(value).hex()
+        return ("0x" if name in ("dataset", "id", "protocol", "request") else "") + bytes(value).hex()
     if hasattr(value, "items"):
         return {key: plain(item, key) for key, item in value.items()}
     return list(value) if isinstance(value, list | tuple) else value

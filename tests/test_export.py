@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from chain_helpers import (
-    DATASET,
+    COMMITMENT,
     SCHEMA,
     TRAINING,
     account,
@@ -45,6 +45,7 @@ from synthlib.chain.commitments import commit, read_synthetic, synthetic_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.crate import NO_LICENSE
 from synthlib.chain.croissant import data_type, field_id, to_croissant
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.errors import ChainError
 from synthlib.chain.export import export_release
 from synthlib.chain.facts import Facts, read_facts
@@ -63,7 +64,8 @@ LICENSE = "https://spdx.org/licenses/CC-BY-4.0"
 DATE = "2026-01-31"
 BLOCK_TIME = 1_767_225_600  # 2026-01-01, when the node begins
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
-PROTOCOL = registration("issuer").id
+DATASET = dataset_id(account("issuer").address, COMMITMENT)
+PROTOCOL = registration("issuer", DATASET).id
 
 COLUMNS = (
     Column("age (years)", "integer", "int64", low=18, high=120, unit="a"),
@@ -268,7 +270,7 @@ def test_provenance_leads_from_the_table_to_the_commitment_and_the_issuer(public
     training = f"commitment:{facts.parameters['training_commitment']}"
     release, record = f"sha256:{public.digest}", f"transaction:{facts.record.transaction.rpartition('/')[2]}"
     issuer = f"chain:{facts.record.issuer.rpartition(':')[2]}"
-    dataset, protocol = f"commitment:{DATASET}", f"protocol:{PROTOCOL}"
+    dataset, protocol = f"dataset:{DATASET}", f"protocol:{PROTOCOL}"
     derived = {(table, "run:model"), ("run:model", training), (training, dataset), (record, release)}
     assert relations["wasDerivedFrom"] == derived
     assert {("run:sampling", table), ("run:fit", "run:model")} <= relations["wasGeneratedBy"]

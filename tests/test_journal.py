@@ -110,7 +110,10 @@ def test_transactions_are_signed_by_who_sent_them(path):
 
 def test_replay_gives_the_same_records(path):
     ledger = Ledger.in_process(path)
-    first, second = (ledger.find(generation(name).release) for name in "ab")
+    issuers = (account("admin").address, OTHER.address)
+    first, second = (
+        ledger.find(generation(name).release, who) for name, who in zip("ab", issuers, strict=True)
+    )
     assert first.generation == generation("a") and first.revoked
     assert second.generation == generation("b", researcher="other researcher") and not second.revoked
     assert second.issuer == OTHER.address
@@ -120,7 +123,8 @@ def test_replay_gives_the_same_records(path):
         entries[RECORD_B - 2]["receipt"]["transaction"],
     ]
     asked = Ledger(ledger.connection, ledger.address, None)  # of the chain, not of what the replay remembered
-    assert (asked.find(first.release), asked.find(second.release)) == (first, second)
+    found = [asked.find(record.release, record.issuer) for record in (first, second)]
+    assert found == [first, second]
     track = Protocols(asked).find(registration().id, account("admin").address)
     assert (track.attempts, track.dataset, track.digest) == (1, DATASET, PROTOCOL.digest)
 
@@ -129,7 +133,7 @@ def test_replayed_ledger_goes_on(path):
     before = lines_of(path)
     open_journal(path).record_generation(generation("c"))
     assert lines_of(path)[:-1] == before
-    assert Ledger.in_process(path).find(generation("c").release).generation == generation("c")
+    assert open_journal(path).find(generation("c").release).generation == generation("c")
 
 
 def test_journal_kept_in_memory_is_the_same(path):
@@ -149,11 +153,11 @@ def test_journal_that_is_only_read_is_not_written(path):
 def test_another_process_gives_identical_bytes(path, tmp_path):
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
-        "from test_journal import write_journal\n"
+        "from test_journal import OTHER, write_journal\n"
         "from chain_helpers import generation\n"
         "from synthlib.chain.registry import Ledger\n"
         f"write_journal({str(tmp_path / 'again.jsonl')!r})\n"
-        f"print(Ledger.in_process({str(path)!r}).find(generation('b').release))\n"
+        f"print(Ledger.in_process({str(path)!r}).find(generation('b').release, OTHER.address))\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", code],
@@ -164,7 +168,7 @@ def test_another_process_gives_identical_bytes(path, tmp_path):
         env={**os.environ, "PYTHONHASHSEED": "1"},
     )
     assert (tmp_path / "again.jsonl").read_bytes() == path.read_bytes()
-    assert run.stdout.strip() == str(Ledger.in_process(path).find(generation("b").release))
+    assert run.stdout.strip() == str(Ledger.in_process(path).find(generation("b").release, OTHER.address))
 
 
 def test_in_process_chain_has_no_clock_and_no_randomness(path):
@@ -383,7 +387,7 @@ def test_journal_of_another_registry_address_keeps_records_apart(tmp_path):
         ledger.find(recorded.release)
     with pytest.raises(NotRecorded):
         ledger.revoke(recorded.release, "not here")
-    parts = (bytes.fromhex(text[-64:]) for text in (recorded.release, recorded.id, digest("reason")))
+    parts = (bytes.fromhex(text) for text in (recorded.release, digest("reason")))
     with pytest.raises(NotRecorded):
         send(ledger, ledger.account, "revoke", *parts)
     assert Protocols(ledger).find(registration().id, account("admin").address).registration_block == 0

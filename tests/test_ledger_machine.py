@@ -9,6 +9,7 @@ import pytest
 from chain_helpers import digest
 from contract_world import (
     ADMIN,
+    NOTHING,
     OTHER_RESEARCHER,
     OTHER_STEWARD,
     REASON,
@@ -83,16 +84,16 @@ class Machine(Model):
 
     @possible(1, name=DATASETS, cap=AMOUNTS)
     def register_dataset(self, name, cap, party=None):
-        party = party or self.pick(STEWARD)
-        data, expected = self.data[name], None
+        party = party or self.random.choice([self.pick(STEWARD)] * 3 + [OTHER_STEWARD])
+        owned, expected = self.copies if party is OTHER_STEWARD else self.data, None
         if self.is_paused:
             expected = "EnforcedPause"
         elif party not in self.stewards:
             expected = "AccessControlUnauthorizedAccount"
-        elif data.state != UNKNOWN:
+        elif owned[name].state != UNKNOWN:
             expected = "DatasetAlreadyRegistered"
         if self.act(expected, party, "registerDataset", hashed(name), 0, cap):
-            self.data[name] = Data(ACTIVE, party, cap)
+            owned[name] = Data(ACTIVE, party, cap)
 
     @possible(1, name=DATASETS, cap=AMOUNTS)
     def lower_cap(self, name, cap):
@@ -101,14 +102,15 @@ class Machine(Model):
         expected = self.refuse_owner(name, party)
         if expected is None and not data.allotted <= cap < data.cap:
             expected = "CapNotLowered"
-        if self.act(expected, party, "lowerCap", hashed(name), cap):
+        if self.act(expected, party, "lowerCap", self.id_of(name), cap):
             data.cap = cap
 
     @possible(1, name=DATASETS, successor=[STEWARD, OTHER_STEWARD])
     def offer_dataset(self, name, successor):
         data = self.data[name]
         party = self.pick(data.steward or STEWARD)
-        if self.act(self.refuse_owner(name, party), party, "offerDataset", hashed(name), successor.address):
+        expected = self.refuse_owner(name, party)
+        if self.act(expected, party, "offerDataset", self.id_of(name), successor.address):
             data.offered_to = successor
 
     @possible(1, name=DATASETS)
@@ -121,14 +123,14 @@ class Machine(Model):
             expected = "DatasetNotOffered"
         elif data.state != ACTIVE:
             expected = "DatasetNotActive"
-        if self.act(expected, party, "acceptDataset", hashed(name)):
+        if self.act(expected, party, "acceptDataset", self.id_of(name)):
             data.steward, data.offered_to = party, None
 
     @possible(1, is_erased=[True, False])
     def give_up_dataset(self, is_erased):
         data = self.data[DATASETS[1]]
         party = self.pick(data.steward or STEWARD)
-        arguments = ["eraseDataset", hashed(DATASETS[1]), REASON]
+        arguments = ["eraseDataset", self.id_of(DATASETS[1]), REASON]
         arguments = arguments if is_erased else ["renounceDataset", arguments[1]]
         if self.act(self.refuse_owner(DATASETS[1], party), party, *arguments):
             data.state = ERASED if is_erased else RENOUNCED
@@ -248,8 +250,9 @@ class Machine(Model):
         registration=ANY_PROTOCOL,
         spend=[NOT_PRIVATE, NOT_PRIVATE, 1, 3, 10, 40, 0],
         number=[1, 1, 1, 1, 2, 0, 9],
+        gate=["0" * 64, "0" * 64, digest("gate")],
     )
-    def record(self, name, registration, spend, number):
+    def record(self, name, registration, spend, number, gate):
         party, track = self.pick(RESEARCHERS[registration]), self.tracks[registration]
         expected = self.refuse_runner(registration, party)
         if expected is None:
@@ -259,12 +262,15 @@ class Machine(Model):
                 "SpendNotSaid": spend == 0,
                 "NoOpenReleaseLeft": spend == NOT_PRIVATE and track.open_releases == 0,
                 "Overspent": spend not in (NOT_PRIVATE, 0) and spend > track.budget,
-                "AlreadyRecorded": name in self.releases,
+                "AlreadyRecorded": (name, party.address) in self.releases,
             }
             expected = next((refusal for refusal, holds in refusals.items() if holds), None)
         generation = made(name, protocol=registration.id, spend=spend, attempt=number)
-        if self.act(expected, party, "recordRelease", generation.to_abi()):
-            self.releases[name] = (generation, registration, self.block)
+        call = ["recordRelease", generation.to_abi()]
+        if raw(gate) != NOTHING:
+            call = ["recordFailedRelease", generation.to_abi(), raw(gate)]
+        if self.act(expected, party, *call):
+            self.releases[name, party.address] = (generation, registration, self.block, gate)
             if spend == NOT_PRIVATE:
                 track.open_releases, track.opened = track.open_releases - 1, track.opened + 1
             else:
@@ -273,18 +279,18 @@ class Machine(Model):
 
     @possible(4, name=RELEASES, successor=[None, None, *RELEASES])
     def withdraw(self, name, successor):
-        name = self.random.choice([name, *self.releases, *self.releases])
-        party = self.pick(RESEARCHER)
+        name = self.random.choice([name, *[recorded for recorded, _ in self.releases] * 2])
+        party = self.pick(self.random.choice([RESEARCHER, RESEARCHER, OTHER_RESEARCHER]))
         expected = self.refuse_withdrawal(name, party)
         if successor is None:
-            arguments = ["revoke", *self.ids(name)]
+            arguments = ["revoke", raw(made(name).release)]
         else:
-            arguments = ["supersede", *self.ids(name), *self.ids(successor)]
+            arguments = ["supersede", *(raw(made(each).release) for each in (name, successor))]
             if expected is None:
                 itself = "AlreadyRevoked" if name == successor else None
                 expected = itself or self.refuse_withdrawal(successor, party)
         if self.act(expected, party, *arguments, REASON):
-            self.withdrawn.add(name)
+            self.withdrawn.add((name, party.address))
 
     # --- roles ---
 

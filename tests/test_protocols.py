@@ -1,7 +1,7 @@
 """Protocols from Python: ids that the contract agrees with, and attempts that lead to its head."""
 
 import pytest
-from chain_helpers import DATASET, PROTOCOL, account, digest, fund
+from chain_helpers import COMMITMENT, DATASET, PROTOCOL, account, digest, fund
 from eth_abi import encode
 from eth_utils import keccak
 from hypothesis import given
@@ -44,7 +44,7 @@ DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 @pytest.fixture
 def protocols(empty_ledger) -> Protocols:
     """The protocols of a ledger whose account is steward and researcher, with a dataset."""
-    Datasets(empty_ledger).register(DATASET, 1.0)
+    Datasets(empty_ledger).register(COMMITMENT, 1.0)
     return Protocols(empty_ledger)
 
 

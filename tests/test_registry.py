@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from chain_helpers import (
+    COMMITMENT,
     DATASET,
     KEY,
     PROTOCOL,
@@ -32,6 +33,7 @@ from synthlib.chain import accounts
 from synthlib.chain.accounts import create_keyfile, load_account
 from synthlib.chain.commitments import open_commitment
 from synthlib.chain.connection import Connection
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.errors import (
     AccessControlUnauthorizedAccount,
     AlreadyRecorded,
@@ -41,7 +43,6 @@ from synthlib.chain.errors import (
     NoAccount,
     NodeUnreachable,
     NoRegistry,
-    NotIssuer,
     NotRecorded,
     ProtocolNotApproved,
     TransactionRejected,
@@ -128,9 +129,11 @@ def test_record_and_find(ledger, own_release):
 def test_find_asks_the_chain_when_this_object_did_not_record(ledger, own_release):
     record = ledger.record(own_release)
     elsewhere = Ledger(ledger.connection, ledger.address, None)
-    assert elsewhere.find(own_release.digest) == record
+    assert elsewhere.find(own_release.digest, record.issuer) == record
     second = ledger.record_generation(generation("b"))
-    assert elsewhere.find(second.release) == second
+    assert elsewhere.find(second.release, second.issuer.lower()) == second
+    with pytest.raises(NoAccount):
+        elsewhere.find(own_release.digest)
 
 
 def test_recording_twice_is_harmless(ledger, own_release):
@@ -140,15 +143,27 @@ def test_recording_twice_is_harmless(ledger, own_release):
     assert ledger.connection.web3.eth.block_number == before
 
 
-def test_one_digest_is_recorded_once_whoever_and_under_whichever_protocol(ledger):
+def test_who_records_a_digest_first_blocks_nobody_and_both_are_told_apart(ledger):
     other = account("other researcher")
     theirs = approve_study(ledger, other)
     said = generation("a", researcher="other researcher")
-    record = theirs.ledger.record_generation(said)
-    assert record.issuer == other.address
-    assert ledger.record_generation(said) == record  # nothing is sent: it is there
-    with pytest.raises(ChainError, match=f"another protocol by {other.address}"):
-        ledger.record_generation(generation("a"))
+    copy = theirs.ledger.record_generation(said)
+    record = ledger.record_generation(generation("a"))
+    assert (copy.issuer, record.issuer) == (other.address, account("admin").address)
+    assert (copy.generation, record.generation) == (said, generation("a"))
+    assert ledger.find(said.release) == record and ledger.find(said.release, other.address) == copy
+    assert ledger.find_issuers(said.release) == [other.address, record.issuer]
+    withdrawn = theirs.ledger.revoke(said.release, "spite")
+    assert withdrawn.revoked and ledger.find(said.release) == record
+    revoked = ledger.revoke(said.release, "wrong")
+    assert revoked.reason == hashlib.sha256(b"wrong").hexdigest()
+    assert ledger.find(said.release, other.address) == withdrawn
+
+
+@pytest.mark.parametrize(("issuer", "error"), [(1, TypeError), (b"", TypeError), ("0x12", ValueError)])
+def test_an_issuer_that_is_no_address_is_refused(ledger, issuer, error):
+    with pytest.raises(error, match="issuer: expected 0x and 40 hexadecimal digits"):
+        ledger.find(digest("a"), issuer)
 
 
 def test_record_with_other_content_under_the_same_digest_is_reported(ledger):
@@ -186,7 +201,7 @@ def test_supersede(ledger):
     assert replaced.reason == hashlib.sha256(b"a row was wrong").hexdigest()
     assert replaced.state_at() == "superseded" and ledger.find(new.release) == new
     elsewhere = Ledger(ledger.connection, ledger.address, None)
-    assert elsewhere.find(old.release) == replaced
+    assert elsewhere.find(old.release, old.issuer) == replaced
     ledger.revoke(third.release, "wrong")
     with pytest.raises(AlreadyRevoked, match=third.release):
         ledger.supersede(new.release, third.release, "in favour of what does not stand")
@@ -202,7 +217,7 @@ def test_nobody_supersedes_by_anothers_release(ledger):
     mine = ledger.record_generation(generation("a"))
     other = theirs.record_generation(generation("b", researcher="other researcher"))
     for who, old, new in ((ledger, mine, other), (theirs, mine, other), (ledger, other, mine)):
-        with pytest.raises(NotIssuer):
+        with pytest.raises(NotRecorded):
             who.supersede(old.release, new.release, "spite")
 
 
@@ -224,7 +239,7 @@ def test_strangers_can_neither_record_nor_revoke(ledger, own_release):
     with pytest.raises(AccessControlUnauthorizedAccount):
         Protocols(stranger).register(Protocols(stranger).prepare(PROTOCOL, DATASET))
     ledger.record(own_release)
-    with pytest.raises(NotIssuer):
+    with pytest.raises(NotRecorded):
         stranger.revoke(own_release.digest, "spite")
     with pytest.raises(AccessControlUnauthorizedAccount):
         Roles(stranger).grant(RESEARCHER, STRANGER.address)
@@ -234,7 +249,7 @@ def test_strangers_can_neither_record_nor_revoke(ledger, own_release):
 def test_without_an_account_a_ledger_reads_only(ledger, own_release):
     record = ledger.record(own_release)
     reader = ledger.acting_as(None)
-    assert reader.find(own_release.digest) == record
+    assert reader.find(own_release.digest, record.issuer) == record
     with pytest.raises(NoAccount, match="SYNTHLIB_PRIVATE_KEY"):
         reader.revoke(own_release.digest, "no key")
 
@@ -264,10 +279,10 @@ def test_only_the_issuer_saves_an_in_process_record(ledger, own_release):
     stranger = ledger.acting_as(STRANGER)
     if ledger.connection.is_in_process:
         with pytest.raises(ChainError, match="act as the issuer"):
-            stranger.save(own_release)
+            stranger.save(own_release, account("admin").address)
         assert not (own_release.path / "ledger").exists()
     else:
-        stranger.save(own_release)
+        stranger.save(own_release, account("admin").address)
         body = json.loads((own_release.path / "ledger" / "record.json").read_bytes())
         assert body["signature"] is None
 
@@ -405,11 +420,11 @@ def test_release_recorded_by_this_account_in_the_meantime(ledger, own_release, m
     before = ledger.record(own_release)
     real, answers = Ledger.find, [None]
 
-    def find(self, wanted):
+    def find(self, *wanted):
         if answers:  # as it was when we looked
             answers.pop()
-            raise NotRecorded(wanted)
-        return real(self, wanted)
+            raise NotRecorded(*wanted)
+        return real(self, *wanted)
 
     monkeypatch.setattr(Ledger, "find", find)
     with pytest.raises(AlreadyRecorded):
@@ -417,22 +432,20 @@ def test_release_recorded_by_this_account_in_the_meantime(ledger, own_release, m
     assert ledger.record(own_release) == before
 
 
-def test_transaction_that_fails_in_its_block_says_why(ledger, own_release, monkeypatch):
+def test_transaction_that_fails_in_its_block_says_why(ledger, monkeypatch):
     """Tried out it would pass, but another transaction comes first: the reason is asked for afterwards."""
-    other, sent = account("other researcher"), []
-    theirs = approve_study(ledger, other)
-    said = release_fields(own_release)._replace(protocol=theirs.registration.id)
-    real = Sender.broadcast
+    said, sent, real = generation("a"), [], Sender.broadcast
+    other = generation("a", synthetic=digest("x"))
 
     def broadcast(self, entry):
         if not sent:
             sent.append(True)
-            send(ledger, other, "recordRelease", said.to_abi())
+            send(ledger, ledger.account, "recordRelease", other.to_abi())
         return real(self, entry)
 
     monkeypatch.setattr(Sender, "broadcast", broadcast)
-    with pytest.raises(ChainError, match=f"another protocol by {other.address}"):
-        ledger.record(own_release)
+    with pytest.raises(ChainError, match="another synthetic"):
+        ledger.record_generation(said)
 
 
 # --- a chain whose log does not fit its state, and a registry that is none --------------------------------
@@ -500,6 +513,22 @@ def test_a_withdrawal_without_its_event_is_no_withdrawal_without_a_reason(on_nod
         on_node.find(generation("a").release)
 
 
+@pytest.mark.parametrize("is_superseded", [False, True])
+def test_a_withdrawal_with_other_words_than_the_states_is_found(on_node, monkeypatch, is_superseded):
+    release, successor = generation("a").release, generation("b", protocol=None).release
+    if is_superseded:
+        track = on_node.find(release).generation
+        on_node.record_generation(track._replace(release=successor))
+        on_node.supersede(release, successor, "wrong")
+        change = lambda log: log | {"topics": [*log["topics"][:2], "0x" + "7" * 64, log["topics"][3]]}  # noqa: E731
+    else:
+        on_node.revoke(release, "wrong")
+        change = lambda log: change_word([log], 0)[0]  # noqa: E731
+    lie(monkeypatch, lambda logs: [change(log) if len(log["data"]) == 66 else log for log in logs])
+    with pytest.raises(ChainError, match=r"was withdrawn with, .* its log does not fit its state"):
+        on_node.find(release)
+
+
 def test_words_of_a_protocol_that_its_id_is_no_hash_of(node_study, monkeypatch):
     ask = lambda: node_study.track  # noqa: E731
     with monkeypatch.context() as patched:
@@ -511,7 +540,8 @@ def test_words_of_a_protocol_that_its_id_is_no_hash_of(node_study, monkeypatch):
         with pytest.raises(IncompleteLog, match="ProtocolRegistered"):
             ask()
     assert ask().digest == PROTOCOL.digest
-    assert Registration(DATASET, account("issuer").address, PROTOCOL.digest).id == ask().id
+    issuer = account("issuer").address
+    assert Registration(dataset_id(issuer, COMMITMENT), issuer, PROTOCOL.digest).id == ask().id
 
 
 def test_a_model_type_that_is_no_text_is_no_record(ledger):

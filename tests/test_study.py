@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from chain_helpers import DATASET, PROTOCOL, account, fund, generation, open_study
+from chain_helpers import COMMITMENT, DATASET, PROTOCOL, account, fund, generation, open_study
 
 from synthlib.chain.attempts import group, read_attempts
 from synthlib.chain.datasets import Datasets
@@ -222,7 +222,7 @@ def test_two_parties_run_a_study_with_each_its_own_account(empty_ledger):
     researcher = account("researcher")
     fund(empty_ledger.connection, researcher.address)
     Roles(empty_ledger).grant(RESEARCHER, researcher.address)
-    Datasets(empty_ledger).register(DATASET, 1.0)
+    Datasets(empty_ledger).register(COMMITMENT, 1.0)
     theirs = Protocols(empty_ledger.acting_as(researcher))
     registration = theirs.prepare(PROTOCOL, DATASET, sealed=True)
     theirs.register(registration)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import fsspec
 import pytest
 import requests
-from chain_helpers import DATASET, account, advance, digest, free_port, fund
+from chain_helpers import COMMITMENT, DATASET, account, advance, digest, free_port, fund
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_doubles import Liar, LosesReceipts, changed
@@ -755,7 +755,7 @@ GRANTEE_ACCOUNT = account("grantee")
 @pytest.fixture
 def hospital(empty_ledger):
     """The ledger of a steward who registered a dataset."""
-    Datasets(empty_ledger).register(DATASET)
+    Datasets(empty_ledger).register(COMMITMENT)
     return empty_ledger
 
 
@@ -941,7 +941,7 @@ def test_nothing_is_handed_over_while_the_chain_is_down(start_node, file, tmp_pa
     url, steward = start_node(), account("admin")
     fund(Connection.by_url(url), steward.address)
     ledger = Ledger.connect(url, account=steward)
-    Datasets(ledger).register(DATASET)
+    Datasets(ledger).register(COMMITMENT)
     agreement, vault = agree(ledger), Vault(tmp_path / "vault", OWNER, Agreements(ledger))
     address = vault.put(file, DATASET)
     provider, there = ledger.connection.web3.provider, ledger.connection.web3.provider.endpoint_uri

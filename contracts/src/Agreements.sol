@@ -183,7 +183,7 @@ contract Agreements is IAgreements, EIP712 {
     }
 
     /// @inheritdoc IAgreements
-    function erasureOf(bytes32 dataset, bytes32 object) external view returns (bytes32 certificate) {
+    function objectErasureOf(bytes32 dataset, bytes32 object) external view returns (bytes32 certificate) {
         certificate = _erasures[dataset][object];
     }
 

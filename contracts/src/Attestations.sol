@@ -11,13 +11,22 @@ import {IRegistry} from "./IRegistry.sol";
 contract Attestations is IAttestations, EIP712 {
     bytes32 private constant AUDITOR_ROLE = keccak256("AUDITOR_ROLE");
     bytes32 private constant VERDICT_TYPE = keccak256(
-        "Verdict(address auditor,bytes32 release,uint8 outcome,bytes32 report,bytes32 rubric,uint48 deadline)"
+        "Verdict(address auditor,bytes32 release,address issuer,uint8 outcome,bytes32 report,bytes32 rubric,"
+        "uint48 deadline)"
     );
 
     /// @notice The registry whose releases are judged.
     IRegistry public immutable registry;
 
-    mapping(bytes32 id => Attestation attestation) private _attestations;
+    /// @dev An Attestation in one slot: once it is taken back, the reason stands where its auditor stood, whom the
+    ///      id tells.
+    struct Entry {
+        bytes20 word;
+        uint48 time;
+        uint48 revocation;
+    }
+
+    mapping(bytes32 id => Entry entry) private _entries;
 
     /// @param registry_ The registry whose releases are judged.
     constructor(IRegistry registry_) EIP712("synthlib Attestations", "1") {
@@ -32,29 +41,43 @@ contract Attestations is IAttestations, EIP712 {
         if (registry.paused()) revert Paused();
         _check(verdict);
         id = idOf(verdict, auditor);
-        if (_attestations[id].auditor != address(0)) revert AlreadyAttested(id);
+        if (_entries[id].time != 0) revert AlreadyAttested(id);
         if (!registry.hasRole(AUDITOR_ROLE, auditor)) revert NotAuditor(auditor);
-        if (!registry.stands(verdict.release)) revert ReleaseDoesNotStand(verdict.release);
+        if (!registry.stands(verdict.release, verdict.issuer)) {
+            revert ReleaseDoesNotStand(verdict.release, verdict.issuer);
+        }
         if (!SignatureChecker.isValidSignatureNowCalldata(auditor, id, signature)) {
             revert InvalidSignature(auditor, id);
         }
-        _attestations[id] = Attestation(auditor, uint48(block.timestamp), 0);
-        emit Attested(id, verdict.release, auditor, verdict.outcome, verdict.report, verdict.rubric);
+        _entries[id] = Entry(bytes20(auditor), uint48(block.timestamp), 0);
+        emit Attested(
+            id,
+            verdict.release,
+            auditor,
+            verdict.issuer,
+            verdict.outcome,
+            verdict.report,
+            verdict.rubric,
+            verdict.deadline
+        );
     }
 
     /// @inheritdoc IAttestations
     function revokeAttestation(bytes32 id, bytes32 reason) external {
-        Attestation storage found = _attestations[id];
-        if (found.auditor != msg.sender) revert NotAttested(id, msg.sender);
+        Entry storage found = _entries[id];
         if (found.revocation != 0) revert AttestationAlreadyRevoked(id);
+        if (found.word != bytes20(msg.sender)) revert NotAttested(id, msg.sender);
         if (reason == 0) revert ZeroDigest("reason");
-        found.revocation = uint48(block.timestamp);
+        (found.word, found.revocation) = (bytes20(reason), uint48(block.timestamp));
         emit AttestationRevoked(id, msg.sender, reason);
     }
 
     /// @inheritdoc IAttestations
     function attestationOf(bytes32 id) external view returns (Attestation memory) {
-        return _attestations[id];
+        Entry storage found = _entries[id];
+        (bytes20 word, uint48 revocation) = (found.word, found.revocation);
+        (address auditor, bytes20 reason) = revocation == 0 ? (address(word), bytes20(0)) : (address(0), word);
+        return Attestation(auditor, found.time, revocation, reason);
     }
 
     /// @inheritdoc IAttestations

@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {IDatasets} from "./IDatasets.sol";
 import {Roles} from "./Roles.sol";
 
 /// @title Confidential datasets and what may still be learnt of them
-/// @notice A slot a dataset: its steward, its cap, and what protocols were given of that.
+/// @notice A slot a dataset: its steward, its cap, and what protocols were given of that; and a second one once
+///         it is erased.
 abstract contract Datasets is IDatasets, Roles {
     mapping(bytes32 dataset => Dataset found) private _datasets;
     mapping(bytes32 dataset => address successor) private _datasetSuccessors;
+    mapping(bytes32 dataset => bytes32 certificate) private _erasures;
 
     /// @inheritdoc IDatasets
-    function registerDataset(bytes32 dataset, uint16 order, uint32 cap)
+    function registerDataset(bytes32 commitment, uint16 order, uint32 cap)
         external
         whenNotPaused
         onlyRole(STEWARD_ROLE)
+        returns (bytes32 dataset)
     {
-        if (dataset == 0) revert ZeroDigest("dataset");
+        if (commitment == 0) revert ZeroDigest("commitment");
         if (order == 1) revert InvalidOrder(order);
+        dataset = Hashes.efficientKeccak256(bytes32(uint256(uint160(msg.sender))), commitment);
         if (_datasets[dataset].state != DatasetState.Unknown) revert DatasetAlreadyRegistered(dataset);
         _datasets[dataset] = Dataset(msg.sender, cap, 0, order, DatasetState.Active);
-        emit DatasetRegistered(dataset, msg.sender, order, cap);
+        emit DatasetRegistered(dataset, commitment, msg.sender, order, cap);
     }
 
     /// @inheritdoc IDatasets
@@ -61,12 +66,18 @@ abstract contract Datasets is IDatasets, Roles {
         Dataset storage found = _owned(dataset);
         if (certificate == 0) revert ZeroDigest("certificate");
         found.state = DatasetState.Erased;
+        _erasures[dataset] = certificate;
         emit DatasetErased(dataset, msg.sender, certificate);
     }
 
     /// @inheritdoc IDatasets
     function datasetOf(bytes32 dataset) external view returns (Dataset memory) {
         return _datasets[dataset];
+    }
+
+    /// @inheritdoc IDatasets
+    function erasureOf(bytes32 dataset) external view returns (bytes32) {
+        return _erasures[dataset];
     }
 
     /// @dev Set part of the cap aside.

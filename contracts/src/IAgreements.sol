@@ -260,5 +260,5 @@ interface IAgreements {
     /// @param dataset The dataset.
     /// @param object Address of the object: SHA-256 of its sealed bytes.
     /// @return certificate SHA-256 of the certificate of erasure.
-    function erasureOf(bytes32 dataset, bytes32 object) external view returns (bytes32 certificate);
+    function objectErasureOf(bytes32 dataset, bytes32 object) external view returns (bytes32 certificate);
 }

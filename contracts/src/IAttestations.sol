@@ -15,12 +15,14 @@ interface IAttestations {
 
     /// @notice What an auditor says.
     /// @param release The release, which must stand.
+    /// @param issuer Who recorded it: another's record of the same digest is not judged.
     /// @param outcome What was found.
     /// @param report SHA-256 of the report.
     /// @param rubric SHA-256 of the rubric by which it was judged.
     /// @param deadline Last second at which it may be brought here.
     struct Verdict {
         bytes32 release;
+        address issuer;
         Outcome outcome;
         bytes32 report;
         bytes32 rubric;
@@ -28,29 +30,35 @@ interface IAttestations {
     }
 
     /// @notice What is stored of a verdict, in one slot.
-    /// @param auditor Who signed it; zero if there is none.
-    /// @param time When it was brought, in seconds since 1970.
+    /// @param auditor Who signed it; zero if there is none, and once it is taken back: the id still tells.
+    /// @param time When it was brought, in seconds since 1970; 0 if there is none.
     /// @param revocation When it was taken back; 0 while it stands.
+    /// @param reason First 20 bytes of the reason for that; 0 while it stands.
     struct Attestation {
         address auditor;
         uint48 time;
         uint48 revocation;
+        bytes20 reason;
     }
 
-    /// @notice A verdict was brought.
+    /// @notice A verdict was brought. All that was signed stands here, so that its id can be computed again.
     /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
     /// @param release The release.
     /// @param auditor Who signed it.
+    /// @param issuer Who recorded the release.
     /// @param outcome What was found.
     /// @param report SHA-256 of the report.
     /// @param rubric SHA-256 of the rubric by which it was judged.
+    /// @param deadline Last second at which it could be brought.
     event Attested(
         bytes32 indexed id,
         bytes32 indexed release,
         address indexed auditor,
+        address issuer,
         Outcome outcome,
         bytes32 report,
-        bytes32 rubric
+        bytes32 rubric,
+        uint48 deadline
     );
 
     /// @notice A verdict was taken back by who signed it.
@@ -77,7 +85,7 @@ interface IAttestations {
     /// @param account Who tried.
     error NotAttested(bytes32 id, address account);
 
-    /// @notice The verdict was taken back already.
+    /// @notice The verdict was taken back already; the first reason stands.
     /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
     error AttestationAlreadyRevoked(bytes32 id);
 
@@ -90,9 +98,10 @@ interface IAttestations {
     /// @param release The release.
     error OutcomeUnsaid(bytes32 release);
 
-    /// @notice The release is not recorded, or withdrawn.
+    /// @notice The release was not recorded by this account, or is withdrawn.
     /// @param release The release.
-    error ReleaseDoesNotStand(bytes32 release);
+    /// @param issuer Who should have recorded it.
+    error ReleaseDoesNotStand(bytes32 release, address issuer);
 
     /// @notice A digest that must be given was zero.
     /// @param field Name of the digest.

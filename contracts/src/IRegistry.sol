@@ -21,15 +21,16 @@ interface IRegistry {
     /// @return What is stored.
     function datasetOf(bytes32 dataset) external view returns (IDatasets.Dataset memory);
 
-    /// @notice Whether a release is recorded and not withdrawn.
-    /// @param release The release.
-    /// @return Whether it is.
-    function stands(bytes32 release) external view returns (bool);
-
-    /// @notice Whether a release with this root was recorded by this account and not withdrawn.
+    /// @notice Whether a release was recorded by this account, failed or not, and not withdrawn.
     /// @param release The release.
     /// @param issuer By whom.
-    /// @param content keccak256(abi.encode(generation)).
+    /// @return Whether it was, and stands.
+    function stands(bytes32 release, address issuer) external view returns (bool);
+
+    /// @notice Whether a release with this root was recorded by this account, failed or not, and not withdrawn.
+    /// @param release The release.
+    /// @param issuer By whom.
+    /// @param content keccak256(abi.encode(generation)), of a failed one keccak256(abi.encode(generation, gate)).
     /// @param synthetic Root of the Merkle tree over the rows of the synthetic table.
     /// @return Whether it was, and stands.
     function standsWith(bytes32 release, address issuer, bytes32 content, bytes32 synthetic)

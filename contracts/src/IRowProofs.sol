@@ -12,7 +12,8 @@ interface IRowProofs {
     ///         path's length is not that of a path at this place in a tree of this size.
     /// @param release The release.
     /// @param issuer Who recorded it.
-    /// @param content keccak256(abi.encode(generation)) of what was recorded.
+    /// @param content keccak256(abi.encode(generation)) of what was recorded, of a failed release
+    ///        keccak256(abi.encode(generation, gate)).
     /// @param data The leaf's data: names of columns, number of rows, index, salt and cells, by their encoding.
     /// @param index The row's place, from 0.
     /// @param numRows How many rows the table has.

@@ -86,8 +86,8 @@ contract AccessTest is AgreementWorld {
         VM.expectEmit(address(_agreements));
         emit IAgreements.ObjectErased(DATASET, OBJECT, REASON);
         _eraseObject();
-        assertEq(_agreements.erasureOf(DATASET, OBJECT), REASON);
-        assertEq(_agreements.erasureOf("other", OBJECT), 0);
+        assertEq(_agreements.objectErasureOf(DATASET, OBJECT), REASON);
+        assertEq(_agreements.objectErasureOf("other", OBJECT), 0);
         bytes memory erased = abi.encodeWithSelector(IAgreements.ObjectIsErased.selector, OBJECT);
         VM.expectRevert(erased);
         _access(agreement, STEWARD);

@@ -20,6 +20,7 @@ contract AttestationsTest is World {
         VM.assume(report != 0 && rubric != 0);
         IAttestations.Verdict memory verdict = IAttestations.Verdict(
             _release().release,
+            RESEARCHER,
             IAttestations.Outcome(within(outcome, 1, 3)),
             report,
             rubric,
@@ -27,10 +28,12 @@ contract AttestationsTest is World {
         );
         bytes32 id = _attestations.idOf(verdict, AUDITOR);
         VM.expectEmit(address(_attestations));
-        emit IAttestations.Attested(id, verdict.release, AUDITOR, verdict.outcome, report, rubric);
+        emit IAttestations.Attested(
+            id, verdict.release, AUDITOR, RESEARCHER, verdict.outcome, report, rubric, verdict.deadline
+        );
         VM.prank(bearer);
         assertEq(_attestations.attest(verdict, AUDITOR, signatureOf("auditor", id)), id);
-        _check(id, IAttestations.Attestation(AUDITOR, NOW, 0));
+        _check(id, IAttestations.Attestation(AUDITOR, NOW, 0, 0));
         VM.expectRevert(abi.encodeWithSelector(IAttestations.AlreadyAttested.selector, id));
         _attestations.attest(verdict, AUDITOR, "");
     }
@@ -42,7 +45,7 @@ contract AttestationsTest is World {
         _attest(verdict, "auditor");
         bytes32 id = _attestations.idOf(verdict, AUDITOR);
         assertTrue(id != _attestations.idOf(verdict, STRANGER), "one each");
-        _check(id, IAttestations.Attestation(AUDITOR, NOW, 0));
+        _check(id, IAttestations.Attestation(AUDITOR, NOW, 0, 0));
     }
 
     function testVerdictsAreAuditorsOnly(address stranger) public {
@@ -91,17 +94,32 @@ contract AttestationsTest is World {
         _attestations.attest(verdict, AUDITOR, signature);
     }
 
-    function testOnlyWhatStandsIsJudged(bytes32 release) public {
+    function testOnlyWhatStandsIsJudged(bytes32 release, address issuer) public {
         IReleases.Generation memory generation = _release();
-        VM.assume(release != generation.release);
-        VM.expectRevert(abi.encodeWithSelector(IAttestations.ReleaseDoesNotStand.selector, release));
+        VM.assume(release != generation.release && issuer != RESEARCHER);
+        VM.expectRevert(_doesNotStand(release, RESEARCHER));
         _attestations.attest(_verdict(release, NOW), AUDITOR, "");
+        IAttestations.Verdict memory verdict = _verdict(generation.release, NOW);
+        verdict.issuer = issuer;
+        VM.expectRevert(_doesNotStand(generation.release, issuer));
+        _attestations.attest(verdict, AUDITOR, "");
         VM.prank(RESEARCHER);
-        _registry.revoke(generation.release, _idOf(generation), REASON);
-        VM.expectRevert(
-            abi.encodeWithSelector(IAttestations.ReleaseDoesNotStand.selector, generation.release)
-        );
+        _registry.revoke(generation.release, REASON);
+        VM.expectRevert(_doesNotStand(generation.release, RESEARCHER));
         _attestations.attest(_verdict(generation.release, NOW), AUDITOR, "");
+    }
+
+    function testAVerdictIsOnOneIssuersRecord() public {
+        IReleases.Generation memory generation = _release();
+        _recordToo(generation, STRANGER);
+        IAttestations.Verdict memory verdict = _verdict(generation.release, NOW);
+        bytes memory signature = signatureOf("auditor", _attestations.idOf(verdict, AUDITOR));
+        verdict.issuer = STRANGER;
+        bytes32 id = _attestations.idOf(verdict, AUDITOR);
+        VM.expectRevert(abi.encodeWithSelector(IAttestations.InvalidSignature.selector, AUDITOR, id));
+        _attestations.attest(verdict, AUDITOR, signature);
+        verdict.issuer = RESEARCHER;
+        _attestations.attest(verdict, AUDITOR, signature);
     }
 
     function testOnlyWhoSignedTakesAVerdictBack(address stranger, bytes32 reason) public {
@@ -121,10 +139,22 @@ contract AttestationsTest is World {
         emit IAttestations.AttestationRevoked(id, AUDITOR, reason);
         VM.prank(AUDITOR);
         _attestations.revokeAttestation(id, reason);
-        _check(id, IAttestations.Attestation(AUDITOR, NOW, NOW + 10));
-        VM.expectRevert(abi.encodeWithSelector(IAttestations.AttestationAlreadyRevoked.selector, id));
-        VM.prank(AUDITOR);
-        _attestations.revokeAttestation(id, reason);
+        _check(id, IAttestations.Attestation(address(0), NOW, NOW + 10, bytes20(reason)));
+        bytes memory revoked = abi.encodeWithSelector(IAttestations.AttestationAlreadyRevoked.selector, id);
+        address[3] memory senders = [AUDITOR, stranger, address(bytes20(reason))]; // whose place the reason took
+        for (uint256 i = 0; i < senders.length; ++i) {
+            VM.expectRevert(revoked);
+            VM.prank(senders[i]);
+            _attestations.revokeAttestation(id, ~reason);
+        }
+    }
+
+    function testAFailedReleaseIsJudged() public {
+        IReleases.Generation memory generation = _generation("release", _runStudy());
+        VM.prank(RESEARCHER);
+        _registry.recordFailedRelease(generation, DIGEST);
+        bytes32 id = _attest(_verdict(generation.release, NOW), "auditor");
+        _check(id, IAttestations.Attestation(AUDITOR, NOW, 0, 0));
     }
 
     function testAVerdictThatWasTakenBackIsNotBroughtAgain() public {
@@ -158,7 +188,7 @@ contract AttestationsTest is World {
         bytes memory signature = signatureOf("auditor", id);
         wallet.prepare(abi.encodeCall(IAttestations.attest, (verdict, AUDITOR, signature)));
         _attestations.attest(verdict, address(wallet), "");
-        _check(id, IAttestations.Attestation(address(0), 0, 0));
+        _check(id, IAttestations.Attestation(address(0), 0, 0, 0));
     }
 
     function _standing() private returns (IAttestations.Verdict memory) {
@@ -168,6 +198,10 @@ contract AttestationsTest is World {
     function _attest(IAttestations.Verdict memory verdict, string memory name) private returns (bytes32) {
         bytes memory signature = signatureOf(name, _attestations.idOf(verdict, account(name)));
         return _attestations.attest(verdict, account(name), signature);
+    }
+
+    function _doesNotStand(bytes32 release, address issuer) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IAttestations.ReleaseDoesNotStand.selector, release, issuer);
     }
 
     function _check(bytes32 id, IAttestations.Attestation memory expected) private view {

@@ -7,30 +7,56 @@ import {World} from "./World.sol";
 
 /// @title Datasets: registered once, owned by their stewards, never given more to lose
 contract DatasetsTest is World {
-    function testADatasetIsRegisteredOnce(bytes32 dataset, uint16 order, uint32 cap) public {
-        VM.assume(dataset != 0 && order != 1);
+    function testADatasetIsRegisteredOnce(bytes32 commitment, uint16 order, uint32 cap) public {
+        VM.assume(commitment != 0 && order != 1);
+        bytes32 dataset = keccak256(abi.encode(STEWARD, commitment));
         VM.expectEmit(address(_registry));
-        emit IDatasets.DatasetRegistered(dataset, STEWARD, order, cap);
+        emit IDatasets.DatasetRegistered(dataset, commitment, STEWARD, order, cap);
         VM.prank(STEWARD);
-        _registry.registerDataset(dataset, order, cap);
+        assertEq(_registry.registerDataset(commitment, order, cap), dataset);
         _check(
             dataset, IDatasets.Dataset(STEWARD, cap, 0, order, IDatasets.DatasetState.Active)
         );
-        _grant(STEWARD_ROLE, GRANTEE);
         VM.expectRevert(abi.encodeWithSelector(IDatasets.DatasetAlreadyRegistered.selector, dataset));
+        VM.prank(STEWARD);
+        _registry.registerDataset(commitment, 0, cap);
+    }
+
+    function testWhoRegistersACommitmentFirstTakesNothing(address other, uint32 cap) public {
+        VM.assume(other != STEWARD);
+        _grant(STEWARD_ROLE, other);
+        VM.prank(other);
+        bytes32 copy = _registry.registerDataset(COMMITMENT, 2, cap);
+        _registerDataset();
+        assertTrue(copy != DATASET, "each has their own");
+        _check(DATASET, IDatasets.Dataset(STEWARD, CAP, 0, 0, IDatasets.DatasetState.Active));
+        _check(copy, IDatasets.Dataset(other, cap, 0, 2, IDatasets.DatasetState.Active));
+        VM.expectRevert(abi.encodeWithSelector(IDatasets.NotSteward.selector, DATASET, other));
+        VM.prank(other);
+        _registry.renounceDataset(DATASET);
+    }
+
+    function testADatasetThatWasHandedOverIsNotRegisteredAgain() public {
+        _grant(STEWARD_ROLE, GRANTEE);
+        _registerDataset();
+        VM.prank(STEWARD);
+        _registry.offerDataset(DATASET, GRANTEE);
         VM.prank(GRANTEE);
-        _registry.registerDataset(dataset, 0, cap);
+        _registry.acceptDataset(DATASET);
+        VM.expectRevert(abi.encodeWithSelector(IDatasets.DatasetAlreadyRegistered.selector, DATASET));
+        _registerDataset();
+        assertEq(_registry.datasetOf(DATASET).steward, GRANTEE);
     }
 
     function testRegisteringByAStrangerReverts(address stranger) public {
         VM.assume(stranger != STEWARD);
         VM.expectRevert(_unauthorized(stranger, STEWARD_ROLE));
         VM.prank(stranger);
-        _registry.registerDataset(DATASET, 0, CAP);
+        _registry.registerDataset(COMMITMENT, 0, CAP);
     }
 
     function testADatasetWithoutACommitmentReverts() public {
-        VM.expectRevert(abi.encodeWithSelector(IRoles.ZeroDigest.selector, "dataset"));
+        VM.expectRevert(abi.encodeWithSelector(IRoles.ZeroDigest.selector, "commitment"));
         VM.prank(STEWARD);
         _registry.registerDataset(0, 0, CAP);
     }
@@ -38,7 +64,7 @@ contract DatasetsTest is World {
     function testThereIsNoOrderOfOne() public {
         VM.expectRevert(abi.encodeWithSelector(IDatasets.InvalidOrder.selector, 1));
         VM.prank(STEWARD);
-        _registry.registerDataset(DATASET, 1, CAP);
+        _registry.registerDataset(COMMITMENT, 1, CAP);
     }
 
     function testACapIsOnlyLowered(uint32 cap, uint32 budget) public {
@@ -124,6 +150,7 @@ contract DatasetsTest is World {
 
     function testNothingIsDoneWithADatasetThatIsGone(bool isErased) public {
         bytes32 protocol = _runStudy();
+        assertEq(_registry.erasureOf(DATASET), 0);
         if (isErased) {
             VM.expectEmit(address(_registry));
             emit IDatasets.DatasetErased(DATASET, STEWARD, REASON);
@@ -133,6 +160,7 @@ contract DatasetsTest is World {
             emit IDatasets.DatasetRenounced(DATASET, STEWARD);
             _dropDataset();
         }
+        assertEq(_registry.erasureOf(DATASET), isErased ? REASON : bytes32(0));
         bytes memory notActive = _notActive(isErased);
         VM.expectRevert(notActive);
         VM.prank(STEWARD);
@@ -199,7 +227,7 @@ contract DatasetsTest is World {
         assertEq(keccak256(abi.encode(_registry.datasetOf(dataset))), keccak256(abi.encode(expected)));
     }
 
-    function _notActive(bool isErased) private pure returns (bytes memory) {
+    function _notActive(bool isErased) private view returns (bytes memory) {
         IDatasets.DatasetState state =
             isErased ? IDatasets.DatasetState.Erased : IDatasets.DatasetState.Renounced;
         return abi.encodeWithSelector(IDatasets.DatasetNotActive.selector, DATASET, state);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {IProtocols} from "../src/IProtocols.sol";
 import {IReleases} from "../src/IReleases.sol";
 import {IRoles} from "../src/IRoles.sol";
@@ -8,11 +9,13 @@ import {World} from "./World.sol";
 
 /// @title Releases: recorded once within the budget, withdrawn by their issuers, never changed
 contract ReleasesTest is World {
+    uint48 private constant MOST_BLOCKS = 2 ** 47 - 1;
+
     function testAReleaseIsRecorded(IReleases.Generation memory generation, uint48 number) public {
         generation.protocol = _runStudy();
         generation.attempt = 1;
         generation.spend = uint32(within(generation.spend, 1, CAP / 2));
-        number = uint48(within(number, START + 1, type(uint48).max));
+        number = uint48(within(number, START + 1, MOST_BLOCKS));
         _assumeDigests(generation);
         VM.roll(number);
         VM.expectEmit(address(_registry));
@@ -30,14 +33,81 @@ contract ReleasesTest is World {
             1
         );
         _record(generation);
-        bytes26 fingerprint = bytes26(keccak256(abi.encode(RESEARCHER, _idOf(generation))));
-        _check(generation.release, IReleases.Status(fingerprint, number, 0, 0));
-        assertTrue(_registry.stands(generation.release), "it stands");
+        _check(generation.release, IReleases.Status(bytes26(_idOf(generation)), false, number, 0, 0, 0));
+        assertTrue(_registry.stands(generation.release, RESEARCHER), "it stands");
+        assertTrue(!_registry.stands(generation.release, STEWARD), "nobody else's stands");
         assertTrue(_registry.holds(generation, RESEARCHER), "it says what was said");
         assertTrue(!_registry.holds(generation, STEWARD), "by nobody else");
         assertEq(_track(generation.protocol).budget, CAP / 2 - generation.spend);
         assertEq(_track(generation.protocol).privateReleases, 1);
         assertEq(_registry.datasetOf(DATASET).allotted, CAP / 2);
+    }
+
+    function testAFailedReleaseIsRecordedAsFailed(
+        IReleases.Generation memory generation,
+        bytes32 gate,
+        uint48 number
+    ) public {
+        generation.protocol = _runStudy();
+        (generation.attempt, generation.spend) = (1, uint32(within(generation.spend, 1, CAP / 2)));
+        number = uint48(within(number, START + 1, MOST_BLOCKS));
+        _assumeDigests(generation);
+        VM.assume(gate != 0);
+        VM.roll(number);
+        VM.expectEmit(address(_registry));
+        emit IReleases.FailedItsGate(generation.release, RESEARCHER, gate);
+        _recordFailed(generation, gate);
+        bytes32 content = keccak256(abi.encode(generation, gate));
+        bytes26 fingerprint = bytes26(keccak256(abi.encode(content, generation.synthetic)));
+        _check(generation.release, IReleases.Status(fingerprint, true, number, 0, 0, 0));
+        assertEq(_track(generation.protocol).budget, CAP / 2 - generation.spend);
+        assertTrue(_registry.holdsFailed(generation, gate, RESEARCHER), "it says what was said");
+        assertTrue(!_registry.holdsFailed(generation, ~gate, RESEARCHER), "of no other gate");
+        assertTrue(!_registry.holdsFailed(generation, gate, STEWARD), "by nobody else");
+        assertTrue(!_registry.holds(generation, RESEARCHER), "nor as one that did not fail");
+        assertTrue(_registry.stands(generation.release, RESEARCHER), "it stands");
+        assertTrue(
+            _registry.standsWith(generation.release, RESEARCHER, content, generation.synthetic), "with its gate"
+        );
+        assertTrue(
+            !_registry.standsWith(
+                generation.release, RESEARCHER, _contentOf(generation), generation.synthetic
+            ),
+            "not without"
+        );
+    }
+
+    function testAFailedReleaseIsCheckedAsAnyOther() public {
+        IReleases.Generation memory generation = _generation("release", _runStudy());
+        VM.expectRevert(abi.encodeWithSelector(IRoles.ZeroDigest.selector, "gate"));
+        _recordFailed(generation, 0);
+        generation.attempt = 2;
+        VM.expectRevert(abi.encodeWithSelector(IReleases.NoSuchAttempt.selector, generation.protocol, 1, 2));
+        _recordFailed(generation, DIGEST);
+        (generation.attempt, generation.spend) = (1, CAP);
+        VM.expectRevert(
+            abi.encodeWithSelector(IReleases.Overspent.selector, generation.protocol, CAP / 2, CAP)
+        );
+        _recordFailed(generation, DIGEST);
+        generation.spend = 1;
+        _pause();
+        VM.expectRevert(abi.encodeWithSelector(Pausable.EnforcedPause.selector));
+        _recordFailed(generation, DIGEST);
+    }
+
+    function testWhatFailedIsNotRecordedAgainAsPassedNorTheOtherWayRound() public {
+        IReleases.Generation memory generation = _release();
+        bytes memory recorded = abi.encodeWithSelector(IReleases.AlreadyRecorded.selector, generation.release);
+        VM.expectRevert(recorded);
+        _recordFailed(generation, DIGEST);
+        assertTrue(!_registry.find(generation.release, RESEARCHER).failed, "it did not fail");
+        generation.release = "failed";
+        _recordFailed(generation, DIGEST);
+        VM.expectRevert(abi.encodeWithSelector(IReleases.AlreadyRecorded.selector, generation.release));
+        _record(generation);
+        _revoke(generation, RESEARCHER);
+        assertTrue(_registry.find(generation.release, RESEARCHER).failed, "failed stays failed");
+        assertTrue(!_registry.stands(generation.release, RESEARCHER), "withdrawn as any other");
     }
 
     function testAnotherWordIsNotHeld(uint256 word, bytes32 change) public {
@@ -203,41 +273,54 @@ contract ReleasesTest is World {
         IReleases.Generation memory generation = _release();
         (time, number) =
             (uint48(within(time, NOW, type(uint48).max)), uint48(within(number, START, type(uint48).max)));
-        IReleases.Status memory status = _registry.find(generation.release);
+        IReleases.Status memory status = _registry.find(generation.release, RESEARCHER);
         VM.warp(time);
         VM.roll(number);
         VM.expectEmit(address(_registry));
         emit IReleases.Revoked(generation.release, RESEARCHER, reason);
         VM.prank(RESEARCHER);
-        _registry.revoke(generation.release, _idOf(generation), reason);
+        _registry.revoke(generation.release, reason);
         (status.withdrawalTime, status.withdrawalBlock) = (time, number);
+        status.withdrawal = bytes20(keccak256(abi.encode(bytes32(0), reason)));
         _check(generation.release, status);
-        assertTrue(!_registry.stands(generation.release), "withdrawn");
+        assertTrue(!_registry.stands(generation.release, RESEARCHER), "withdrawn");
         assertTrue(_registry.holds(generation, RESEARCHER), "what was said stays said");
         VM.expectRevert(abi.encodeWithSelector(IReleases.AlreadyRevoked.selector, generation.release));
         _revoke(generation, RESEARCHER);
     }
 
-    function testNobodyElseWithdraws(address stranger, bytes32 id) public {
+    function testNobodyElseWithdraws(address stranger) public {
         IReleases.Generation memory generation = _release();
-        VM.assume(stranger != RESEARCHER && id != _idOf(generation));
-        VM.expectRevert(
-            abi.encodeWithSelector(IReleases.NotIssuer.selector, generation.release, stranger)
-        );
+        VM.assume(stranger != RESEARCHER);
+        VM.expectRevert(_notRecorded(generation.release, stranger));
         _revoke(generation, stranger);
-        VM.expectRevert(
-            abi.encodeWithSelector(IReleases.NotIssuer.selector, generation.release, RESEARCHER)
-        );
-        VM.prank(RESEARCHER);
-        _registry.revoke(generation.release, id, REASON);
+        assertTrue(_registry.stands(generation.release, RESEARCHER), "it stands");
+    }
+
+    function testWhoRecordsADigestFirstTakesNothing(bytes32 change) public {
+        VM.assume(change != 0);
+        IReleases.Generation memory generation = _generation("release", _runStudy());
+        generation.commitment ^= change;
+        VM.assume(generation.commitment != 0);
+        IReleases.Generation memory copy = _recordToo(generation, STRANGER); // seen, and ahead in the queue
+        _record(generation);
+        assertTrue(_registry.holds(generation, RESEARCHER), "the issuer's is there");
+        assertTrue(!_registry.holds(generation, STRANGER), "and the issuer's alone");
+        assertTrue(_registry.holds(copy, STRANGER), "so is the other one");
+        assertTrue(!_registry.holds(copy, RESEARCHER), "of who recorded it");
+        _revoke(copy, STRANGER);
+        assertTrue(_registry.stands(generation.release, RESEARCHER), "not withdrawn by the other");
+        assertTrue(!_registry.stands(generation.release, STRANGER), "whose own is");
+        VM.expectRevert(abi.encodeWithSelector(IReleases.AlreadyRevoked.selector, copy.release));
+        _revoke(copy, STRANGER);
+        _revoke(generation, RESEARCHER);
     }
 
     function testAWithdrawalHasAReason() public {
         IReleases.Generation memory generation = _release();
-        bytes32 id = _idOf(generation);
         VM.expectRevert(abi.encodeWithSelector(IRoles.ZeroDigest.selector, "reason"));
         VM.prank(RESEARCHER);
-        _registry.revoke(generation.release, id, 0);
+        _registry.revoke(generation.release, 0);
     }
 
     function testAnIssuerWithoutTheRoleStillWithdraws() public {
@@ -252,8 +335,12 @@ contract ReleasesTest is World {
         VM.expectEmit(address(_registry));
         emit IReleases.Superseded(first.release, second.release, RESEARCHER, REASON);
         _supersede(first, second);
-        assertTrue(!_registry.stands(first.release), "the first is withdrawn");
-        assertTrue(_registry.stands(second.release), "the second stands");
+        assertEq(
+            _registry.find(first.release, RESEARCHER).withdrawal,
+            bytes20(keccak256(abi.encode(second.release, REASON)))
+        );
+        assertTrue(!_registry.stands(first.release, RESEARCHER), "the first is withdrawn");
+        assertTrue(_registry.stands(second.release, RESEARCHER), "the second stands");
         VM.expectRevert(abi.encodeWithSelector(IReleases.AlreadyRevoked.selector, first.release));
         _supersede(second, first);
         VM.expectRevert(abi.encodeWithSelector(IReleases.AlreadyRevoked.selector, second.release));
@@ -262,25 +349,23 @@ contract ReleasesTest is World {
 
     function testASuccessorIsTheIssuersOwn() public {
         (IReleases.Generation memory first, IReleases.Generation memory second) = _two();
-        second.attempt = 2; // not what was recorded
-        VM.expectRevert(
-            abi.encodeWithSelector(IReleases.NotIssuer.selector, second.release, RESEARCHER)
-        );
+        second.release = "another's";
+        second = _recordToo(second, STRANGER);
+        VM.expectRevert(_notRecorded(second.release, RESEARCHER));
         _supersede(first, second);
         second.release = "never recorded";
-        VM.expectRevert(abi.encodeWithSelector(IReleases.NotRecorded.selector, second.release));
+        VM.expectRevert(_notRecorded(second.release, RESEARCHER));
         _supersede(first, second);
-        assertTrue(_registry.stands(first.release), "a refused call changes nothing");
+        assertTrue(_registry.stands(first.release, RESEARCHER), "a refused call changes nothing");
     }
 
     function testWhatWasNeverRecordedIsNotThere(bytes32 release, address sender) public {
-        bytes memory notRecorded = abi.encodeWithSelector(IReleases.NotRecorded.selector, release);
-        VM.expectRevert(notRecorded);
-        _registry.find(release);
-        VM.expectRevert(notRecorded);
+        VM.expectRevert(_notRecorded(release, RESEARCHER));
+        _registry.find(release, RESEARCHER);
+        VM.expectRevert(_notRecorded(release, sender));
         VM.prank(sender);
-        _registry.revoke(release, REASON, REASON);
-        assertTrue(!_registry.stands(release), "nothing stands");
+        _registry.revoke(release, REASON);
+        assertTrue(!_registry.stands(release, sender), "nothing stands");
     }
 
     function _two() private returns (IReleases.Generation memory first, IReleases.Generation memory second) {
@@ -289,22 +374,31 @@ contract ReleasesTest is World {
         _record(second);
     }
 
+    function _recordFailed(IReleases.Generation memory generation, bytes32 gate) private {
+        VM.prank(RESEARCHER);
+        _registry.recordFailedRelease(generation, gate);
+    }
+
     function _revoke(IReleases.Generation memory generation, address sender) private {
         VM.prank(sender);
-        _registry.revoke(generation.release, _idOf(generation), REASON);
+        _registry.revoke(generation.release, REASON);
     }
 
     function _supersede(IReleases.Generation memory first, IReleases.Generation memory second) private {
         VM.prank(RESEARCHER);
-        _registry.supersede(first.release, _idOf(first), second.release, _idOf(second), REASON);
+        _registry.supersede(first.release, second.release, REASON);
     }
 
     function _check(bytes32 release, IReleases.Status memory expected) private view {
-        assertEq(keccak256(abi.encode(_registry.find(release))), keccak256(abi.encode(expected)));
+        assertEq(keccak256(abi.encode(_registry.find(release, RESEARCHER))), keccak256(abi.encode(expected)));
     }
 
     function _track(bytes32 protocol) private view returns (IProtocols.Track memory) {
         return _registry.trackOf(protocol, RESEARCHER);
+    }
+
+    function _notRecorded(bytes32 release, address issuer) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IReleases.NotRecorded.selector, release, issuer);
     }
 
     function _assumeDigests(IReleases.Generation memory generation) private pure {

@@ -158,7 +158,7 @@ contract RolesTest is World {
             _attestations.attest(verdict, AUDITOR, signatureOf("auditor", _attestations.idOf(verdict, AUDITOR)));
         _pause();
         VM.prank(RESEARCHER);
-        _registry.revoke(generation.release, _idOf(generation), REASON);
+        _registry.revoke(generation.release, REASON);
         VM.prank(GRANTEE);
         _agreements.end(agreement, REASON);
         VM.prank(AUDITOR);
@@ -170,7 +170,7 @@ contract RolesTest is World {
         VM.prank(STEWARD);
         _agreements.eraseObject(DATASET, REASON, REASON);
         _eraseDataset();
-        assertTrue(!_registry.stands(generation.release), "withdrawn");
+        assertTrue(!_registry.stands(generation.release, RESEARCHER), "withdrawn");
         assertTrue(_agreements.statusOf(id).state == IAgreements.AgreementState.Ended, "ended");
         VM.prank(ADMIN);
         _registry.unpause();

@@ -17,7 +17,7 @@ abstract contract World is Test {
     bytes32 internal constant STEWARD_ROLE = keccak256("STEWARD_ROLE");
     bytes32 internal constant RESEARCHER_ROLE = keccak256("RESEARCHER_ROLE");
     bytes32 internal constant AUDITOR_ROLE = keccak256("AUDITOR_ROLE");
-    bytes32 internal constant DATASET = keccak256("dataset");
+    bytes32 internal constant COMMITMENT = keccak256("dataset");
     bytes32 internal constant DIGEST = keccak256("protocol");
     bytes32 internal constant SALT = keccak256("salt");
     bytes32 internal constant REASON = keccak256("reason");
@@ -35,6 +35,7 @@ abstract contract World is Test {
     address internal immutable AUDITOR = account("auditor");
     address internal immutable GRANTEE = account("grantee");
     address internal immutable STRANGER = account("stranger");
+    bytes32 internal immutable DATASET = keccak256(abi.encode(account("steward"), COMMITMENT));
 
     ProvenanceRegistry internal _registry;
     Agreements internal _agreements;
@@ -64,7 +65,7 @@ abstract contract World is Test {
 
     function _registerDataset() internal {
         VM.prank(STEWARD);
-        _registry.registerDataset(DATASET, 0, CAP);
+        _registry.registerDataset(COMMITMENT, 0, CAP);
     }
 
     /// @dev A dataset and an open protocol on it, registered a block ago.
@@ -102,6 +103,29 @@ abstract contract World is Test {
     function _release() internal returns (IReleases.Generation memory generation) {
         generation = _generation("release", _runStudy());
         _record(generation);
+    }
+
+    /// @dev Somebody else records the same digest, under a protocol of their own on the same dataset.
+    function _recordToo(IReleases.Generation memory generation, address other)
+        internal
+        returns (IReleases.Generation memory copy)
+    {
+        copy = abi.decode(abi.encode(generation), (IReleases.Generation));
+        copy.protocol = _runAnother(other);
+        VM.prank(other);
+        _registry.recordRelease(copy);
+    }
+
+    /// @dev Another researcher's protocol on the dataset, with an attempt.
+    function _runAnother(address other) internal returns (bytes32 protocol) {
+        _grant(RESEARCHER_ROLE, other);
+        VM.prank(other);
+        protocol = _registry.registerOpenProtocol(DATASET, DIGEST);
+        VM.roll(START + 2);
+        VM.prank(STEWARD);
+        _registry.approveProtocol(other, DATASET, _sealOf(other, DIGEST, 0), 0, 10);
+        VM.prank(other);
+        _registry.logAttempt(protocol, 1, DIGEST);
     }
 
     function _dropDataset() internal {
@@ -152,7 +176,7 @@ abstract contract World is Test {
 
     function _agreement(address grantee, uint40 expiry)
         internal
-        pure
+        view
         returns (IAgreements.Agreement memory)
     {
         uint32[] memory uses = new uint32[](2);
@@ -160,7 +184,9 @@ abstract contract World is Test {
         return IAgreements.Agreement(DATASET, grantee, "terms", "purpose", uses, expiry, 0);
     }
 
-    function _verdict(bytes32 release, uint48 deadline) internal pure returns (IAttestations.Verdict memory) {
-        return IAttestations.Verdict(release, IAttestations.Outcome.Passed, "report", "rubric", deadline);
+    function _verdict(bytes32 release, uint48 deadline) internal view returns (IAttestations.Verdict memory) {
+        return IAttestations.Verdict(
+            release, RESEARCHER, IAttestations.Outcome.Passed, "report", "rubric", deadline
+        );
     }
 }

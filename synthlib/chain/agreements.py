@@ -38,7 +38,7 @@ class Agreement(NamedTuple):
     """What a steward and a grantee agree on.
 
     Attributes:
-        dataset: commitment to the dataset, hexadecimal.
+        dataset: id of the dataset (`datasets.dataset_id`).
         grantee: address of who may use what comes of it. A pseudonym: keep who it is off the chain.
         terms: SHA-256 of the terms.
         purpose: SHA-256 of the purpose.
@@ -341,7 +341,7 @@ class Agreements:
 
     def _read_erasure(self, dataset: str, object_digest: str) -> str:
         parts = map(to_bytes32, (dataset, object_digest))
-        return self._ledger.call("erasureOf", *parts, contract=_CONTRACT).hex()
+        return self._ledger.call("objectErasureOf", *parts, contract=_CONTRACT).hex()
 
     def _to_statement(self, agreement: Agreement, encryption_key: str) -> SignableMessage:
         values = {"agreement": to_bytes32(agreement.id), "encryptionKey": to_bytes32(encryption_key)}

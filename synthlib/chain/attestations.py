@@ -7,6 +7,9 @@ from typing import NamedTuple
 from eth_account.messages import SignableMessage
 from eth_utils import to_checksum_address
 
+from synthlib.chain.errors import ChainError, IncompleteLog
+from synthlib.chain.events import Event
+from synthlib.chain.records import to_address
 from synthlib.chain.registry import ZERO_DIGEST, Ledger, digest_of_words, to_bytes32
 from synthlib.chain.typed_data import hash_statement, make_statement, sign_statement
 
@@ -16,6 +19,7 @@ _CONTRACT = "Attestations"
 _TYPES = (
     ("auditor", "address"),
     ("release", "bytes32"),
+    ("issuer", "address"),
     ("outcome", "uint8"),
     ("report", "bytes32"),
     ("rubric", "bytes32"),
@@ -28,6 +32,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         release: digest of the release.
+        issuer: address that recorded it: another's record of the same digest is not judged.
         outcome: `"passed"`, `"failed"` or `"inconclusive"`.
         report: SHA-256 of the report, which is published elsewhere or not at all.
         rubric: SHA-256 of the rubric by which it was judged.
@@ -35,6 +40,7 @@ class Verdict(NamedTuple):
     """
 
     release: str
+    issuer: str
     outcome: str
     report: str
     rubric: str
@@ -46,7 +52,7 @@ class Attestation(NamedTuple):
 
     Attributes:
         id: what was signed.
-        release, outcome, report, rubric: as in `Verdict`.
+        release, issuer, outcome, report, rubric, deadline: as in `Verdict`.
         auditor: address of who signed.
         time: when it was brought, in seconds since 1970.
         revocation_time: when it was taken back, 0 while it stands.
@@ -55,13 +61,19 @@ class Attestation(NamedTuple):
 
     id: str
     release: str
+    issuer: str
     outcome: str
     report: str
     rubric: str
+    deadline: int
     auditor: str
     time: int
     revocation_time: int
     reason: str
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict(*self[1 : 1 + len(Verdict._fields)])
 
     def stands_at(self, time: int | None = None) -> bool:
         """Whether it was there and not taken back at a block's time; now if None."""
@@ -96,11 +108,11 @@ class Attestations:
             ValueError: if the outcome is none.
         """
         id = self.id_of(verdict, auditor)
-        if id not in [found.id for found in self.find(verdict.release)]:
+        if id not in [found.id for found in self.find(verdict.release, verdict.issuer)]:
             signed = bytes.fromhex(signature.removeprefix("0x"))
             arguments = (_to_abi(verdict), to_checksum_address(auditor), signed)
             self._ledger.send("attest", *arguments, contract=_CONTRACT)
-        return next(found for found in self.find(verdict.release) if found.id == id)
+        return next(found for found in self.find(verdict.release, verdict.issuer) if found.id == id)
 
     def revoke(self, id: str, reason: str) -> None:
         """Take a verdict back. For who signed it. The chain gets the SHA-256 of the reason.
@@ -112,30 +124,61 @@ class Attestations:
         words = digest_of_words(reason, "reason")
         self._ledger.send("revokeAttestation", to_bytes32(id), words, contract=_CONTRACT)
 
-    def find(self, release: str) -> list[Attestation]:
-        """The verdicts on a release, oldest first, those taken back too."""
-        found = []
-        for event in self._ledger.find_events("Attested", _CONTRACT, release=release):
-            said = event.arguments
-            _, time, revocation = self._ledger.call(
-                "attestationOf", to_bytes32(said["id"]), contract=_CONTRACT
+    def find(self, release: str, issuer: str | None = None) -> list[Attestation]:
+        """The verdicts on a release, oldest first, those taken back too.
+
+        Each is held against the state: its words must give the id under which it is stored, and the reason
+        for taking it back the bytes that are stored of that. A node can still leave one out.
+
+        Args:
+            release: its digest.
+            issuer: address that recorded it; verdicts on whoever's record of that digest if None.
+
+        Raises:
+            IncompleteLog: if the log lacks a taking back that the state speaks of.
+            ChainError: if the log says something else than the state.
+            ValueError: if `release` is no digest or `issuer` no address.
+        """
+        to_bytes32(release)
+        wanted = None if issuer is None else to_address(issuer, "issuer")
+        said = self._ledger.find_events("Attested", _CONTRACT, release=release)
+        found = [self._read(event) for event in said]
+        return [each for each in found if wanted in (None, each.issuer)]
+
+    def _read(self, event: Event) -> Attestation:
+        """What an Attested event says, if that is what was signed and is stored."""
+        said = event.arguments
+        id, words = said["id"], [said[name] for name in Verdict._fields]
+        words[2] = OUTCOMES[said["outcome"]] if said["outcome"] < len(OUTCOMES) else ""
+        verdict, place = Verdict(*words), self._ledger.connection.place
+        stored = self._ledger.call("attestationOf", to_bytes32(id), contract=_CONTRACT)
+        auditor, time, revocation, stored_reason = stored
+        is_signed = verdict.outcome in OUTCOMES[1:] and self.id_of(verdict, said["auditor"]) == id
+        is_stored = revocation or to_checksum_address(auditor) == said["auditor"]  # then the id alone tells
+        if not is_signed or not is_stored:
+            raise ChainError(
+                f"expected the verdict that was signed under {id}, {place} gave other words "
+                f"({', '.join(name for name, _ in _TYPES)}: one of them at least): its log does not fit its "
+                "state; ask another node"
             )
-            revoked = self._ledger.find_events("AttestationRevoked", _CONTRACT, id=said["id"])
-            reason = revoked[0].arguments["reason"] if revoked else ZERO_DIGEST
-            found.append(
-                Attestation(
-                    said["id"],
-                    release,
-                    OUTCOMES[said["outcome"]],
-                    said["report"],
-                    said["rubric"],
-                    said["auditor"],
-                    time,
-                    revocation,
-                    reason,
-                )
+        told = self._ledger.find_events("AttestationRevoked", _CONTRACT, id=id)
+        if revocation and not told:
+            raise IncompleteLog(
+                f"expected the AttestationRevoked event of {id}, {place} gave none; "
+                "ask a node that keeps its logs"
             )
-        return found
+        if len(told) != (revocation > 0):
+            raise ChainError(
+                f"expected the verdict {id} to be taken back as the state says, {place} gave {len(told)} "
+                "events of that: its log does not fit its state; ask another node"
+            )
+        reason = told[0].arguments["reason"] if told else ZERO_DIGEST
+        if not reason.startswith(stored_reason.hex()):
+            raise ChainError(
+                f"expected the reason for which the verdict {id} was taken back, {place} gave another: its "
+                "log does not fit its state; ask another node"
+            )
+        return Attestation(id, *verdict, said["auditor"], time, revocation, reason)
 
     def _to_statement(self, verdict: Verdict, auditor: str) -> SignableMessage:
         said = (to_checksum_address(auditor), *_to_abi(verdict))
@@ -146,5 +189,6 @@ class Attestations:
 def _to_abi(verdict: Verdict) -> tuple:
     if verdict.outcome not in OUTCOMES[1:]:
         raise ValueError(f"expected an outcome of {', '.join(OUTCOMES[1:])}, got {verdict.outcome!r}")
-    digests = [to_bytes32(text) for text in (verdict.release, verdict.report, verdict.rubric)]
-    return (digests[0], OUTCOMES.index(verdict.outcome), *digests[1:], verdict.deadline)
+    release, report, rubric = (to_bytes32(text) for text in (verdict.release, verdict.report, verdict.rubric))
+    outcome = OUTCOMES.index(verdict.outcome)
+    return (release, to_address(verdict.issuer, "issuer"), outcome, report, rubric, verdict.deadline)

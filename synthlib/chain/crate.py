@@ -79,6 +79,8 @@ def describe(facts: Facts) -> str:
             f"It is of attempt {facts.protocol.attempt} of {record.attempts} under protocol "
             f"{facts.protocol.id}, which was registered before the first."
         )
+    if record is not None and record.is_failed:
+        sentences.insert(0, "FAILED: recorded as a release that failed the thresholds of its own protocol.")
     if record is not None and record.successor is not None:
         sentences.insert(0, f"SUPERSEDED: its issuer replaced it by {nih(record.successor)}; use that one.")
     elif record is not None and record.is_revoked:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from eth_utils import to_checksum_address
+from eth_abi import encode
+from eth_utils import keccak, to_checksum_address
 
 from synthlib.chain.budgets import ZCDP, budget_to_units
-from synthlib.chain.registry import Ledger, to_bytes32
+from synthlib.chain.errors import ChainError, IncompleteLog
+from synthlib.chain.registry import ZERO_DIGEST, Ledger, to_bytes32
 
 UNKNOWN, ACTIVE, RENOUNCED, ERASED = STATES = ("unknown", "active", "renounced", "erased")
 
@@ -16,7 +18,7 @@ class Dataset(NamedTuple):
     """A dataset as the registry knows it.
 
     Attributes:
-        commitment: keyed commitment to it, hexadecimal.
+        id: `dataset_id` of who registered it and its commitment.
         steward: address of who owns it, zeros once renounced.
         cap: most loss of all its releases together, in millionths.
         allotted: what protocols were given of that and did not give back, in millionths.
@@ -24,12 +26,30 @@ class Dataset(NamedTuple):
         state: `"unknown"`, `"active"`, `"renounced"` or `"erased"`.
     """
 
-    commitment: str
+    id: str
     steward: str
     cap: int
     allotted: int
     order: int
     state: str
+
+
+def dataset_id(steward: str, commitment: str) -> str:
+    """A dataset's id, `keccak256(abi.encode(steward, commitment))`: it stays when the dataset is handed over.
+
+    Who registers another's commitment gets a dataset of their own, and nothing of the other's.
+
+    Args:
+        steward: address of who registers it.
+        commitment: keyed commitment to it (`commitments.commit`), hexadecimal.
+
+    Returns:
+        The id, `0x` and 64 hexadecimal digits.
+
+    Raises:
+        ValueError: if either is something else.
+    """
+    return "0x" + keccak(encode(["address", "bytes32"], [steward, to_bytes32(commitment)])).hex()
 
 
 class Datasets:
@@ -54,40 +74,69 @@ class Datasets:
         Raises:
             DatasetAlreadyRegistered: if it is registered otherwise.
             AccessControlUnauthorizedAccount: if the account is no steward.
+            NoAccount: if the ledger only reads.
         """
         units = budget_to_units(cap)
-        found = self.find(commitment)
-        mine = self._ledger.account is not None and found.steward == self._ledger.account.address
+        found = self.find(dataset_id(self._ledger.sender, commitment))
+        mine = found.steward == self._ledger.sender
         if found.state == ACTIVE and mine and (found.cap, found.order) == (units, order):
             return found
         self._ledger.send("registerDataset", to_bytes32(commitment), order, units)
-        return self.find(commitment)
+        return self.find(found.id)
 
-    def find(self, commitment: str) -> Dataset:
-        """What the registry knows of a dataset."""
-        steward, cap, allotted, order, state = self._ledger.call("datasetOf", to_bytes32(commitment))
-        return Dataset(commitment, to_checksum_address(steward), cap, allotted, order, STATES[state])
+    def find(self, dataset: str) -> Dataset:
+        """What the registry knows of a dataset, from its id (`dataset_id`)."""
+        steward, cap, allotted, order, state = self._ledger.call("datasetOf", to_bytes32(dataset))
+        return Dataset(dataset, to_checksum_address(steward), cap, allotted, order, STATES[state])
 
-    def lower_cap(self, commitment: str, cap: float) -> None:
+    def lower_cap(self, dataset: str, cap: float) -> None:
         """Allow less than before; not less than is allotted. For its steward."""
-        self._ledger.send("lowerCap", to_bytes32(commitment), budget_to_units(cap))
+        self._ledger.send("lowerCap", to_bytes32(dataset), budget_to_units(cap))
 
-    def offer(self, commitment: str, successor: str) -> None:
+    def offer(self, dataset: str, successor: str) -> None:
         """Offer a dataset to another steward, who has to `accept` it. For its steward."""
-        self._ledger.send("offerDataset", to_bytes32(commitment), to_checksum_address(successor))
+        self._ledger.send("offerDataset", to_bytes32(dataset), to_checksum_address(successor))
 
-    def accept(self, commitment: str) -> None:
+    def accept(self, dataset: str) -> None:
         """Take over a dataset that was offered. For a steward."""
-        self._ledger.send("acceptDataset", to_bytes32(commitment))
+        self._ledger.send("acceptDataset", to_bytes32(dataset))
 
-    def renounce(self, commitment: str) -> None:
+    def renounce(self, dataset: str) -> None:
         """Give a dataset up for ever. For its steward."""
-        self._ledger.send("renounceDataset", to_bytes32(commitment))
+        self._ledger.send("renounceDataset", to_bytes32(dataset))
 
-    def record_erasure(self, commitment: str, certificate: str) -> None:
+    def record_erasure(self, dataset: str, certificate: str) -> None:
         """Say that the commitment's key was destroyed. For its steward.
 
         Args:
+            dataset: its id.
             certificate: SHA-256 of the certificate (`erasure.certify`), hexadecimal.
         """
-        self._ledger.send("eraseDataset", to_bytes32(commitment), to_bytes32(certificate))
+        self._ledger.send("eraseDataset", to_bytes32(dataset), to_bytes32(certificate))
+
+    def find_erasure(self, dataset: str) -> str:
+        """SHA-256 of the certificate that the commitment's key was destroyed, empty if there is none.
+
+        The state says it, and the event with it.
+
+        Raises:
+            IncompleteLog: if the log lacks the event.
+            ChainError: if the log says something else than the state.
+        """
+        certificate = self._ledger.call("erasureOf", to_bytes32(dataset)).hex().replace(ZERO_DIGEST, "")
+        told = [
+            event.arguments["certificate"]
+            for event in self._ledger.find_events("DatasetErased", dataset=dataset)
+        ]
+        place = self._ledger.connection.place
+        if certificate and not told:
+            raise IncompleteLog(
+                f"expected the DatasetErased event of {dataset}, {place} gave none; "
+                "ask a node that keeps its logs"
+            )
+        if told != [certificate] * bool(certificate):
+            raise ChainError(
+                f"expected the certificate of erasure of {dataset} that the state holds, {place} gave "
+                "another: its log does not fit its state; ask another node"
+            )
+        return certificate

@@ -128,7 +128,8 @@ ZeroAddress = _define("ZeroAddress", "expected an address, got zero bytes")
 # Datasets
 DatasetAlreadyRegistered = _define(
     "DatasetAlreadyRegistered",
-    "expected a commitment that is not registered, or registered with the same cap by this account",
+    "expected a commitment that this account has not registered, or with the same cap; it is still this "
+    "account's dataset",
 )
 DatasetNotActive = _define(
     "DatasetNotActive", "expected a registered dataset; this one is unknown (0), renounced (2) or erased (3)"
@@ -175,14 +176,13 @@ TrackFull = _define("TrackFull", "expected fewer attempts or releases under one 
 # Releases
 AlreadyRecorded = _define(
     "AlreadyRecorded",
-    "expected a release that is not recorded yet; find it on the ledger, a record is never changed",
+    "expected a release that this account has not recorded yet; find it on the ledger, a record is never "
+    "changed",
 )
 NotRecorded = _define(
     "NotRecorded",
-    "expected the digest of a recorded release; record it first, or ask the registry that holds it",
-)
-NotIssuer = _define(
-    "NotIssuer", "expected the account that recorded this release; ask its issuer to revoke it"
+    "expected the digest of a release that this account recorded; ask whoever recorded it to withdraw it, or "
+    "the registry that holds it",
 )
 AlreadyRevoked = _define(
     "AlreadyRevoked", "expected a release that stands; this one was revoked and the first reason stays"
@@ -214,7 +214,9 @@ NotAttested = _define("NotAttested", "expected a verdict that this account signe
 AttestationAlreadyRevoked = _define("AttestationAlreadyRevoked", "expected a verdict that stands")
 DeadlinePassed = _define("DeadlinePassed", "expected a verdict before its deadline; have it signed again")
 OutcomeUnsaid = _define("OutcomeUnsaid", "expected a verdict that passed, failed or is inconclusive")
-ReleaseDoesNotStand = _define("ReleaseDoesNotStand", "expected a release that is recorded and not withdrawn")
+ReleaseDoesNotStand = _define(
+    "ReleaseDoesNotStand", "expected a release that this account recorded and has not withdrawn"
+)
 
 # Agreements
 AlreadyOffered = _define(

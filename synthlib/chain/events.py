@@ -16,7 +16,7 @@ from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import CONTRACTS, REGISTRY, load_artifact
 from synthlib.chain.errors import ChainError, TransactionRejected
 
-_IDS = frozenset({"id", "protocol", "request"})  # made by the chain's own hash: shown with 0x
+_IDS = frozenset({"dataset", "id", "protocol", "request"})  # made by the chain's own hash: shown with 0x
 # Receipts of each in-process chain by transaction: for all registries on it, however many Ledgers look.
 _HEARD: WeakKeyDictionary[Connection, dict[str, Mapping[str, Any]]] = WeakKeyDictionary()
 

@@ -18,7 +18,7 @@ from synthlib.bundle import LEDGER_FOLDER, Bundle
 from synthlib.chain.budgets import SCALE
 from synthlib.chain.errors import ChainError
 from synthlib.chain.evidence import read_plain
-from synthlib.chain.records import NOT_PRIVATE, is_digest, release_fields, signer_of
+from synthlib.chain.records import NOT_PRIVATE, failed_gate, is_digest, release_fields, signer_of
 from synthlib.chain.registry import JOURNAL, RECORD
 from synthlib.parsing import parse_json
 from synthlib.schema import Schema
@@ -40,7 +40,7 @@ class ProtocolFacts(NamedTuple):
 
     Attributes:
         id: the protocol's.
-        dataset: keyed commitment to the data.
+        dataset: the dataset's id on the registry.
         researcher: CAIP-10 identifier, a pseudonym.
         attempt: number of the attempt whose model drew the release.
         spend: privacy loss that it was accounted with, in millionths of the dataset's measure; None if it
@@ -64,6 +64,7 @@ class RecordFacts(NamedTuple):
         transaction: CAIP-221 identifier.
         time: when the block was made, ISO 8601 in UTC; None on the in-process chain, whose time is a counter.
         is_signed: whether the issuer signed record.json.
+        is_failed: whether it is recorded as a release that failed the thresholds of its protocol.
         is_revoked: whether the issuer had withdrawn the release when record.json was written.
         revocation_time: when, ISO 8601 in UTC; None if it stands, or on the in-process chain.
         successor: digest of the release that it was withdrawn in favour of, None if there is none.
@@ -78,6 +79,7 @@ class RecordFacts(NamedTuple):
     transaction: str
     time: str | None
     is_signed: bool
+    is_failed: bool
     is_revoked: bool
     revocation_time: str | None
     successor: str | None
@@ -206,6 +208,7 @@ def read_record(bundle: Bundle) -> RecordFacts | None:
             transaction=f"{caip2}:txn/{record['transaction']}",
             time=to_iso(record["time"]) if chain["kind"] == "node" else None,
             is_signed=body.get("signature") is not None,
+            is_failed=bool(record["failed"]),
             is_revoked=bool(record["revoked"]) or _given(record["reason"]) is not None,
             revocation_time=to_iso(record["revocation_time"])
             if chain["kind"] == "node" and record["revocation_time"]
@@ -224,8 +227,8 @@ def read_record(bundle: Bundle) -> RecordFacts | None:
 
 
 def _check_record(bundle: Bundle, body: Mapping[str, Any]) -> None:
-    record, said = body["record"], release_fields(bundle)
-    wrong = [name for name, value in said._asdict().items() if record.get(name) != value]
+    record, said = body["record"], release_fields(bundle)._asdict() | {"gate": failed_gate(bundle)}
+    wrong = [name for name, value in said.items() if record.get(name) != value]
     if wrong:
         raise ChainError(
             f"expected a record of this very release, {LEDGER_FOLDER}/{RECORD} has another "

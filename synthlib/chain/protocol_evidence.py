@@ -10,6 +10,7 @@ from typing import Any
 
 from synthlib.bundle import Finding, canonical_json
 from synthlib.chain.attempts import ATTEMPTS_FILE, Group, find_difference, read_attempts, read_log
+from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import ChainError
 from synthlib.chain.evidence import guard, read_plain, show
 from synthlib.chain.gate_evidence import find_gate_problems
@@ -19,7 +20,7 @@ from synthlib.chain.registry import Ledger
 from synthlib.chain.study import PROTOCOL_FILE
 from synthlib.chain.training_evidence import judge_fit
 
-PROTOCOL, ATTEMPTS = "protocol", "attempts"
+PROTOCOL, ATTEMPTS, ERASURE = "protocol", "attempts", "erasure of the dataset"
 
 
 def check_protocol(
@@ -63,12 +64,19 @@ def check_protocol(
         findings += [] if difference else judge_fit(entries, manifest)
 
 
-def find_erasure(ledger: Ledger, record: Record) -> str:
-    """SHA-256 of the certificate that the key of the commitment was destroyed; empty if there is none."""
+def find_erasure(ledger: Ledger, record: Record, findings: list[Finding]) -> str:
+    """SHA-256 of the certificate that the key of the commitment was destroyed; empty if there is none.
+
+    Args:
+        ledger: the chain that holds the record.
+        record: what the chain knows of the release.
+        findings: a certificate in the log that is not the state's is added.
+    """
+    dataset = ""
     with contextlib.suppress(ChainError):  # what the chain does not tell is said by the other checks
         dataset = Protocols(ledger).find(record.protocol, record.issuer).dataset
-        for event in ledger.find_events("DatasetErased", dataset=dataset):
-            return event.arguments["certificate"]
+    with guard(ERASURE, findings):
+        return Datasets(ledger).find_erasure(dataset) if dataset else ""
     return ""
 
 

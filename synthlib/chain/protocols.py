@@ -91,7 +91,7 @@ class Registration(NamedTuple):
     """A protocol in a researcher's hand. A sealed one's salt is secret until it is revealed.
 
     Attributes:
-        dataset: commitment to what it runs on.
+        dataset: id of what it runs on (`datasets.dataset_id`).
         researcher: address of who registers it.
         digest: `Protocol.digest`.
         salt: 32 bytes in hexadecimal, zeros for a protocol that is open from the start.
@@ -138,7 +138,7 @@ class Track(NamedTuple):
         registration_block: block of its registration, 0 if it is not registered.
         is_revealed, is_approved, is_closed: what has happened to it.
         digest: of the protocol, zeros while it is sealed.
-        dataset: commitment to what it runs on.
+        dataset: id of what it runs on (`datasets.dataset_id`).
         allotted: loss that it was given of the dataset's cap and did not give back, in millionths.
         open_allotted: releases without differential privacy that it was given; once closed, those made.
     """

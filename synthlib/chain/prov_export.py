@@ -25,6 +25,7 @@ _NAMES = {
     "synthlib": _URN,
     "sha256": "nih:sha-256;",
     "commitment": f"{_URN}commitment:hmac-sha-256:",
+    "dataset": f"{_URN}dataset:",
     "protocol": f"{_URN}protocol:",
     "verdict": f"{_URN}verdict:",
     "software": f"{_URN}software:",
@@ -103,9 +104,9 @@ class _Provenance:
         if DEIDENTIFICATION in self.facts.files:
             self.document.wasGeneratedBy(self._name(self._file(DEIDENTIFICATION)), activity)
         told = self.facts.protocol
-        if told is not None and told.dataset != commitment:
-            label = "dataset (confidential): known by its keyed commitment alone"
-            dataset = self._add_entity(f"commitment:{told.dataset}", "Dataset", label)
+        if told is not None:
+            label = "dataset (confidential): its steward registered a keyed commitment to it under this id"
+            dataset = self._add_entity(f"dataset:{told.dataset}", "Dataset", label)
             self.document.wasDerivedFrom(training, dataset)
             self.document.used(activity, dataset)
         return training

@@ -25,6 +25,8 @@ def record_bundle(
 ) -> Record:
     """Open a release, record it, and write what `verify` needs into its `ledger/` folder.
 
+    One whose manifest says that it failed the thresholds of its protocol is recorded as failed.
+
     Doing it again is harmless: it completes what a crash left half done, else changes nothing.
 
     Args:
@@ -70,7 +72,7 @@ def record_bundle(
         if is_on_node and here != (earlier.get("id"), earlier.get("genesis")):
             raise _elsewhere(bundle, f"on chain {earlier.get('id')}, which this node does not serve")
     _check_place(ledger, protocol)
-    if not _is_recorded(ledger, bundle.digest):
+    if not _is_recorded(ledger, bundle.digest):  # by this account: others' records are theirs
         require_recordable(bundle.path, bundle.manifest, ledger, said)
     ledger.record(bundle)
     return ledger.save(bundle)

@@ -15,13 +15,14 @@ from eth_abi import encode
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
-from eth_utils import keccak
+from eth_utils import is_hex_address, keccak, to_checksum_address
 
 from synthlib.bundle import Bundle, canonical_json
 from synthlib.chain.errors import ChainError
 from synthlib.chain.events import Event
 
-RECORD_FORMAT = "synthlib-record/2"
+RECORD_FORMAT = "synthlib-record/3"
+ZERO_DIGEST = "0" * 64
 NOT_PRIVATE = 2**32 - 1  # what `spend` says of a release without differential privacy
 MODEL_TYPE_BYTES = 32
 STANDS, REVOKED, SUPERSEDED, ABSENT = "stands", "revoked", "superseded", "absent"
@@ -69,19 +70,33 @@ class Generation(NamedTuple):
     @property
     def content(self) -> bytes:
         """`keccak256(abi.encode(generation))`: what a row's proof says instead of all fields."""
-        return keccak(encode([_TYPES], [self.to_abi()]))
+        return self.content_with()
 
     @property
     def id(self) -> str:
+        """The record's id where it did not fail its gate; see `id_with`."""
+        return self.id_with()
+
+    def content_with(self, gate: str = ZERO_DIGEST) -> bytes:
+        """`keccak256(abi.encode(generation, gate))` of a release that failed its gate, else as `content`.
+
+        Args:
+            gate: SHA-256 of `gate.json`; zeros where the release did not fail.
+        """
+        is_failed = gate != ZERO_DIGEST
+        types, values = [_TYPES, "bytes32"], [self.to_abi(), bytes.fromhex(gate)]
+        return keccak(encode(types[: 1 + is_failed], values[: 1 + is_failed]))
+
+    def id_with(self, gate: str = ZERO_DIGEST) -> str:
         """The record's id, `keccak256(abi.encode(content, synthetic))`: the same on every chain.
 
         The root stands in it once more, so that who shows a row need not bring the other fields.
         """
-        return "0x" + keccak(self.content + bytes.fromhex(self.synthetic)).hex()
+        return "0x" + keccak(self.content_with(gate) + bytes.fromhex(self.synthetic)).hex()
 
-    def fingerprint(self, issuer: str) -> bytes:
-        """The 26 bytes that the contract keeps: `bytes26(keccak256(abi.encode(issuer, id)))`."""
-        return keccak(encode(["address", "bytes32"], [issuer, bytes.fromhex(self.id[2:])]))[:26]
+    def fingerprint_with(self, gate: str = ZERO_DIGEST) -> bytes:
+        """The 26 bytes that the contract keeps under the release and its issuer: the first of the id."""
+        return bytes.fromhex(self.id_with(gate)[2:])[:26]
 
 
 class Record(NamedTuple):
@@ -92,7 +107,9 @@ class Record(NamedTuple):
         issuer: address that recorded it.
         time: of its block, in seconds since 1970 (on the in-process chain, which has no clock, a counter).
         block, transaction, gas_used: where it is recorded and what that took.
-        id: `Generation.id`.
+        id: `Generation.id_with` the gate.
+        failed: whether it was recorded as one that failed the thresholds of its protocol.
+        gate: SHA-256 of the `gate.json` that says which; zeros unless it failed.
         revoked: whether the issuer has withdrawn it.
         revocation_time: when, 0 while it stands.
         reason: digest of the reason, zeros while it stands.
@@ -115,6 +132,8 @@ class Record(NamedTuple):
     transaction: str
     gas_used: int
     id: str
+    failed: bool
+    gate: str
     revoked: bool
     revocation_time: int
     reason: str
@@ -123,6 +142,11 @@ class Record(NamedTuple):
     @property
     def generation(self) -> Generation:
         return Generation(*self[: len(Generation._fields)])
+
+    @property
+    def content(self) -> bytes:
+        """What a row's proof says instead of all fields; see `Generation.content_with`."""
+        return self.generation.content_with(self.gate)
 
     @property
     def is_private(self) -> bool:
@@ -197,9 +221,66 @@ def release_fields(bundle: Bundle | Mapping[str, Any], digest: str | None = None
     )
 
 
+def failed_gate(bundle: Bundle | Mapping[str, Any]) -> str:
+    """SHA-256 of the `gate.json` of a release whose manifest says that it failed, zeros where it does not.
+
+    Anything but a clear `"passed"` counts as failed, where a gate is spoken of at all; nothing is judged.
+
+    Raises:
+        ValueError: if it failed and the manifest gives no digest.
+    """
+    parameters = bundle.parameters if isinstance(bundle, Bundle) else bundle.get("parameters")
+    told = parameters.get("gate") if isinstance(parameters, Mapping) else None
+    if told is None or (isinstance(told, Mapping) and told.get("verdict") == "passed"):
+        return ZERO_DIGEST
+    digest = told.get("gate_digest") if isinstance(told, Mapping) else None
+    if not is_digest(digest) or digest == ZERO_DIGEST:
+        raise ValueError(
+            "parameters.gate.gate_digest: expected the digest of the gate.json that the release failed, 64 "
+            "lower-case hexadecimal digits, found something else"
+        )
+    return digest
+
+
+def withdrawal_digest(reason: str, successor: str) -> bytes:
+    """What the contract keeps of a withdrawal: `bytes20(keccak256(abi.encode(successor, reason)))`."""
+    return keccak(bytes.fromhex(successor + reason))[:20]
+
+
 def is_digest(value: Any) -> bool:
     """Whether a value is 64 lower-case hexadecimal digits."""
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def to_digest(value: str, name: str = "digest") -> str:
+    """A digest as this library writes it: lower case, no space around it.
+
+    Raises:
+        TypeError: if it is no text; `name` says of what.
+        ValueError: if it is not 64 hexadecimal digits.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected 64 hexadecimal digits as text, got {type(value).__name__}")
+    if not is_digest(value.strip().lower()):
+        raise ValueError(f"{name}: expected 64 hexadecimal digits, got something else")
+    return value.strip().lower()
+
+
+def to_address(value: str, name: str = "address") -> str:
+    """An address with its checksum.
+
+    Raises:
+        TypeError: if it is no text; `name` says of what.
+        ValueError: if it is not 0x and 40 hexadecimal digits, or has a wrong checksum.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected 0x and 40 hexadecimal digits as text, got {type(value).__name__}")
+    if not value.startswith("0x") or not is_hex_address(value):
+        raise ValueError(f"{name}: expected 0x and 40 hexadecimal digits, got something else")
+    address, digits = to_checksum_address(value), value[2:]
+    if value != address and digits not in (digits.lower(), digits.upper()):
+        raise ValueError(f"{name}: expected 0x and 40 hexadecimal digits, got them with a wrong checksum")
+    return address
 
 
 def read_recorded(event: Event) -> tuple[Generation, str, int]:

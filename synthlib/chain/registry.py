@@ -42,17 +42,20 @@ from synthlib.chain.events import Event, Events
 from synthlib.chain.journal import Journal
 from synthlib.chain.records import (
     RECORD_FORMAT,
+    ZERO_DIGEST,
     Generation,
     Record,
+    failed_gate,
     is_digest,
     read_recorded,
     release_fields,
     sign_record,
+    to_address,
+    withdrawal_digest,
 )
 
 ADMIN_DELAY = 86_400  # seconds between the two steps of handing over a registry's administration
 JOURNAL, RECORD = "journal.jsonl", "record.json"
-ZERO_DIGEST = "0" * 64
 _GAS = 1_000_000  # limit of a call on the in-process chain; a node is asked for an estimate
 _DEPLOYMENT_GAS = 8_000_000
 _log = logging.getLogger(__name__)
@@ -219,49 +222,76 @@ class Ledger:
     def record(self, bundle: Bundle) -> Record:
         """Record a release. A second time changes nothing and returns the record there is.
 
+        One whose manifest says that it failed the thresholds of its protocol is recorded as failed.
+
+        What somebody else recorded under the same digest does not matter: a record is its issuer's.
+
         Raises:
             ValueError: if the Bundle is not a release, or names no protocol.
             ContractError: what the contract refuses it with: no protocol that runs, no attempt, overspent.
-            ChainError: if the digest is recorded with other content, or the chain does not take it.
+            ChainError: if this account recorded the digest with other content, or the chain does not take it.
+            NoAccount: if this ledger only reads.
         """
-        return self.record_generation(release_fields(bundle))
+        gate = failed_gate(bundle)
+        return self.record_generation(release_fields(bundle), None if gate == ZERO_DIGEST else gate)
 
-    def record_generation(self, generation: Generation) -> Record:
-        """Record what is said of a release; see `record`."""
+    def record_generation(self, generation: Generation, gate: str | None = None) -> Record:
+        """Record what is said of a release; see `record`.
+
+        Args:
+            generation: what is said of it.
+            gate: SHA-256 of the `gate.json` of a release that failed the thresholds of its protocol: it is
+                recorded as failed, and what it spends is spent. None for any other.
+        """
+        call = (
+            ("recordRelease", generation.to_abi())
+            if gate is None
+            else ("recordFailedRelease", generation.to_abi(), to_bytes32(gate))
+        )
         try:
-            found = self.find(generation.release)
+            found = self.find(generation.release, self.sender)
         except NotRecorded:
-            with contextlib.suppress(AlreadyRecorded):  # by somebody else in the meantime
-                self.send("recordRelease", generation.to_abi())
-            found = self.find(generation.release)
-        if found.generation != generation:
-            names = [name for name in Generation._fields if getattr(found, name) != getattr(generation, name)]
+            with contextlib.suppress(AlreadyRecorded):  # by another process in the meantime
+                self.send(*call)
+            found = self.find(generation.release, self.sender)
+        said = generation._asdict() | {"gate": gate or ZERO_DIGEST}
+        names = [name for name, value in said.items() if getattr(found, name) != value]
+        if names:
             raise ChainError(
                 f"{generation.release} is recorded with another {', '.join(names)} by {found.issuer}; "
                 "do not trust that record; ask its issuer to revoke it"
             )
         return found
 
-    def find(self, digest: str) -> Record:
-        """Everything the chain knows of a release, from its digest alone.
+    def find(self, digest: str, issuer: str | None = None) -> Record:
+        """Everything the chain knows of a release, from its digest and who recorded it.
+
+        Args:
+            digest: SHA-256 of its manifest.
+            issuer: address that recorded it, this account's if None. Somebody else may have recorded the same
+                digest (`find_issuers`), of which nothing is told here.
 
         Raises:
-            NotRecorded: if it knows nothing.
+            NotRecorded: if that account recorded nothing under the digest.
             IncompleteLog: if the chain's log lacks what its state speaks of.
             ChainError: if the log says something else than the state.
-            ValueError: if `digest` is not 64 hexadecimal digits.
+            ValueError: if `digest` is not 64 hexadecimal digits, or `issuer` no address.
+            NoAccount: if no issuer is given and this ledger only reads.
         """
-        fingerprint, block, withdrawal_time, withdrawal_block = self.call("find", to_bytes32(digest))
-        said = self.find_events("Recorded", block=block, release=digest)
+        issuer = self.sender if issuer is None else to_address(issuer, "issuer")
+        stored = self.call("find", to_bytes32(digest), issuer)
+        fingerprint, failed, block, withdrawal_time, withdrawal_block, withdrawal = stored
+        said = self.find_events("Recorded", block=block, release=digest, issuer=issuer)
         if len(said) != 1:
             raise self._missing("Recorded", digest, block, len(said))
-        generation, issuer, attempts = read_recorded(said[0])
-        if generation.fingerprint(issuer) != fingerprint:
+        generation, _, attempts = read_recorded(said[0])
+        gate = self._find_gate(digest, issuer, block) if failed else ZERO_DIGEST
+        if generation.fingerprint_with(gate) != fingerprint:
             raise ChainError(
                 f"expected the Recorded event that {digest} was recorded with, {self.connection.place} gave "
                 "another: its log does not fit its state; ask another node"
             )
-        reason, successor = self._find_withdrawal(digest, withdrawal_block)
+        reason, successor = self._find_withdrawal(digest, issuer, withdrawal_block, withdrawal)
         return Record(
             *generation,
             attempts=attempts,
@@ -270,7 +300,9 @@ class Ledger:
             block=block,
             transaction=said[0].transaction,
             gas_used=self._gas_of(said[0].transaction),
-            id=generation.id,
+            id=generation.id_with(gate),
+            failed=failed,
+            gate=gate,
             revoked=withdrawal_time > 0,
             revocation_time=withdrawal_time,
             reason=reason,
@@ -281,38 +313,41 @@ class Ledger:
         """Withdraw a release. The chain gets the SHA-256 of the reason; publish its words elsewhere.
 
         Raises:
-            NotRecorded, NotIssuer, AlreadyRevoked: what the contract says.
+            NotRecorded, AlreadyRevoked: what the contract says; only who recorded it can withdraw it.
             ValueError: if the reason is empty.
         """
         words = digest_of_words(reason, "reason")
-        record = self.find(digest)
-        self.send("revoke", to_bytes32(digest), to_bytes32(record.id), words)
+        self.send("revoke", to_bytes32(digest), words)
         return self.find(digest)
 
     def supersede(self, digest: str, successor: str, reason: str) -> Record:
         """Withdraw a release in favour of another one that this account recorded.
 
         Raises:
-            NotRecorded, NotIssuer, AlreadyRevoked: what the contract says, of either.
+            NotRecorded, AlreadyRevoked: what the contract says, of either.
             ValueError: if the reason is empty.
         """
         words = digest_of_words(reason, "reason")
-        ids = [to_bytes32(part) for each in (digest, successor) for part in (each, self.find(each).id)]
-        self.send("supersede", *ids, words)
+        self.send("supersede", to_bytes32(digest), to_bytes32(successor), words)
         return self.find(digest)
 
-    def save(self, bundle: Bundle) -> Record:
+    def save(self, bundle: Bundle, issuer: str | None = None) -> Record:
         """Write `ledger/` into a recorded release's folder: all that `verify` needs to know.
 
         It holds the manifest as it was recorded, `record.json`, signed by the issuer if that is this
         ledger's account, and of an in-process chain the journal up to the last line about the release, a
         verdict on it, or its dataset's end. Writing it again after a crash completes it.
 
+        Args:
+            bundle: the release.
+            issuer: address that recorded it, this account's if None. Only the record of its protocol's
+                researcher verifies.
+
         Raises:
-            NotRecorded: if the release is not recorded here.
-            ChainError: if the chain is in this process and somebody else recorded the release.
+            NotRecorded: if that account did not record the release here.
+            ChainError: if the chain is in this process and the issuer is not this ledger's account.
         """
-        record = self.find(bundle.digest)
+        record = self.find(bundle.digest, issuer)
         is_issuer = self.account is not None and self.account.address == record.issuer
         folder = bundle.path / LEDGER_FOLDER
         if self.journal is not None and not is_issuer:
@@ -372,15 +407,35 @@ class Ledger:
             "journal": None,
         }
 
-    def _find_withdrawal(self, digest: str, block: int) -> tuple[str, str]:
+    def find_issuers(self, digest: str) -> list[str]:
+        """Addresses of all who recorded a release under this digest, oldest first, as the log says."""
+        return [event.arguments["issuer"] for event in self.find_events("Recorded", release=digest)]
+
+    def _find_gate(self, digest: str, issuer: str, block: int) -> str:
+        """Digest of the gate that a release failed."""
+        said = self.find_events("FailedItsGate", block=block, release=digest, issuer=issuer)
+        if len(said) != 1:
+            raise self._missing("FailedItsGate", digest, block, len(said))
+        return said[0].arguments["gate"]
+
+    def _find_withdrawal(self, digest: str, issuer: str, block: int, withdrawal: bytes) -> tuple[str, str]:
         """Reason and successor of a withdrawal, zeros where there is none."""
         if not block:
             return ZERO_DIGEST, ZERO_DIGEST
-        names = ("Revoked", "Superseded")
-        said = [event for name in names for event in self.find_events(name, block=block, release=digest)]
+        said = [
+            event
+            for name in ("Revoked", "Superseded")
+            for event in self.find_events(name, block=block, release=digest, issuer=issuer)
+        ]
         if len(said) != 1:
             raise self._missing("Revoked or Superseded", digest, block, len(said))
-        return said[0].arguments["reason"], said[0].arguments.get("successor", ZERO_DIGEST)
+        reason, successor = said[0].arguments["reason"], said[0].arguments.get("successor", ZERO_DIGEST)
+        if withdrawal_digest(reason, successor) != withdrawal:
+            raise ChainError(
+                f"expected the event that {digest} was withdrawn with, {self.connection.place} gave another "
+                f"{said[0].name}: its log does not fit its state; ask another node"
+            )
+        return reason, successor
 
     def _missing(self, name: str, digest: str, block: int, found: int) -> IncompleteLog:
         return IncompleteLog(

@@ -93,7 +93,7 @@ class Study:
         cls,
         ledger: Ledger,
         protocol: Protocol,
-        dataset: str,
+        commitment: str,
         cap: float = 0.0,
         order: int = ZCDP,
         budget: float = 0.0,
@@ -108,7 +108,7 @@ class Study:
         Args:
             ledger: acts as the steward and researcher.
             protocol: what is to be done; open from the start.
-            dataset: keyed commitment to the data, hexadecimal.
+            commitment: keyed commitment to the data, hexadecimal.
             cap, order: of the dataset, as in `Datasets.register`.
             budget, open_releases: of the protocol, as in `Protocols.approve`.
             notes: file that keeps the attempts.
@@ -116,9 +116,9 @@ class Study:
         Raises:
             ContractError: what the contract refuses.
         """
-        Datasets(ledger).register(dataset, cap, order)
+        dataset = Datasets(ledger).register(commitment, cap, order)
         protocols = Protocols(ledger)
-        registration = protocols.prepare(protocol, dataset)
+        registration = protocols.prepare(protocol, dataset.id)
         if not protocols.register(registration).is_approved:
             protocols.approve(registration, budget, open_releases)
         return cls(ledger, protocol, registration, notes)

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from eth_abi import encode
-from eth_utils import keccak
 
 from synthlib.bundle import Finding
 from synthlib.chain.commitments import commit, commit_schema, open_commitment
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.evidence import guard, read_plain, show
 from synthlib.chain.protocols import Protocol, Protocols
 from synthlib.chain.records import Record
@@ -87,16 +86,14 @@ def check_split(
 
 
 def names_dataset(dataset: str, commitment: bytes, steward: str) -> bool:
-    """Whether a dataset's id is that of a commitment: the commitment itself, or
-    `keccak256(abi.encode(steward, commitment))` where the id says who registered it.
+    """Whether a dataset's id is that of a commitment and of who registered it.
 
     Args:
         dataset: the id, hexadecimal.
         commitment: 32 bytes.
         steward: address of who registered it.
     """
-    owned = keccak(encode(["address", "bytes32"], [steward, commitment]))
-    return any(hmac.compare_digest(to_bytes32(dataset), each) for each in (commitment, owned))
+    return hmac.compare_digest(to_bytes32(dataset), to_bytes32(dataset_id(steward, commitment.hex())))
 
 
 def _is_registered(ledger: Ledger, dataset: str, table: pd.DataFrame, key: StewardKey) -> tuple[bool, str]:

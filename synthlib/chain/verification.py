@@ -13,6 +13,7 @@ demo issuer, so against a forgery under its key only the digest helps.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
@@ -26,7 +27,7 @@ from synthlib.chain.accounts import demo_account
 from synthlib.chain.commitments import open_commitment, read_synthetic, table_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import load_artifact
-from synthlib.chain.errors import NotRecorded, WrongChain
+from synthlib.chain.errors import ChainError, NotRecorded, WrongChain
 from synthlib.chain.evidence import (
     JOURNAL_FILE,
     MAX_BYTES,
@@ -51,7 +52,15 @@ from synthlib.chain.history import (
 )
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
 from synthlib.chain.protocol_evidence import check_protocol, find_erasure
-from synthlib.chain.records import Generation, Record, release_fields, signer_of
+from synthlib.chain.records import (
+    Generation,
+    Record,
+    failed_gate,
+    release_fields,
+    signer_of,
+    to_address,
+    to_digest,
+)
 from synthlib.chain.registry import JOURNAL, RECORD, ZERO_DIGEST, Ledger
 from synthlib.chain.rows import ROWS_FILE, compute_root, read_rows_secret
 from synthlib.chain.training_evidence import DRAW, FITTED, SPLIT, check_split
@@ -89,7 +98,8 @@ def verify(
         key, training: the steward's key and the training table, to open the commitment to it. Without
             them that is "unchecked", which `verdict` does not count: nobody else could check it.
         issuer: address that must have recorded it. Without it the issuer is named but "unchecked", which
-            `verdict` does not count either. The demo issuer stays "unchecked": anybody has its key.
+            `verdict` does not count either. The demo issuer stays "unchecked": anybody has its key. Whoever
+            else recorded the same digest is named too and does not count.
         digest: SHA-256 of the manifest that it must have, in hexadecimal. Without it the digest is named but
             "unchecked", which `verdict` does not count either.
         dataset, schema: with the key, the whole de-identified table as it was registered, and its Schema, to
@@ -102,9 +112,11 @@ def verify(
         Findings in the order of checking, the training table last; see `verdict`.
 
     Raises:
-        ValueError: if `at` is no time.
+        TypeError, ValueError: if `issuer` is no address, `digest` no digest or `at` no time.
     """
     moment = None if at is None else parse_moment(at)
+    issuer = None if issuer is None else to_address(issuer, "issuer")
+    digest = None if digest is None else to_digest(digest, "digest")
     try:
         path = Bundle.locate(path)
         is_there = path.exists()
@@ -126,7 +138,7 @@ def verify(
         _check_signature(body, findings)
         if body["chain"]["kind"] == "in-process":
             chain = _check_journal(body, ledger.get(JOURNAL), findings)
-            record = chain and _find(chain, body["record"]["release"], "journal", findings)
+            record = chain and _find(chain, body["record"], "journal", findings)
             if rpc is not None:
                 findings.append(Finding("node", "unchecked", "recorded on the in-process chain, on no node"))
         else:
@@ -137,14 +149,14 @@ def verify(
                 )
     if record is not None:
         _check_record(body["record"], record, findings)
-        _check_issuer(record, issuer, findings)
+        _check_issuer(record, issuer, _find_others(chain, record.release, record.issuer), findings)
     said = record or (Record(**body["record"]) if body else None)
     _check_content(path, manifest, said, findings)
     check_gate(path, manifest, findings)
     certificate = ""
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
-        certificate = find_erasure(chain, record)
+        certificate = find_erasure(chain, record, findings)
         if moment is None:
             check_now(chain, record, findings)
         else:
@@ -205,7 +217,7 @@ def _check_digest(found: str, digest: str | None, findings: list[Finding]) -> No
     if digest is None:
         findings.append(Finding(DIGEST, "unchecked", f"{found}; compare with one you trust"))
         return
-    same = found == digest.strip().lower()
+    same = found == digest
     findings.append(
         Finding(DIGEST, "matched" if same else "differs", found if same else f"{found}, not the one expected")
     )
@@ -296,7 +308,7 @@ def _ask_node(
                 "(or one with another first block)"
             )
         ledger = Ledger(connection, body["registry"], None)
-        record = _find(ledger, body["record"]["release"], "node", findings)
+        record = _find(ledger, body["record"], "node", findings)
         if record is not None:
             detail = f"chain {ours[0]} holds the record in block {record.block}"
             findings.append(Finding("node", "matched", detail))
@@ -312,15 +324,28 @@ def _compare_chain(body: Mapping[str, Any], connection: Connection, findings: li
             )
 
 
-def _find(ledger: Ledger, digest: str, place: str, findings: list[Finding]) -> Record | None:
+def _find(ledger: Ledger, said: Mapping[str, Any], place: str, findings: list[Finding]) -> Record | None:
+    """The record of the issuer that record.json names: what others recorded of the digest is theirs."""
     subject = f"{RECORD_FILE}: record.release"
     with guard(subject, findings):
         try:
-            return ledger.find(digest)
+            return ledger.find(said["release"], said["issuer"])
         except (NotRecorded, ValueError):
             detail = f"the {place} holds no record of the release that record.json names"
+            others = _find_others(ledger, said["release"], said["issuer"])
+            if others:
+                subject = f"{RECORD_FILE}: record.issuer"
+                detail = f"the {place} holds the release as recorded by {others}, not by this issuer"
             findings.append(Finding(subject, "differs", detail))
     return None
+
+
+def _find_others(ledger: Ledger, release: str, issuer: str) -> str:
+    """Who else recorded the release's digest, as far as the log tells; empty if nobody did."""
+    with contextlib.suppress(ChainError, ValueError):  # nothing hangs on them
+        others = [other for other in ledger.find_issuers(release) if other != issuer]
+        return ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+    return ""
 
 
 def _check_record(said: Mapping[str, Any], record: Record, findings: list[Finding]) -> None:
@@ -333,15 +358,17 @@ def _check_record(said: Mapping[str, Any], record: Record, findings: list[Findin
             findings.append(Finding(f"{RECORD_FILE}: record.{name}", "differs", detail))
 
 
-def _check_issuer(record: Record, issuer: str | None, findings: list[Finding]) -> None:
+def _check_issuer(record: Record, issuer: str | None, others: str, findings: list[Finding]) -> None:
     is_demo = record.issuer == demo_account().address
     outcome, detail = "unchecked", f"recorded by {record.issuer}; compare with an address you trust"
     if is_demo:
         detail = f"{record.issuer}: {DEMO}"
-    if issuer is not None and issuer.lower() != record.issuer.lower():
+    if issuer is not None and issuer != record.issuer:
         outcome = "differs"
     elif issuer is not None and not is_demo:
         outcome, detail = "matched", f"recorded by {record.issuer}"
+    if others:
+        detail += f"; the digest was also recorded by {others}, which is another record and does not count"
     findings.append(Finding("issuer", outcome, detail))
 
 
@@ -359,6 +386,7 @@ def _check_content(path: Path, manifest: Any, record: Record | None, findings: l
                     else "the manifest gives another than is recorded"
                 )
                 findings.append(Finding(f"record.{name}", "matched" if same else "differs", detail))
+            findings.append(_compare_gate(failed_gate(manifest), record.gate))
     files = ("schema.json", "synthetic.csv")
     seen = {(finding.subject, finding.verdict) for finding in findings if finding.subject in files}
     if seen != {(name, "matched") for name in files}:  # a stranger's table, of any size: not worth reading
@@ -390,6 +418,25 @@ def _check_content(path: Path, manifest: Any, record: Record | None, findings: l
             f"read again, it does not give {' and '.join(wrong)}" if wrong else "read again: same digests"
         )
         findings.append(Finding("synthetic table", "differs" if wrong else "matched", detail))
+
+
+def _compare_gate(told: str, recorded: str) -> Finding:
+    """Whether a release is recorded as failed if its manifest says that it failed, and only then.
+
+    Args:
+        told: digest of the `gate.json` that the manifest says it failed, zeros if it says nothing of that.
+        recorded: digest with which it is recorded as failed, zeros if it is not.
+    """
+    if told == recorded:
+        words = "did not fail a gate" if told == ZERO_DIGEST else "failed the thresholds of its protocol"
+        return Finding("record.gate", "matched", f"recorded as a release that {words}, as the manifest says")
+    if recorded == ZERO_DIGEST:
+        detail = "the manifest says that it failed its gate, it is recorded as if it had not"
+    elif told == ZERO_DIGEST:
+        detail = "recorded as a release that failed its gate, the manifest does not say so"
+    else:
+        detail = "the manifest says that it failed by another gate.json than is recorded"
+    return Finding("record.gate", "differs", detail)
 
 
 def _check_training(

@@ -124,7 +124,7 @@ abstract contract AgreementActs is ReleaseActs {
         }
         for (uint256 i = 0; i < NUM_DATASETS * NUM_OBJECTS; ++i) {
             (bytes32 dataset, bytes32 object) = (_datasetAt(i / NUM_OBJECTS), bytes32(i % NUM_OBJECTS));
-            assertEq(AGREEMENTS.erasureOf(dataset, object), _gone[dataset][object]);
+            assertEq(AGREEMENTS.objectErasureOf(dataset, object), _gone[dataset][object]);
         }
     }
 

@@ -8,15 +8,18 @@ import {AgreementActs} from "./AgreementActs.sol";
 contract AllActs is AgreementActs {
     bytes32[] private _ids;
     mapping(bytes32 id => IAttestations.Attestation expected) private _attestations;
+    mapping(bytes32 id => address auditor) private _auditors;
 
     /// @notice Somebody brings a verdict, signed by its auditor or by another.
     function attest(uint256 seed) external seeded(seed) {
-        bytes32 release = bytes32(1 + _draw(48));
+        (bytes32 release, address issuer) = (bytes32(1 + _draw(48)), _drawActor());
         if (_issues.length != 0 && _draw(4) != 0) {
-            release = _issues[_draw(_issues.length)].generation.release;
+            Issue storage issue = _issues[_draw(_issues.length)];
+            (release, issuer) = (issue.generation.release, _draw(8) == 0 ? issuer : issue.issuer);
         }
         IAttestations.Verdict memory verdict = IAttestations.Verdict(
             release,
+            issuer,
             IAttestations.Outcome(_draw(4)),
             _draw(8) == 0 ? bytes32(0) : bytes32("report"),
             "rubric",
@@ -25,15 +28,14 @@ contract AllActs is AgreementActs {
         (address auditor, address sender) = (_drawActor(), _drawActor());
         address signer = _drawSender(auditor);
         bytes32 id = ATTESTATIONS.idOf(verdict, auditor);
-        bool isStanding =
-            _issuePlaces[release] != 0 && _issues[_issuePlaces[release] - 1].status.withdrawalTime == 0;
-        bool isAllowed = !_isPaused && _holds[AUDITOR_ROLE][auditor] && signer == auditor && isStanding
-            && verdict.outcome != IAttestations.Outcome.Unsaid && verdict.report != 0
-            && !(verdict.deadline < block.timestamp) && _attestations[id].auditor == address(0);
+        bool isAllowed = !_isPaused && _holds[AUDITOR_ROLE][auditor] && signer == auditor
+            && _isStanding(release, issuer) && verdict.outcome != IAttestations.Outcome.Unsaid && verdict.report != 0
+            && !(verdict.deadline < block.timestamp) && _auditors[id] == address(0);
         bytes memory call =
             abi.encodeCall(ATTESTATIONS.attest, (verdict, auditor, _sign(_keyOf(signer), id)));
         if (!_act("attest", sender, address(ATTESTATIONS), call, isAllowed)) return;
-        _attestations[id] = IAttestations.Attestation(auditor, uint48(block.timestamp), 0);
+        _attestations[id] = IAttestations.Attestation(auditor, uint48(block.timestamp), 0, 0);
+        _auditors[id] = auditor;
         _ids.push(id);
     }
 
@@ -41,11 +43,12 @@ contract AllActs is AgreementActs {
     function revokeAttestation(uint256 seed) external seeded(seed) {
         bytes32 id = _ids.length != 0 && _draw(8) != 0 ? _ids[_draw(_ids.length)] : bytes32("unknown");
         IAttestations.Attestation storage expected = _attestations[id];
-        (address sender, bytes32 reason) = (_drawSender(expected.auditor), _drawDigest());
-        bool isAllowed = expected.auditor == sender && expected.revocation == 0 && reason != 0;
+        (address sender, bytes32 reason) = (_drawSender(_auditors[id]), _drawDigest());
+        bool isAllowed = _auditors[id] == sender && expected.revocation == 0 && reason != 0;
         bytes memory call = abi.encodeCall(ATTESTATIONS.revokeAttestation, (id, reason));
         if (!_act("revokeAttestation", sender, address(ATTESTATIONS), call, isAllowed)) return;
-        expected.revocation = uint48(block.timestamp);
+        (expected.auditor, expected.revocation) = (address(0), uint48(block.timestamp));
+        expected.reason = bytes20(reason);
     }
 
     /// @notice Verdicts are as the model says.

@@ -11,15 +11,17 @@ abstract contract DatasetActs is Acts {
     mapping(bytes32 dataset => IDatasets.Dataset expected) internal _datasets;
     mapping(bytes32 dataset => address successor) private _offers;
     mapping(bytes32 dataset => uint32 cap) private _firstCaps;
+    mapping(bytes32 dataset => bytes32 certificate) private _erasures;
 
-    /// @notice Somebody registers a dataset.
+    /// @notice Somebody registers a dataset: a commitment of their own, or another's.
     function registerDataset(uint256 seed) external seeded(seed) {
-        bytes32 dataset = _draw(16) == 0 ? bytes32(0) : _drawDataset();
+        bytes32 commitment = _draw(16) == 0 ? bytes32(0) : _commitmentAt(_draw(NUM_DATASETS / 2));
         address sender = actor(_draw(4));
+        bytes32 dataset = keccak256(abi.encode(sender, commitment));
         (uint16 order, uint32 cap) = (uint16(_draw(8)), uint32(_draw(1000)));
-        bool isAllowed = !_isPaused && _holds[STEWARD_ROLE][sender] && dataset != 0 && order != 1
+        bool isAllowed = !_isPaused && _holds[STEWARD_ROLE][sender] && commitment != 0 && order != 1
             && _datasets[dataset].state == IDatasets.DatasetState.Unknown;
-        bytes memory call = abi.encodeCall(REGISTRY.registerDataset, (dataset, order, cap));
+        bytes memory call = abi.encodeCall(REGISTRY.registerDataset, (commitment, order, cap));
         if (!_act("registerDataset", sender, address(REGISTRY), call, isAllowed)) return;
         _datasets[dataset] = IDatasets.Dataset(sender, cap, 0, order, IDatasets.DatasetState.Active);
         _firstCaps[dataset] = cap;
@@ -66,7 +68,7 @@ abstract contract DatasetActs is Acts {
             : abi.encodeCall(REGISTRY.renounceDataset, (dataset));
         bool isAllowed = _isOwner(dataset, sender) && (!isErasure || certificate != 0);
         if (!_act("endDataset", sender, address(REGISTRY), call, isAllowed)) return;
-        if (isErasure) _datasets[dataset].state = IDatasets.DatasetState.Erased;
+        if (isErasure) (_datasets[dataset].state, _erasures[dataset]) = (IDatasets.DatasetState.Erased, certificate);
         else (_datasets[dataset].state, _datasets[dataset].steward) =
             (IDatasets.DatasetState.Renounced, address(0));
     }
@@ -77,6 +79,7 @@ abstract contract DatasetActs is Acts {
             bytes32 dataset = _datasetAt(i);
             IDatasets.Dataset memory found = REGISTRY.datasetOf(dataset);
             assertEq(keccak256(abi.encode(found)), keccak256(abi.encode(_datasets[dataset])));
+            assertEq(REGISTRY.erasureOf(dataset), _erasures[dataset]);
             assertTrue(!(found.allotted > found.cap), "allotted within the cap");
             assertTrue(!(found.cap > _firstCaps[dataset]), "a cap is never raised");
         }
@@ -94,7 +97,12 @@ abstract contract DatasetActs is Acts {
         return _isActive(dataset) && _datasets[dataset].steward == sender;
     }
 
+    /// @dev The first stewards may each register every commitment.
     function _datasetAt(uint256 index) internal pure returns (bytes32) {
+        return keccak256(abi.encode(actor(1 + index % 2), _commitmentAt(index / 2)));
+    }
+
+    function _commitmentAt(uint256 index) private pure returns (bytes32) {
         return keccak256(abi.encode("dataset", index));
     }
 }
