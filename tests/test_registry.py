@@ -44,6 +44,7 @@ from synthlib.chain.errors import (
     NodeUnreachable,
     NoRegistry,
     NotRecorded,
+    ProtocolAlreadyClosed,
     ProtocolNotApproved,
     TransactionRejected,
     TransactionTimeout,
@@ -433,19 +434,20 @@ def test_release_recorded_by_this_account_in_the_meantime(ledger, own_release, m
 
 
 def test_transaction_that_fails_in_its_block_says_why(ledger, monkeypatch):
-    """Tried out it would pass, but another transaction comes first: the reason is asked for afterwards."""
-    said, sent, real = generation("a"), [], Sender.broadcast
-    other = generation("a", synthetic=digest("x"))
+    """Tried out it would pass, but another's transaction comes first: the reason is asked for afterwards."""
+    theirs = approve_study(ledger, account("other researcher"))
+    said, sent, real = generation("a", researcher="other researcher"), [], Sender.broadcast
 
     def broadcast(self, entry):
         if not sent:
             sent.append(True)
-            send(ledger, ledger.account, "recordRelease", other.to_abi())
+            Protocols(ledger).close(theirs.registration)
         return real(self, entry)
 
     monkeypatch.setattr(Sender, "broadcast", broadcast)
-    with pytest.raises(ChainError, match="another synthetic"):
-        ledger.record_generation(said)
+    with pytest.raises(ProtocolAlreadyClosed):
+        theirs.ledger.record_generation(said)
+    assert sent
 
 
 # --- a chain whose log does not fit its state, and a registry that is none --------------------------------
@@ -641,7 +643,9 @@ def test_key_from_an_encrypted_keyfile(workspace, monkeypatch, quick_keystore):
 
 
 def test_ids_do_not_depend_on_the_chain(node_study):
-    said = generation("a", researcher="issuer")
+    issuer = account("issuer").address
+    planned = Registration(dataset_id(issuer, COMMITMENT), issuer, PROTOCOL.digest)
+    said = generation("a", protocol=planned.id)
     assert said.protocol == node_study.registration.id
     on_node = node_study.ledger.record_generation(said)
     here = open_study(Ledger.in_process(account=account("issuer")))

@@ -9,6 +9,14 @@ import {IRegistry} from "./IRegistry.sol";
 /// @title Verdicts on releases, signed by auditors and clinical experts
 /// @notice A slot a verdict on one of the registry's releases.
 contract Attestations is IAttestations, EIP712 {
+    /// @dev An Attestation in one slot: once it is taken back, the reason stands where its auditor stood, whom the
+    ///      id tells.
+    struct Entry {
+        bytes20 word;
+        uint48 time;
+        uint48 revocation;
+    }
+
     bytes32 private constant AUDITOR_ROLE = keccak256("AUDITOR_ROLE");
     bytes32 private constant VERDICT_TYPE = keccak256(
         "Verdict(address auditor,bytes32 release,address issuer,uint8 outcome,bytes32 report,bytes32 rubric,"
@@ -17,14 +25,6 @@ contract Attestations is IAttestations, EIP712 {
 
     /// @notice The registry whose releases are judged.
     IRegistry public immutable registry;
-
-    /// @dev An Attestation in one slot: once it is taken back, the reason stands where its auditor stood, whom the
-    ///      id tells.
-    struct Entry {
-        bytes20 word;
-        uint48 time;
-        uint48 revocation;
-    }
 
     mapping(bytes32 id => Entry entry) private _entries;
 

@@ -20,6 +20,8 @@ interface IAttestations {
     /// @param report SHA-256 of the report.
     /// @param rubric SHA-256 of the rubric by which it was judged.
     /// @param deadline Last second at which it may be brought here.
+    // It is never stored.
+    // solhint-disable-next-line gas-struct-packing
     struct Verdict {
         bytes32 release;
         address issuer;

@@ -200,11 +200,11 @@ contract AttestationsTest is World {
         return _attestations.attest(verdict, account(name), signature);
     }
 
-    function _doesNotStand(bytes32 release, address issuer) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(IAttestations.ReleaseDoesNotStand.selector, release, issuer);
-    }
-
     function _check(bytes32 id, IAttestations.Attestation memory expected) private view {
         assertEq(keccak256(abi.encode(_attestations.attestationOf(id))), keccak256(abi.encode(expected)));
+    }
+
+    function _doesNotStand(bytes32 release, address issuer) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IAttestations.ReleaseDoesNotStand.selector, release, issuer);
     }
 }

@@ -138,6 +138,22 @@ abstract contract World is Test {
         _registry.eraseDataset(DATASET, REASON);
     }
 
+    function _agreement(address grantee, uint40 expiry)
+        internal
+        view
+        returns (IAgreements.Agreement memory)
+    {
+        uint32[] memory uses = new uint32[](2);
+        (uses[0], uses[1]) = (42, 43);
+        return IAgreements.Agreement(DATASET, grantee, "terms", "purpose", uses, expiry, 0);
+    }
+
+    function _verdict(bytes32 release, uint48 deadline) internal view returns (IAttestations.Verdict memory) {
+        return IAttestations.Verdict(
+            release, RESEARCHER, IAttestations.Outcome.Passed, "report", "rubric", deadline
+        );
+    }
+
     function _unauthorized(address sender, bytes32 role) internal pure returns (bytes memory) {
         return abi.encodeWithSelector(
             IAccessControl.AccessControlUnauthorizedAccount.selector, sender, role
@@ -172,21 +188,5 @@ abstract contract World is Test {
         returns (bytes32)
     {
         return keccak256(abi.encode(researcher, dataset, seal));
-    }
-
-    function _agreement(address grantee, uint40 expiry)
-        internal
-        view
-        returns (IAgreements.Agreement memory)
-    {
-        uint32[] memory uses = new uint32[](2);
-        (uses[0], uses[1]) = (42, 43);
-        return IAgreements.Agreement(DATASET, grantee, "terms", "purpose", uses, expiry, 0);
-    }
-
-    function _verdict(bytes32 release, uint48 deadline) internal view returns (IAttestations.Verdict memory) {
-        return IAttestations.Verdict(
-            release, RESEARCHER, IAttestations.Outcome.Passed, "report", "rubric", deadline
-        );
     }
 }
