@@ -29,6 +29,7 @@ _HOMES = {
     "deidentify": "data.deidentification",
     "split": "data.preparation",
     "IndependentMarginals": "models.synthesizer",
+    "PrivateMarginals": "models.marginals",
     "TabularGAN": "models.gan",
     "TabularGPT": "models.gpt",
     "load_synthesizer": "models.synthesizer",
