@@ -21,10 +21,9 @@ MAKERS = {
         schema, **{"num_epochs": 3, "hidden_dim": 16, "batch_size": 64} | options
     ),
     "PrivateMarginals": lambda schema, **options: sl.PrivateMarginals(
-        schema, **{"epsilon": 20.0, "public_schema": True, "num_iterations": 200} | options
+        schema, **{"epsilon": 20.0, "public_schema": True, "solver": "tree"} | options
     ),
 }
-EXTRAS = {"PrivateMarginals": "mbi"}
 WITHOUT_SEED = {"PrivateMarginals"}  # their noise comes from the operating system, and is not kept
 
 
@@ -40,8 +39,6 @@ def to_bytes(table: pd.DataFrame) -> bytes:
 
 @pytest.fixture(scope="module", params=MAKERS)
 def make(request):
-    if request.param in EXTRAS:
-        pytest.importorskip(EXTRAS[request.param], reason=f"{request.param} is an extra of synthlib")
     return MAKERS[request.param]
 
 

@@ -1,7 +1,6 @@
 """A tree of noisy tables of counts under differential privacy: the mechanism MST, behind the usual contract.
 
-The library `mbi` finds the distribution that fits all noisy tables best; it is an optional extra, needed to
-fit, not to load or to sample.
+Private rows are looked at in one place, `PrivateMarginals._measure`; all else sees noisy counts.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +36,7 @@ from synthlib.models.private_encoding import (
 )
 from synthlib.models.secrecy import SecretRandom
 from synthlib.models.synthesizer import Synthesizer
+from synthlib.models.tree_solvers import SOLVERS, Tables, import_mbi, list_edges
 
 SHARES = {"ranges": 1 / 6, "columns": 1 / 6, "tree": 1 / 3, "edges": 1 / 3}  # of the rho of the whole
 SHARES_WITH_PUBLIC_RANGES = {"columns": 1 / 3, "tree": 1 / 3, "edges": 1 / 3}
@@ -128,6 +127,8 @@ class PrivateMarginals(Synthesizer):
             elsewhere than the private table. `fit` refuses to begin without.
         max_states: most bins of a numeric column.
         num_iterations: of mirror descent in step 5.
+        solver: of step 5, `"mbi"` or `"tree"`. Both reach the same minimum; mbi is an extra and compiles for
+            10 to 30 seconds, the other takes one.
 
     Attributes:
         spend_: the PrivacySpend of the last fit.
@@ -142,6 +143,7 @@ class PrivateMarginals(Synthesizer):
     public_schema: bool = False
     max_states: int = 20
     num_iterations: int = 1000
+    solver: str = "mbi"
     spend_: PrivacySpend | None = field(default=None, init=False, repr=False)
     tree_: Tree | None = field(default=None, init=False, repr=False)
 
@@ -154,12 +156,11 @@ class PrivateMarginals(Synthesizer):
                 which then cost nothing.
 
         Raises:
-            ModuleNotFoundError: without the library mbi.
+            ModuleNotFoundError: if the solver is `"mbi"` and that is not installed.
             PrivacyError: if the fit could not be accounted for.
             SchemaError: if a table is not one of the schema.
             ValueError: if a hyperparameter is out of range, or there is no row.
         """
-        _import_mbi()
         self._check_parameters()
         for table in [train] if public is None else [train, public]:
             self.schema.check(table)
@@ -212,9 +213,9 @@ class PrivateMarginals(Synthesizer):
         pairs = choose_pairs(states, columns, num_patients, epsilons[0], random) if epsilons else []
         tables = {pair: add_noise(count_pair(states, pair, sizes), scales["edges"], random) for pair in pairs}
         noisy = {(place,): column for place, column in enumerate(columns)} | tables
-        scale_of = {clique: scales["columns" if len(clique) == 1 else "edges"] for clique in noisy}
-        fitted = estimate(noisy, scale_of, sizes, num_patients, self.num_iterations)
-        return make_tree(fitted, pairs, sizes), encoder
+        noise = {clique: scales["columns" if len(clique) == 1 else "edges"] for clique in noisy}
+        solve = SOLVERS[self.solver]
+        return make_tree(solve(noisy, noise, sizes, num_patients, self.num_iterations), pairs), encoder
 
     def _check_parameters(self) -> None:
         check_one_row_a_patient(self.schema)
@@ -228,6 +229,10 @@ class PrivateMarginals(Synthesizer):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 2:
                 raise ValueError(f"expected {name} of at least 2 and whole, got {value!r}")
+        if self.solver not in SOLVERS:
+            raise ValueError(f"expected solver to be one of {', '.join(SOLVERS)}, got {self.solver!r}")
+        if self.solver == "mbi":
+            import_mbi()  # before anything private is looked at
 
     def _draw(
         self, size: int, condition: Condition | None, seed: int, batch: int
@@ -306,54 +311,13 @@ def choose_pairs(
     return chosen
 
 
-def estimate(
-    noisy: dict[tuple[int, ...], np.ndarray],
-    scale_of: dict[tuple[int, ...], float],
-    sizes: Sequence[int],
-    num_patients: int,
-    num_iterations: int,
-) -> dict[tuple[int, ...], np.ndarray]:
-    """Counts without contradictions or negative entries, as near to noisy ones as can be.
-
-    Args:
-        noisy: column numbers → noisy counts (states of the first, …); of the tree's edges and of columns.
-        scale_of: column numbers → standard deviation of the noise on an entry.
-        sizes: states of each column.
-        num_patients: what the counts add up to.
-        num_iterations: of mirror descent.
-
-    Returns:
-        The same tables of the fitted distribution, float64.
-    """
-    mbi = _import_mbi()
-    domain = mbi.Domain([str(column) for column in range(len(sizes))], list(sizes))
-    names = {clique: tuple(str(column) for column in clique) for clique in noisy}
-    measurements = [
-        mbi.LinearMeasurement(table.astype(float).ravel(), names[clique], scale_of[clique])
-        for clique, table in noisy.items()
-    ]
-    model = mbi.estimation.MirrorDescent().estimate(
-        domain, measurements, known_total=float(num_patients), iters=num_iterations
-    )
-    return {
-        clique: np.asarray(model.project(names[clique]).datavector(flatten=False), dtype=float)
-        for clique in noisy
-    }
-
-
-def make_tree(
-    fitted: dict[tuple[int, ...], np.ndarray], pairs: Sequence[tuple[int, int]], sizes: Sequence[int]
-) -> Tree:
-    """The distribution of counts along the edges, from the first column on."""
-    reached, left, edges = [0], list(pairs), []
-    while left:
-        pair = next(pair for pair in left if (pair[0] in reached) != (pair[1] in reached))
-        parent, child = pair if pair[0] in reached else pair[::-1]
-        table = fitted[pair] if pair[0] == parent else fitted[pair].T
+def make_tree(fitted: Tables, pairs: Sequence[tuple[int, int]]) -> Tree:
+    """The distribution of counts that contradict each other in nothing, from the first column on."""
+    edges = []
+    for parent, child in list_edges(pairs):
+        table = fitted[parent, child] if (parent, child) in fitted else fitted[child, parent].T
         table = np.maximum(table, 0) + LEAST_CHANCE * np.maximum(fitted[(child,)], 1)
         edges.append((parent, child, table / table.sum(axis=1, keepdims=True)))
-        reached.append(child)
-        left.remove(pair)
     shares = np.maximum(fitted[(0,)], LEAST_CHANCE)
     return Tree(0, shares / shares.sum(), tuple(edges))
 
@@ -362,16 +326,3 @@ def _draw_rows(chances: np.ndarray, size: int, rng: np.random.Generator) -> np.n
     """One index a row of chances (size or 1, states), which need not sum to 1."""
     sums = np.cumsum(chances, axis=1)
     return (sums[:, :-1] <= rng.random(size)[:, None] * sums[:, -1:]).sum(axis=1)
-
-
-def _import_mbi():
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on single precision, which is enough for counts of patients
-            import mbi
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"expected the library mbi, which fits marginals, found no {error.name}; "
-            "pip install synthlib[marginals]"
-        ) from error
-    return mbi
