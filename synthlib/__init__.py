@@ -32,6 +32,7 @@ _HOMES = {
     "PrivateMarginals": "models.marginals",
     "TabularGAN": "models.gan",
     "TabularGPT": "models.gpt",
+    "PrivateTabularGPT": "models.private_gpt",
     "load_synthesizer": "models.synthesizer",
     "evaluate": "evaluation.report",
     "select": "selection",

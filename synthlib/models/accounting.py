@@ -26,7 +26,10 @@ RELATION = dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
 SCALE = 1_000_000  # of what a ledger adds up: millionths
 LARGEST_CHOICE = 1000.0  # epsilon of one choice, beyond which floats end
 MARGIN = 1e-9  # relative and absolute; floats are never rounded in the publisher's favour
-COARSEST, COARSE, FINEST = 1e-3, 1e-4, 1e-5  # of the discretised privacy loss, which is pessimistic
+COARSEST, FINEST = 1e-4, 1e-5  # of the discretised privacy loss, which is pessimistic
+ORDERS = (*range(2, 65), 80, 96, 128, 192, 256, 512)  # whole ones: of these the sampled Gaussian's are exact
+MOST_NOISE = 1e4
+CLOSE = 2e-3  # relative; how much of a budget a calibration may leave unspent
 LARGEST = 30.0  # epsilon by Renyi orders from which on a privacy loss distribution is not worth its memory
 
 
@@ -260,12 +263,12 @@ def account(parts: Sequence[Part], delta: float, num_patients: int) -> PrivacySp
     check_delta(delta, num_patients)
     event = _event(parts)
     steps = sum(getattr(part, "num_steps", None) or part.num_queries for part in parts)
-    interval = COARSE if steps < 3000 else FINEST
-    if not any(isinstance(part, SampledTraining) for part in parts):
-        interval = COARSEST  # one Gaussian, and nothing to compose
-    by_rdp = float(RdpAccountant(None, RELATION).compose(event).get_epsilon(delta))
+    by_rdp = float(RdpAccountant(ORDERS, RELATION).compose(event).get_epsilon(delta))
     by_pld = math.inf
     if by_rdp <= LARGEST:
+        interval = COARSEST * min(max(by_rdp, 1), 10) if steps < 3000 else FINEST
+        if not any(isinstance(part, SampledTraining) for part in parts):
+            interval = 10 * COARSEST * max(by_rdp, 1)  # one Gaussian, and nothing to compose
         by_pld = float(PLDAccountant(RELATION, interval).compose(event).get_epsilon(delta))
     epsilon, name = min((by_pld, "PLD"), (by_rdp, "RDP"))
     return PrivacySpend(epsilon, float(delta), int(num_patients), tuple(parts), name, by_pld, by_rdp)
@@ -307,27 +310,56 @@ def scale_noise(make_parts, epsilon: float, delta: float, num_patients: int) -> 
         epsilon, delta, num_patients: of the budget.
 
     Raises:
-        PrivacyError: if no level up to a million does.
+        PrivacyError: if no level up to 10,000 does.
     """
     if not _is_number(epsilon) or not 0 < epsilon < math.inf:
         raise PrivacyError(f"expected an epsilon above 0 and finite, got {epsilon!r}")
     check_delta(delta, num_patients)
 
-    def fits(noise: float) -> bool:
-        return account(make_parts(noise), delta, num_patients).epsilon <= epsilon
+    def excess(noise: float) -> float:
+        return math.log(max(account(make_parts(noise), delta, num_patients).epsilon, 1e-9) / epsilon)
 
-    low, high = 0.05, 1.0
-    while not fits(high):
+    high = _enough_by_renyi(make_parts, epsilon, delta)
+    low, at_high = high / 2, excess(high)
+    while at_high > 0:
         low, high = high, 2 * high
-        if high > 1e6:
+        at_high = excess(high)
+        if high > MOST_NOISE:
             raise PrivacyError(
                 f"expected parts that leave something of epsilon {epsilon}; the others spend all of it: "
                 "give them more noise or the whole a larger epsilon"
             )
-    while high / low > 1 + 1e-3:
+    at_low = excess(low)
+    while at_low <= 0:
+        low, high, at_high = low / 2, low, at_low
+        at_low = excess(low)
+    while at_high < -CLOSE and high / low > 1 + 1e-4:  # epsilon is about a power of the noise
+        share = min(max(at_low / (at_low - at_high), 0.02), 0.98)
+        middle = math.exp((1 - share) * math.log(low) + share * math.log(high)) * (1 + CLOSE / 4)
+        value = excess(middle)
+        if value <= 0:
+            high, at_high = middle, value
+        else:
+            low, at_low = middle, value
+    return list(make_parts(high))
+
+
+def _enough_by_renyi(make_parts, epsilon: float, delta: float) -> float:
+    """A noise level at which Renyi orders alone show that the budget is kept; less may do."""
+
+    def fits(noise: float) -> bool:
+        event = _event(make_parts(noise))
+        return RdpAccountant(ORDERS, RELATION).compose(event).get_epsilon(delta) <= epsilon
+
+    low, high = 0.05, 1.0
+    while not fits(high):
+        low, high = high, 2 * high
+        if high > MOST_NOISE:
+            return 1.0  # they do not show it; a privacy loss distribution may
+    while high / low > 1.01:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if fits(middle) else (middle, high)
-    return list(make_parts(high))
+    return high
 
 
 def check_delta(delta: float, num_patients: int) -> None:

@@ -105,7 +105,6 @@ def _check_direction(make_step) -> list[str]:
     for patient in range(min(5, fresh.num_patients)):
         update = _flat(having.update(np.array([patient]))) - _flat(nobody.update(empty))
         row = [tf.constant(array[patient]) for array in fresh.arrays]
-        row += [tf.constant(np.asarray(array)[0]) for array in fresh.public(1)]
         values = [variable.value for variable in fresh.variables]
         with tf.GradientTape() as tape:
             tape.watch(values)

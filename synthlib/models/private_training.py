@@ -25,16 +25,15 @@ class PrivateStep:
     """The noisy mean gradient of a random batch.
 
     Args:
-        loss: function of one patient's arrays to a scalar; it must depend on nothing but them and the
-            variables.
+        loss: function of one patient's arrays to a scalar; it must depend on nothing but them, the variables
+            and what is public. Nothing that it reads may move when another patient leaves the table: neither
+            a patient's place in it or in the batch, nor random numbers handed out by such places.
         variables: what gradients are taken of.
         arrays: the table, arrays of shape (num_patients, …); one row a patient.
         clip_norm: Euclidean norm that each patient's gradient is clipped to; a gradient that is not finite
             counts as zero.
         training: noise, sampling rate and number of steps.
         random: where coins and noise come from.
-        public: function of a number of patients to further arrays for `loss`, one row a patient, drawn
-            without a look at the table, such as orders of columns.
     """
 
     def __init__(
@@ -45,13 +44,11 @@ class PrivateStep:
         clip_norm: float,
         training: SampledTraining,
         random: SecretRandom,
-        public: Callable[[int], Sequence[np.ndarray]] | None = None,
     ):
         if not 0 < clip_norm < np.inf:
             raise PrivacyError(f"expected a clip_norm above 0 and finite, got {clip_norm!r}")
         self.loss, self.variables, self.arrays = loss, list(variables), [np.asarray(a) for a in arrays]
         self.clip_norm, self.training, self.random = float(clip_norm), training, random
-        self.public = public or (lambda size: ())
         self.num_patients = len(self.arrays[0])
         self.sizes = [int(np.prod(variable.shape)) for variable in self.variables]
         self._sum = tf.function(self._sum_clipped, autograph=False, reduce_retracing=True)
@@ -76,12 +73,10 @@ class PrivateStep:
         A batch of any size is worked off in parts; nobody is left out.
         """
         total = np.zeros(sum(self.sizes))
-        public = [np.asarray(array) for array in self.public(len(rows))]
         for start in range(0, len(rows), MICROBATCH):
             part = rows[start : start + MICROBATCH]
             padding = np.zeros(MICROBATCH - len(part), dtype=int)
             picked = [array[np.concatenate([part, padding]).astype(int)] for array in self.arrays]
-            picked += [_padded(array[start : start + MICROBATCH]) for array in public]
             counted = (np.arange(MICROBATCH) < len(part)).astype(np.float32)
             total += self._sum(counted, *picked).numpy()
         return total
@@ -113,8 +108,3 @@ class PrivateStep:
         factors = tf.where(finite, self.clip_norm * (1 - HAIR) / tf.maximum(norms, self.clip_norm), 0.0)
         sums = [tf.linalg.matvec(part, factors * counted, transpose_a=True) for part in gradients]
         return tf.concat(sums, 0)
-
-
-def _padded(array: np.ndarray) -> np.ndarray:
-    missing = MICROBATCH - len(array)
-    return np.concatenate([array, np.repeat(array[:1], missing, axis=0)]) if missing else array

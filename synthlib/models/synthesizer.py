@@ -25,6 +25,7 @@ SYNTHESIZERS = {
     "PrivateMarginals": "synthlib.models.marginals",
     "TabularGAN": "synthlib.models.gan",
     "TabularGPT": "synthlib.models.gpt",
+    "PrivateTabularGPT": "synthlib.models.private_gpt",
 }
 
 SAMPLE_BATCH = 8192  # rows drawn at once
@@ -57,6 +58,11 @@ class Synthesizer(ABC):
     def parameters(self) -> dict[str, Any]:
         """Hyperparameters by name, without the schema."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name != "schema"}
+
+    @property
+    def public_parameters(self) -> dict[str, Any]:
+        """The hyperparameters that may be published: those without a secret, which by default is all."""
+        return self.parameters
 
     def sample(self, num_rows: int | None = None, given: Given | None = None, seed: int = 0) -> pd.DataFrame:
         """Draw a synthetic table.
