@@ -28,6 +28,7 @@ RESULTS = FOLDER / "vault.csv"
 STEPS = ("start", "seal", "open", "put", "fetch", "hand over, x25519", "hand over, mlkem768-x25519")
 NUM_HAND_OVERS = 500
 MIB = 1 << 20
+DATASET = "da" * 32
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,18 +81,18 @@ def prepare(step: str, mib: int, folder: Path):
     if step in ("seal", "open"):
         chunk = os.urandom(MIB)
         if step == "seal":
-            return lambda: seal((chunk for _ in range(mib)), Nowhere()), 0
+            return lambda: seal((chunk for _ in range(mib)), Nowhere(), DATASET), 0
         return lambda: [None for _ in open_repeated(mib, chunk, seal, read_header, open_segments)], 0
     if step == "put":
-        return lambda: vault.put(folder / "plain"), 0
+        return lambda: vault.put(folder / "plain", DATASET), 0
     if step == "fetch":
         (address,) = vault.addresses()
         return lambda: vault.fetch(address, vault.data_key(address), folder / "out"), 0
     if step.startswith("hand over"):
         grantee = VaultKey.draw(step.split(", ")[1])
         digest = digest_public_key(grantee.public_key)
-        answer = SimpleNamespace(grantee="0x", encryption_key=digest)
-        vault.gate = SimpleNamespace(log_access=lambda *_: answer)
+        answer = SimpleNamespace(dataset=DATASET, grantee="0x", state="accepted", encryption_key=digest)
+        vault.gate = SimpleNamespace(**dict.fromkeys(("open", "find", "log_access"), lambda *_: answer))
         (address,) = vault.addresses()
         hand = lambda: [vault.hand_over(address, "0x", grantee.public_key) for _ in range(NUM_HAND_OVERS)]  # noqa: E731
         return hand, NUM_HAND_OVERS
@@ -108,7 +109,7 @@ class Nowhere:
 def open_repeated(mib: int, chunk: bytes, seal, read_header, open_segments):
     """Segments of an object of 16 MiB in memory, opened as often as `mib` asks."""
     sink = io.BytesIO()
-    sealed = seal((chunk for _ in range(16)), sink)
+    sealed = seal((chunk for _ in range(16)), sink, DATASET)
     for _ in range(mib // 16):
         sink.seek(0)
         yield from open_segments(sink, read_header(sink), sealed.data_key, sealed.address)

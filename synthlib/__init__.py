@@ -31,6 +31,7 @@ _HOMES = {
     "IndependentMarginals": "models.synthesizer",
     "TabularGAN": "models.gan",
     "TabularGPT": "models.gpt",
+    "PrivateTabularGPT": "models.private_gpt",
     "load_synthesizer": "models.synthesizer",
     "evaluate": "evaluation.report",
     "select": "selection",

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthlib import __version__, ledger_commands, terminal
+from synthlib import (
+    __version__,
+    agreement_commands,
+    anchor_commands,
+    ledger_commands,
+    protocol_commands,
+    registry_commands,
+    release_commands,
+    steward_commands,
+    terminal,
+    vault_commands,
+)
 from synthlib.options import (
     Identifier,
     Keep,
@@ -27,11 +38,8 @@ from synthlib.options import (
     check_levels,
     check_model_folder,
     check_release_folder,
-    read_dataset,
     read_schema,
-    read_training,
     refuse,
-    spell_as,
     split_pairs,
 )
 from synthlib.terminal import say, say_stage
@@ -44,6 +52,8 @@ if TYPE_CHECKING:
     from synthlib.models.synthesizer import Synthesizer
 
 MODELS = ("gpt", "gan", "independent")
+TABLES, RELEASES = "Tables", "Releases"
+PARTIES, REGISTRY = "Between stewards, researchers and grantees", "A registry, or a log"
 
 app = typer.Typer(
     name="synthlib",
@@ -77,7 +87,7 @@ def common(
     """Synthetic patient tables whose making is recorded on a chain."""
 
 
-@app.command()
+@app.command(rich_help_panel=TABLES)
 def synthesize(
     table: Annotated[Path, typer.Argument(help="CSV or Parquet file of real patients.")],
     out: Annotated[Path, typer.Option(help="Folder of the release Bundle to write.")],
@@ -245,7 +255,7 @@ def _train(
         raise
 
 
-@app.command()
+@app.command(rich_help_panel=TABLES)
 def evaluate(
     train: Annotated[Path, typer.Argument(help="Rows that the generator learnt from.")],
     holdout: Annotated[Path, typer.Argument(help="Rows that it never saw.")],
@@ -257,88 +267,50 @@ def evaluate(
     kind: Kind = None,
     schema: SchemaFile = None,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="CSV file to write the report to.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File ending in .csv, .json or .html, or a folder for all three (confidential)."),
+    ] = None,
+    acceptance: Annotated[
+        Path | None, typer.Option(help="Thresholds to judge by: a protocol.json, or its acceptance alone.")
+    ] = None,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit with 3 if a threshold fails; the default ones if none given.")
+    ] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="Write only what a release may tell: overall scores, rounded.")
+    ] = False,
 ) -> None:
-    """Score a synthetic table beside what real patients score."""
-    import pandas as pd
-
-    import synthlib as sl
+    """Score a synthetic table beside what real patients score. Exit code 3: --gate, and a threshold fails."""
+    from synthlib import evaluating
 
     inputs = (train, holdout, synthetic)
-    if out and (out.suffix != ".csv" or out.resolve() in [path.resolve() for path in inputs]):
-        refuse("--out", f"expected another file, with a name that ends in .csv; got {out}")
-    *real, made = (sl.read_table(path) for path in inputs)
-    together = pd.concat(real, ignore_index=True)
-    described = read_schema(schema, together, target, patient_id, identifier, leak, kind)
-    real = [described.conform(part) for part in real]
-    report = sl.evaluate(*real, spell_as(described, made), described, seed=seed)
-    if out:
-        sl.write_table(report, out)
-    terminal.show_report(report)
-
-
-@app.command()
-def record(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a release Bundle.")],
-    rpc: Rpc = None,
-    registry: Registry = None,
-    keyfile: Keyfile = None,
-) -> None:
-    """Record a release on the chain of its protocol. Recording it again changes nothing."""
-    from synthlib.chain.accounts import load_account
-    from synthlib.chain.recording import record_bundle
-
-    made = record_bundle(bundle, rpc=rpc, registry=registry, account=load_account(keyfile))
-    terminal.show_record(made, in_process=rpc is None)
-
-
-@app.command()
-def verify(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a release Bundle.")],
-    rpc: Rpc = None,
-    issuer: Annotated[str | None, typer.Option(help="Address that must have recorded it.")] = None,
-    digest: Annotated[
-        str | None, typer.Option(help="Release digest that it must have, from a source you trust.")
-    ] = None,
-    key: Annotated[
-        Path | None, typer.Option(help="The steward's key file, to open the commitment to the training rows.")
-    ] = None,
-    training: Annotated[Path | None, typer.Option(help="The training rows, to open it.")] = None,
-    dataset: Annotated[
-        Path | None,
-        typer.Option(help="dataset.csv of --save-data: are the training rows the protocol's split of it?"),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
-) -> None:
-    """Check a release against its record. Exit code 0: yes, 1: no, 2: could not tell."""
-    import synthlib as sl
-    from synthlib.chain.verification import find_caveat, verdict
-
-    whole, described = read_dataset(dataset) if dataset else (None, None)
-    findings = sl.verify(
-        bundle,
-        rpc=rpc,
-        key=sl.StewardKey.open(key) if key else None,
-        training=read_training(bundle, training) if training else None,
-        issuer=issuer,
-        digest=digest,
-        dataset=whole,
-        schema=described,
+    evaluating.check_out(out, (*inputs, *([acceptance] if acceptance else [])))
+    declared = evaluating.read_acceptance(acceptance) if acceptance else None
+    *real, made, described = evaluating.read_tables(
+        inputs, schema, target, patient_id, identifier, leak, kind
     )
-    code, caveat = verdict(findings), find_caveat(findings)
-    with terminal.whoever_reads():
-        if as_json:
-            told = {"verdict": code, "caveat": caveat, "findings": [found._asdict() for found in findings]}
-            print(json.dumps(told, indent=1))
-        else:
-            terminal.show_findings(findings, code, caveat)
-    raise typer.Exit(code)
+    report, verdict = evaluating.score(*real, made, described, seed, declared, gate)
+    if out:
+        evaluating.write(report, out, verdict, described, (*real, made), seed, public)
+    terminal.show_report(report)
+    if verdict is not None:
+        terminal.show_gate(verdict)
+    if gate and verdict.outcome != "passed":
+        raise typer.Exit(terminal.GATE_FAILED)
 
 
-ledger_commands.add_to(app)
+ledger_commands.add_to(app, RELEASES)
+release_commands.add_to(app, RELEASES)
+protocol_commands.add_to(app, PARTIES)
+steward_commands.add_to(app, PARTIES)
+agreement_commands.add_to(app, PARTIES)
+vault_commands.add_to(app, PARTIES)
+registry_commands.add_to(app, REGISTRY)
+anchor_commands.add_to(app, REGISTRY)
 
 
-@app.command()
+@app.command(rich_help_panel=TABLES)
 def reproduce(
     parameter: Annotated[
         list[str] | None,

@@ -1,4 +1,4 @@
-"""Commands about what is recorded: a new registry, a release for other tools, one row without the rest."""
+"""Commands that record a release and show it: checked, for other tools, or one row of it without the rest."""
 
 from __future__ import annotations
 
@@ -8,41 +8,74 @@ from typing import Annotated
 
 import typer
 
-from synthlib.options import Keyfile, refuse
-from synthlib.terminal import say
-
-WEI = 10**18
+from synthlib import terminal
+from synthlib.options import Keyfile, Registry, Rpc, read_dataset, read_training, refuse
 
 
-def deploy(
-    rpc: Annotated[str, typer.Option(help="URL of an Ethereum node.")],
-    chain_id: Annotated[
-        int | None, typer.Option(help="The chain it must be, such as 11155111 for Sepolia; any if not given.")
-    ] = None,
+def record(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a release Bundle.")],
+    rpc: Rpc = None,
+    registry: Registry = None,
     keyfile: Keyfile = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would take, and send nothing.")
-    ] = False,
 ) -> None:
-    """Deploy a registry on a node. Who deploys it grants and withdraws all roles."""
+    """Record a release on the chain of its protocol. Recording it again changes nothing."""
     from synthlib.chain.accounts import load_account
-    from synthlib.chain.connection import Connection
-    from synthlib.chain.deployment import plan_deployment
-    from synthlib.chain.registry import Ledger
+    from synthlib.chain.recording import record_bundle
 
-    account = load_account(keyfile)
-    plan = plan_deployment(Connection.by_url(rpc, chain_id), account)
-    say(f"chain {plan.chain_id}, account {plan.account}")
-    say(f"{plan.gas} gas at {plan.price} wei: {plan.cost / WEI:.6f} ether; it has {plan.balance / WEI:.6f}")
-    if not plan.is_affordable:
-        say("that may not be enough, as prices move: send the account some ether first")
-    if dry_run:
-        print(f"registry would be at {plan.address}; nothing was sent")
-        return
-    ledger = Ledger.connect(rpc, account=account, chain_id=chain_id)
-    print(f"registry {ledger.address}")
-    for name, address in ledger.addresses.items():
-        say(f"  {name} {address}")
+    made = record_bundle(bundle, rpc=rpc, registry=registry, account=load_account(keyfile))
+    terminal.show_record(made, in_process=rpc is None)
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a release Bundle.")],
+    rpc: Rpc = None,
+    issuer: Annotated[str | None, typer.Option(help="Address that must have recorded it.")] = None,
+    digest: Annotated[
+        str | None, typer.Option(help="Release digest that it must have, from a source you trust.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="The steward's key file, to open the commitment to the training rows.")
+    ] = None,
+    training: Annotated[Path | None, typer.Option(help="The training rows, to open it.")] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(help="dataset.csv of --save-data: are the training rows the protocol's split of it?"),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="Ask what held then: 2026-01-31T12:00:00Z, seconds since 1970, or block:17."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Check a release against its record. Exit code 0: yes, 1: no, 2: could not tell."""
+    import synthlib as sl
+    from synthlib.chain.verification import find_caveat, verdict
+
+    whole, described = read_dataset(dataset) if dataset else (None, None)
+    findings = sl.verify(
+        bundle,
+        rpc=rpc,
+        key=sl.StewardKey.open(key) if key else None,
+        training=read_training(bundle, training) if training else None,
+        issuer=issuer,
+        digest=digest,
+        dataset=whole,
+        schema=described,
+        at=at,
+    )
+    code, caveat = verdict(findings), find_caveat(findings)
+    with terminal.whoever_reads():
+        if as_json:
+            told = {
+                "verdict": code,
+                "at": at,
+                "caveat": caveat,
+                "findings": [found._asdict() for found in findings],
+            }
+            print(json.dumps(told, indent=1))
+        else:
+            terminal.show_findings(findings, code, caveat)
+    raise typer.Exit(code)
 
 
 def export(
@@ -52,11 +85,14 @@ def export(
     published: Annotated[
         str | None, typer.Option(help="Day of publication, YYYY-MM-DD, where no node's block tells it.")
     ] = None,
+    rpc: Annotated[
+        str | None, typer.Option(help="URL of the node on which it is recorded, for auditors' verdicts.")
+    ] = None,
 ) -> None:
     """Write a release in formats that need no synthlib to be read."""
     from synthlib.chain.export import export_release
 
-    print(export_release(bundle, out, license=license, published=published))
+    print(export_release(bundle, out, license=license, published=published, rpc=rpc))
 
 
 def prove_row(
@@ -97,7 +133,7 @@ def verify_row(
     raise typer.Exit(0 if is_there else 1)
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: typer.Typer, panel: str) -> None:
     """Make these commands part of the command line."""
-    for command in (deploy, export, prove_row, verify_row):
-        app.command(name=command.__name__.replace("_", "-"))(command)
+    for command in (record, verify, export, prove_row, verify_row):
+        app.command(name=command.__name__.replace("_", "-"), rich_help_panel=panel)(command)

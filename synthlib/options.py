@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,37 @@ Keyfile = Annotated[
     Path | None,
     typer.Option(help="Encrypted keyfile of who signs; else SYNTHLIB_KEYFILE or SYNTHLIB_PRIVATE_KEY."),
 ]
+Node = Annotated[
+    str | None,
+    typer.Option(
+        "--rpc",
+        envvar="SYNTHLIB_RPC",
+        help="URL of an Ethereum node; a URL with a key goes into SYNTHLIB_RPC.",
+    ),
+]
+Contract = Annotated[
+    str | None,
+    typer.Option("--registry", envvar="SYNTHLIB_REGISTRY", help="Address of the registry on the node."),
+]
+JournalFile = Annotated[
+    Path | None,
+    typer.Option("--journal", help="Journal of an in-process chain, to rehearse on instead of a node."),
+]
+Yes = Annotated[
+    bool,
+    typer.Option("--yes", help="Do not ask, though it cannot be undone. Needed where nobody can be asked."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+Reason = Annotated[str, typer.Option(help="In words. The chain gets their SHA-256; publish them elsewhere.")]
+Dataset = Annotated[str, typer.Argument(help="Commitment to the dataset, 64 hexadecimal digits.")]
+Release = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a recorded release.")]
+VaultUrl = Annotated[
+    str, typer.Option("--vault", help="The vault: a folder, or a URL such as s3://bucket/it.")
+]
+StoreOptions = Annotated[
+    Path | None,
+    typer.Option("--store-options", help="JSON file of fsspec's options for the store, such as credentials."),
+]
 
 
 def refuse(option: str, reason: str) -> Any:
@@ -53,6 +85,44 @@ def split_pairs(items: Names, option: str, form: str) -> dict[str, str]:
         if not all(item.partition("=")):
             refuse(option, f"expected {form}, got {item!r}")
     return dict(item.split("=", 1) for item in items or [])
+
+
+def check_address(text: str) -> str:
+    """An account's address, where an argument or option is one."""
+    if text and not re.fullmatch("0x[0-9a-fA-F]{40}", text):
+        raise typer.BadParameter(f"expected 0x and 40 hexadecimal digits, got {text[:60]!r}")
+    return text
+
+
+Account = Annotated[str, typer.Argument(callback=check_address, help="The account's address.")]
+
+
+def read_time(text: str, option: str) -> int:
+    """Seconds since 1970 of a time as people write it."""
+    from synthlib.chain.history import parse_moment
+
+    moment = None
+    try:
+        moment = parse_moment(text)
+    except ValueError as error:
+        refuse(option, str(error))
+    if moment.time is None:
+        refuse(option, "expected a time, got a block")
+    return moment.time
+
+
+def read_file(path: Path, option: str) -> bytes:
+    """The bytes of a file that somebody handed over."""
+    if not path.is_file():
+        refuse(option, f"expected a file, found none at {path}")
+    return path.read_bytes()
+
+
+def check_new_file(path: Path, option: str) -> Path:
+    """A place for a file that replaces none."""
+    if path.exists():
+        refuse(option, f"expected nothing at {path}, found something; choose another name")
+    return path
 
 
 def check_release_folder(path: Path) -> Path:

@@ -20,6 +20,7 @@ from synthlib.models.conditions import Given
 from synthlib.models.synthesizer import Synthesizer
 from synthlib.parsing import parse_json
 from synthlib.schema import Schema
+from synthlib.thresholds import parse_acceptance
 
 ATTACKS_NOTE = "the report's membership attack, exact copies and distances, each beside its control"
 
@@ -209,11 +210,17 @@ def write_protocol(
         holdout_fraction: share of the patients that no generator sees.
         split_seed: of the division into train and holdout.
         cohort: which patients, in words.
-        acceptance: what a release has to reach, and how one candidate is chosen; any JSON.
+        acceptance: what a release has to reach, and how one candidate is chosen: words, or JSON with
+            `thresholds` as `parse_acceptance` reads them, such as `default_acceptance(schema)`. A release
+            says whether it meets them.
         privacy: unit, adjacency, measure and budget; None says that no differential privacy is claimed.
         key: the steward's. With it, the split says under which schema the table is divided, as a keyed
             commitment; without, somebody could look for a schema after the fact.
+
+    Raises:
+        ValueError: for thresholds that nobody could judge by, before they are registered.
     """
+    parse_acceptance(acceptance)
     roles = {"target": schema.target, "patient_id": schema.patient_id}
     columns = {column.name: column.kind for column in schema}
     split = {"by": "patient", "holdout_fraction": holdout_fraction, "seed": split_seed}

@@ -1,10 +1,11 @@
-"""Where the command line registers what it is about to do: in process or on a node."""
+"""Where the command line acts: on which registry, in process or on a node, and as whom."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synthlib.options import refuse
 from synthlib.terminal import say_stage
 
 if TYPE_CHECKING:
@@ -32,6 +33,28 @@ def open_ledger(out: Path, rpc: str | None, registry: str | None, keyfile: Path 
     account = load_account(keyfile)
     if rpc is None:
         return Ledger.in_process(find_journal(out), account)
+    return Ledger.connect(rpc, registry, account)
+
+
+def open_registry(
+    rpc: str | None, registry: str | None, journal: Path | None, keyfile: Path | None = None
+) -> Ledger:
+    """The registry that a command names, on a node or, by its journal, in process. None is made."""
+    from synthlib.chain.accounts import load_account
+    from synthlib.chain.registry import Ledger
+
+    if (rpc is None) == (journal is None):
+        refuse("--rpc", "expected a node's URL, or --journal with the journal of an in-process chain")
+    account = load_account(keyfile)
+    if journal is not None:
+        if not journal.is_file():
+            refuse(
+                "--journal",
+                f"expected a journal, found none at {journal}; synthlib deploy --journal makes one",
+            )
+        return Ledger.in_process(journal, account)
+    if registry is None:
+        refuse("--registry", "expected the address of a registry on the node; synthlib deploy makes one")
     return Ledger.connect(rpc, registry, account)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from synthlib.areas import is_published
 from synthlib.bundle import Bundle, write_atomically
 from synthlib.chain.commitments import commit, commit_conditions, read_synthetic, table_digest
 from synthlib.chain.rows import ROWS_FILE, RowTree, describe_rows
@@ -18,6 +19,7 @@ from synthlib.chain.study import Study
 from synthlib.data.identifiers import class_by_name, class_by_pattern
 from synthlib.data.preparation import SMALL_CELL, characteristics
 from synthlib.data.tables import write_table
+from synthlib.gate import GATE_FILE, Verdict, judge
 from synthlib.inference import infer_column
 from synthlib.keys import StewardKey
 from synthlib.models.conditions import Given
@@ -25,11 +27,12 @@ from synthlib.models.synthesizer import Synthesizer
 from synthlib.preregistration import describe_attempt, note_draw
 from synthlib.rules import Combinations
 from synthlib.schema import Column, Schema
+from synthlib.scores import round_scores
+from synthlib.thresholds import parse_acceptance
 
 PACKAGES = ("synthlib", "tensorflow", "keras", "numpy", "pandas")
 WITHHELD = "(withheld)"
 FEWEST = 5  # patients who must share a level
-DECIMALS = 3  # of published scores
 
 
 def infer_schema(
@@ -111,6 +114,7 @@ def write_release(
     attempt: int | None = None,
     loss: float | None = None,
     given: Given | None = None,
+    acceptance: Any = None,
 ) -> Bundle:
     """Write a synthetic table and everything that its record on a chain will speak of into one Bundle.
 
@@ -138,6 +142,8 @@ def write_release(
         loss: privacy that the release spends, in the dataset's measure; None if it makes no claim to
             differential privacy.
         given: what `synthetic` was drawn under, if anything; a keyed commitment to it is published.
+        acceptance: thresholds of a release without a study; those of a study stand in its protocol. Where
+            there are any, `gate.json` and the manifest say whether the report meets them, either way.
 
     Returns:
         The Bundle, opened.
@@ -150,6 +156,7 @@ def write_release(
     """
     if study is None and (attempt, loss) != (None, None):
         raise ValueError("expected a study with an attempt or a loss, got none; give write_release the study")
+    gate = _judge(report, study, acceptance)
     synthesizer.schema.check(train)
     synthesizer.schema.check(synthetic)
     scattered = sorted(set(find_scattered_levels(train, synthesizer.schema)) - set(keep))
@@ -174,6 +181,8 @@ def write_release(
     }
     if study is not None:
         study.describe(attempt, loss)  # refused before anything is written
+    if gate is not None:
+        parameters["gate"] = gate.describe()
     path = Bundle.locate(path)
     with Bundle.create(path, "release", parameters, parents) as folder:
         write_table(synthetic, folder / "synthetic.csv")
@@ -185,6 +194,8 @@ def write_release(
         write_atomically(folder / "schema.json", schema.to_json().encode())
         write_table(public_report(report), folder / "report.csv")
         write_table(deidentification, folder / "deidentification.csv")
+        if gate is not None:
+            write_atomically(folder / GATE_FILE, gate.to_json())
         if study is not None:
             draw = note_draw(study, attempt, as_read, seed, given, key)
             parameters["protocol"] = study.describe(attempt, loss, draw)
@@ -234,18 +245,32 @@ def public_report(report: pd.DataFrame) -> pd.DataFrame:
     """The part of a report that is published: overall scores, rounded.
 
     The scores of single columns (`metric[column]`) are exact statements about the training table: with the
-    synthetic table at hand, its means, quantiles and missing rates can be solved from them. What is left are
-    aggregates over all rows and columns, or over held-out predictions. They carry no noise either.
+    synthetic table at hand, its means, quantiles and missing rates can be solved from them. What is left
+    (`areas.is_published`: attacks in brackets are no columns) are aggregates over all rows and columns, or
+    over held-out predictions. They carry no noise either.
 
     Args:
         report: from `evaluate`.
 
     Returns:
-        DataFrame of `metric, value, low, high, reference`, the last four with `DECIMALS` decimals.
+        DataFrame of `metric, value, low, high, reference`, the last four with three decimals.
     """
-    overall = report[~report["metric"].str.contains("[", regex=False)].reset_index(drop=True)
-    numbers = overall.columns.drop("metric")
-    return overall.assign(**{name: overall[name].round(DECIMALS) + 0.0 for name in numbers})  # no -0.0
+    return round_scores(report[report["metric"].map(is_published)])
+
+
+def _judge(report: pd.DataFrame, study: Study | None, acceptance: Any) -> Verdict | None:
+    """The verdict on what is published of a report; None where no threshold was declared.
+
+    Raises:
+        ValueError: if other thresholds are given than the study's protocol has.
+    """
+    declared = acceptance if study is None else study.protocol.acceptance
+    if acceptance is not None and declared != acceptance:
+        raise ValueError(
+            "expected no acceptance beside a study, whose protocol declared its own; leave it out, or "
+            "register another protocol before anything is fitted"
+        )
+    return judge(public_report(report), declared) if parse_acceptance(declared) else None
 
 
 def public_schema(schema: Schema, synthetic: pd.DataFrame) -> Schema:

@@ -5,6 +5,7 @@
     model.sample(1000, given={"diagnosis": scale_shares(reference, schema, "diagnosis", {"sepsis": 2})})
     model.sample(1000, given={"treated": 1})                        # patients like those who were treated
     model.sample(given=twins(reference, "treated", [0, 1], keep)[1])  # everybody treated, confounders kept
+    rebalance(model, schema, {"sex": {"female": 0.5, "male": 0.5}}, 1000)  # groups in declared shares
 
 `reference` is a synthetic sample (`model.sample(10_000)`), so that no training row is passed on. Conditioning
 is not intervention: the third line shows who gets treated as much as what treatment does. The fourth is the
@@ -122,6 +123,55 @@ def scale_shares(
         for level, share in shares.items()
         if scaled.get(level, share) > 0
     }
+
+
+def rebalance(
+    model: Sampler,
+    schema: Schema,
+    shares: Mapping[Any, Mapping[Any, float]],
+    num_rows: int,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """A table in which groups have declared shares, drawn group by group: a remedy where some are too few.
+
+    Every row is drawn given its group, so that the shares are exact. What the model knows of a group it has
+    hardly seen does not get better by drawing more of it: measure `evaluation.fairness` before and after.
+
+    Args:
+        model: a fitted Synthesizer.
+        schema: its Schema.
+        shares: column → level → share; or a tuple of columns → tuple of their levels → share. One entry.
+            Shares are of 0 or more and are divided by their sum. A missing value is no group here: given as
+            None, it would be left to the model.
+        num_rows: rows to draw.
+        seed: of the draw, and of the groups' order.
+
+    Returns:
+        DataFrame of shape (num_rows, num_columns); each group's number of rows within one of its share.
+
+    Raises:
+        ValueError: for no rows, none or several entries, columns that are not discrete, unknown levels, or
+            shares below 0 or all 0.
+    """
+    if len(shares) != 1 or num_rows < 1:
+        raise ValueError(f"expected shares of one column or tuple and rows, got {len(shares)} and {num_rows}")
+    (names, of_groups), *_ = shares.items()
+    names, groups = ((names,), [(k,) for k in of_groups]) if isinstance(names, str) else (names, of_groups)
+    columns, groups = [_column(schema, name) for name in names], list(groups)
+    for column, place in zip(columns, range(len(names)), strict=True):
+        if not column.is_discrete:
+            raise ValueError(f"expected discrete columns, {column.name} is {column.kind}")
+        levels = column.categories
+        unknown = [group for group in groups if len(group) != len(names) or group[place] not in levels]
+        if unknown:
+            raise ValueError(f"expected levels of {', '.join(names)}, got {len(unknown)} other groups")
+    counts = _counts(list(of_groups.values()), num_rows, ", ".join(names))
+    order = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(groups)), counts))
+    given = {
+        column.name: pd.Series([groups[group][place] for group in order], dtype=object)
+        for place, column in enumerate(columns)
+    }
+    return model.sample(given=pd.DataFrame(given), seed=seed)
 
 
 def twins(
@@ -264,13 +314,18 @@ def _strata(reference, conditions, columns, shared: list[str], num_rows: int):
     if not shared:
         return [(np.ones(len(reference), dtype=bool), num_rows)]
     name = shared[0]
-    weights = np.array(list(conditions[name].values()), dtype=float)
-    if not len(weights) or (weights < 0).any() or not weights.sum() > 0:
-        raise ValueError(f"expected shares of {name} of 0 or more, not all 0")
-    ends = np.round(np.cumsum(weights) / weights.sum() * num_rows).astype(int)
-    counts = np.diff(ends, prepend=0)
+    counts = _counts(list(conditions[name].values()), num_rows, name)
     return [
         (_meets(reference[name], columns[name], value), count)
         for value, count in zip(conditions[name], counts, strict=True)
         if count
     ]
+
+
+def _counts(shares: list[float], num_rows: int, name: str) -> np.ndarray:
+    """Rows of each share, within one of it, `num_rows` in all."""
+    weights = np.array(shares, dtype=float)
+    if not len(weights) or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
+        raise ValueError(f"expected shares of {name} of 0 or more, not all 0")
+    ends = np.round(np.cumsum(weights) / weights.sum() * num_rows).astype(int)
+    return np.diff(ends, prepend=0)

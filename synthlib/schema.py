@@ -31,6 +31,8 @@ class Schema:
             table, never features for predicting the target.
         quasi_identifiers: columns that an intruder may know of a person, such as age and sex.
         rules: what holds between columns, such as that a disease class follows from the disease group.
+        protected: columns whose groups must not be served worse, such as sex and ethnicity: fairness is
+            measured by them and by their intersections. A declaration, and public as the other roles are.
     """
 
     columns: tuple[Column, ...]
@@ -39,6 +41,7 @@ class Schema:
     leaks: tuple[str, ...] = ()
     quasi_identifiers: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    protected: tuple[str, ...] = ()
     _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -47,13 +50,24 @@ class Schema:
         if repeated:
             raise SchemaError(f"expected each column name once, got several of: {', '.join(repeated)}")
         object.__setattr__(self, "_by_name", dict(zip(names, self.columns, strict=True)))
-        roles = [self.target, self.patient_id, *self.leaks, *self.quasi_identifiers]
+        roles = [self.target, self.patient_id, *self.leaks, *self.quasi_identifiers, *self.protected]
         unknown = sorted({role for role in roles if role is not None and role not in self._by_name})
         if unknown:
             raise SchemaError(
                 f"expected roles for columns of the table ({', '.join(names)}), got {', '.join(unknown)}"
             )
+        self._check_protected()
         check_rules(self)
+
+    def _check_protected(self) -> None:
+        repeated = sorted({name for name in self.protected if self.protected.count(name) > 1})
+        persons = [name for name in self.protected if self._by_name[name].kind == "identifier"]
+        for problem, found in (("named twice", repeated), ("identifiers, which form no groups", persons)):
+            if found:
+                raise SchemaError(
+                    f"expected protected columns whose levels or ranges form groups, got {', '.join(found)}: "
+                    f"{problem}"
+                )
 
     def __getitem__(self, name: str) -> Column:
         if name not in self._by_name:
@@ -91,6 +105,7 @@ class Schema:
         leaks: Iterable[str] = (),
         quasi_identifiers: Iterable[str] = (),
         kinds: Mapping[str, str] | None = None,
+        protected: Iterable[str] = (),
     ) -> Schema:
         """Read a Schema off a table. Look at `describe()` before relying on it.
 
@@ -99,7 +114,7 @@ class Schema:
 
         Args:
             table: DataFrame of shape (num_rows, num_columns).
-            target, patient_id, leaks, quasi_identifiers: see the class.
+            target, patient_id, leaks, quasi_identifiers, protected: see the class.
             identifiers: names of further columns that identify a person or a row.
             kinds: name → kind, where the guess would be wrong.
 
@@ -128,7 +143,8 @@ class Schema:
                 problems.append(f"column {name!r}: {error}")
         if problems:
             raise SchemaError("this table cannot be held as it is:\n  " + "\n  ".join(problems))
-        return cls(tuple(columns), target, patient_id, tuple(leaks), tuple(quasi_identifiers))
+        roles = (target, patient_id, tuple(leaks), tuple(quasi_identifiers))
+        return cls(tuple(columns), *roles, protected=tuple(protected))
 
     def replace(self, name: str, **changes: Any) -> Schema:
         """A copy in which column `name` has other attributes: `schema.replace("age", high=120)`."""
@@ -165,6 +181,7 @@ class Schema:
             tuple(name for name in self.leaks if name not in gone),
             tuple(name for name in self.quasi_identifiers if name not in gone),
             tuple(rule for rule in self.rules if not gone & set(rule.columns)),
+            tuple(name for name in self.protected if name not in gone),
         )
 
     def describe(self) -> pd.DataFrame:
@@ -204,6 +221,7 @@ class Schema:
             "patient id": name == self.patient_id,
             "leak": name in self.leaks,
             "quasi-identifier": name in self.quasi_identifiers,
+            "protected": name in self.protected,
         }
         return [role for role, holds in roles.items() if holds]
 
@@ -306,6 +324,8 @@ class Schema:
         }
         if self.rules:
             document["rules"] = [rule.to_dict() for rule in self.rules]
+        if self.protected:
+            document["protected"] = self.protected
         return canonical_json(document).decode()
 
     @classmethod
@@ -333,6 +353,7 @@ class Schema:
                 tuple(document["leaks"]),
                 tuple(document["quasi_identifiers"]),
                 tuple(rule_from_dict(rule) for rule in document.get("rules", [])),
+                tuple(document.get("protected", [])),
             )
         except SchemaError:
             raise

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+DECIMALS = 3  # of published scores
+
 
 class Score(NamedTuple):
     """One measurement, its uncertainty, and what to compare it with.
@@ -40,6 +42,13 @@ def to_report(scores: Iterable[Score]) -> pd.DataFrame:
     if len(repeated):
         raise ValueError(f"expected each metric once, got several of: {', '.join(repeated)}")
     return report
+
+
+def round_scores(report: pd.DataFrame) -> pd.DataFrame:
+    """A report with its numbers rounded to `DECIMALS`, as they are published."""
+    numbers = report.columns.drop("metric")
+    rounded = {name: report[name].astype(float).round(DECIMALS) + 0.0 for name in numbers}  # no -0.0
+    return report.assign(**rounded).reset_index(drop=True)
 
 
 def wilson_interval(successes: float, trials: float, confidence: float = 0.95) -> tuple[float, float]:

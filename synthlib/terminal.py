@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dis
+import json
+import logging
 import os
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +21,15 @@ if TYPE_CHECKING:
 
     from synthlib.bundle import Finding
     from synthlib.chain.records import Record
+    from synthlib.gate import Verdict
 
 STAGES = ("read", "de-identify", "split", "register", "train", "sample", "evaluate", "write")
 VERDICTS = {0: "yes: all that is recorded holds", 1: "no: something is not as recorded", 2: "could not tell"}
 MARKS = {"matched": "ok", "differs": "DIFFERS", "unchecked": "not checked"}
+SAYS = "says"  # instead of "ok" where a finding repeats what somebody thinks
+PATIENCE = 10.0  # seconds between two signs of life while a transaction is on its way
 INTERRUPTED = 130
+GATE_FAILED = 3  # of `evaluate --gate`
 HERE = str(Path(__file__).parent)
 
 
@@ -123,6 +130,16 @@ def show_report(report: pd.DataFrame) -> None:
         say(f"note: {note}")
 
 
+def show_gate(verdict: Verdict) -> None:
+    """Each threshold, what was measured, and the verdict."""
+    print("thresholds:")
+    width = max(len(one["outcome"]) for one in verdict.results)
+    for one in verdict.results:
+        measured = f" ({one['measured']})" if one["measured"] not in ("", one["target"]) else ""
+        print(f"  {one['outcome']:<{width}}  {one['target']}{measured}: {one['limit']}; {one['detail']}")
+    print(f"gate: {verdict.outcome}")
+
+
 def show_record(record: Record, in_process: bool) -> None:
     """A record's fields that say something."""
     for name, value in record._asdict().items():
@@ -150,8 +167,82 @@ def whoever_reads() -> Iterator[None]:
 def show_findings(findings: list[Finding], code: int, caveat: str = "") -> None:
     """A line for each finding, and the verdict, with what must be said beside a yes."""
     for found in findings:
-        print(f"{MARKS[found.verdict]:12} {found.subject}: {found.detail}")
+        mark = SAYS if found.subject.startswith("verdict ") else MARKS[found.verdict]
+        print(f"{mark:12} {found.subject}: {found.detail}")
     print(f"yes: {caveat}" if caveat and code == 0 else VERDICTS[code])
+
+
+@contextmanager
+def waiting(what: str, place: str) -> Iterator[None]:
+    """Say what is being sent, and what happens to it until blocks hold it."""
+    say(f"{what}: sending to {place}, waiting for its block")
+    is_over, log = threading.Event(), logging.getLogger("synthlib.chain")
+
+    def tell() -> None:
+        seconds = 0.0
+        while not is_over.wait(PATIENCE):
+            seconds += PATIENCE
+            say(f"  still waiting for {place} ({seconds:.0f} s)")
+
+    handler, level = _Teller(logging.INFO), log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+class _Teller(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"  {record.getMessage()}")
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before what cannot be undone.
+
+    Raises:
+        ValueError: if nobody can be asked, or the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ValueError(f"{question}: expected --yes, as this cannot be undone and nobody can be asked here")
+    say(f"{question}: this cannot be undone. Type yes to go on:")
+    if sys.stdin.readline().strip().lower() != "yes":
+        raise ValueError("expected yes, got another answer; nothing was done")
+
+
+def show_fields(fields: dict[str, Any], as_json: bool = False) -> None:
+    """A line for each field, or a JSON object."""
+    with whoever_reads():
+        if as_json:
+            print(json.dumps(fields, indent=1))
+            return
+        width = max((len(name) for name in fields), default=0)
+        for name, value in fields.items():
+            print(f"{name:<{width}}  {', '.join(value) if isinstance(value, (list, tuple)) else value}")
+
+
+def show_rows(rows: Iterable[dict[str, Any]], as_json: bool, nothing: str) -> None:
+    """A table of a line for each row, or a JSON list; `nothing` is said where there is none."""
+    rows = list(rows)
+    with whoever_reads():
+        if as_json:
+            print(json.dumps(rows, indent=1))
+            return
+        if not rows:
+            print(nothing)
+            return
+        widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]}
+        print("  ".join(f"{name:<{width}}" for name, width in widths.items()).rstrip())
+        for row in rows:
+            print("  ".join(f"{row[name]!s:<{width}}" for name, width in widths.items()).rstrip())
 
 
 def _utc(seconds: int) -> str:

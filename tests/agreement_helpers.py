@@ -6,7 +6,7 @@ from signatures import sign
 
 from synthlib.chain.agreements import Agreement
 
-LATE = 2**47
+LATE = 2**39
 KEY, OBJECT, CERTIFICATE = hashed("encryption key"), hashed("object"), hashed("certificate")
 AGREEMENT = Agreement(
     DATASET, GRANTEE.address, digest("terms"), digest("purpose"), ("DUO:0000006", "DUO:0000042"), LATE
@@ -35,8 +35,10 @@ def end(world, party=STEWARD, reason=REASON):
     return world.send(party, "end", AGREEMENT.to_abi(), reason)
 
 
-def access(world, agreement=AGREEMENT, thing=OBJECT, party=STEWARD):
-    return world.send(party, "logAccess", agreement.to_abi(), thing)
+def access(world, agreement=AGREEMENT, thing=OBJECT, party=STEWARD, number=None):
+    """Log an access, under the next number if none is given."""
+    number = status(world, agreement)[4] + 1 if number is None else number
+    return world.send(party, "logAccess", agreement.to_abi(), thing, number)
 
 
 def status(world, agreement=AGREEMENT):

@@ -71,7 +71,7 @@ def registration(researcher: str = "admin", dataset: str = DATASET) -> Registrat
 
 
 def own_protocol(researcher: str) -> str:
-    """Id of the protocol that `open_study` registers for the account of this name, its dataset's steward too."""
+    """Id of the protocol that `open_study` registers for this account, the steward of its dataset too."""
     return registration(researcher, dataset_id(account(researcher).address, COMMITMENT)).id
 
 

@@ -106,7 +106,10 @@ class World:
             self.send(party, "registerOpenProtocol", raw(registration.dataset), raw(registration.digest))
 
     def approve(self, registration: Registration, budget=0, open_releases=0, party=STEWARD) -> list[Event]:
-        return self.send(party, "approveProtocol", *told(registration), budget, open_releases)
+        """Give a protocol that much more than it was given before."""
+        given = self.call("trackOf", raw(registration.id), registration.researcher)[6:]
+        totals = (given[0] + budget, given[1] + open_releases)
+        return self.send(party, "approveProtocol", *told(registration), *totals)
 
     def record(
         self, name: str = "a", party: LocalAccount = RESEARCHER, gate: bytes | None = None, **changes

@@ -153,7 +153,7 @@ def released(name: str) -> bytes:
 
 
 def accept(world: World, agreement: tuple) -> int:
-    types = "(bytes32,address,bytes32,bytes32,uint32[],uint48,bytes32)"
+    types = "(bytes32,address,bytes32,bytes32,uint32[],uint40,bytes32)"
     id = keccak(encode([types], [agreement]))
     signature = GRANTEE.unsafe_sign_hash(world.agreements.call("acceptanceDigest", id, KEY)).signature
     return world.agreements.send(OTHER, "accept", agreement, KEY, signature)
@@ -263,7 +263,7 @@ SCENARIOS: dict[str, Scenario] = {
         (STEWARD, "approveProtocol", *named(SEALED), 100_000, 1),
     ),
     "ProvenanceRegistry.approveProtocol (more)": after(
-        (STEWARD, "approveProtocol", *named(RUNNING), 100_000, 1)
+        (STEWARD, "approveProtocol", *named(RUNNING), 600_000, 101)
     ),
     "ProvenanceRegistry.closeProtocol": after((RESEARCHER, "closeProtocol", *named(RUNNING))),
     "ProvenanceRegistry.logAttempt": after((RESEARCHER, "logAttempt", running(), 2, KEY)),
@@ -286,7 +286,7 @@ SCENARIOS: dict[str, Scenario] = {
     "Agreements.accept": lambda world: accept(world, OFFERED),
     "Agreements.renew": agreeing(STEWARD, "renew", AGREED, EXPIRY + DAY),
     "Agreements.end": agreeing(GRANTEE, "end", AGREED, REASON),
-    "Agreements.logAccess": agreeing(STEWARD, "logAccess", AGREED, OBJECT),
+    "Agreements.logAccess": agreeing(STEWARD, "logAccess", AGREED, OBJECT, 1),
     "Agreements.logDenial": agreeing(STEWARD, "logDenial", DATASET, OBJECT, GRANTEE.address, REASON),
     "Agreements.eraseObject": agreeing(STEWARD, "eraseObject", DATASET, OBJECT, REASON),
     # verdicts, and rows, whose proof changes nothing and is measured as if it did

@@ -69,6 +69,7 @@ class Track:
     attempt_blocks: list = field(default_factory=list)
     budget: int = 0
     open_releases: int = 0
+    opened: int = 0
     private_releases: int = 0
     spent: int = 0
 
@@ -127,6 +128,12 @@ class Model(RuleBasedStateMachine):
     def id_of(self, name, steward=STEWARD) -> bytes:
         return raw(dataset_id(steward.address, digest(name)))
 
+    def allotted(self, registration) -> int:
+        return self.world.call("trackOf", raw(registration.id), registration.researcher)[6]
+
+    def of(self, name) -> list[Registration]:
+        return [each for each in PROTOCOLS if self.name_of(each) == name]
+
     def refuse_runner(self, registration, party) -> str | None:
         """What somebody who acts under a protocol is told."""
         track = self.tracks[registration]
@@ -157,10 +164,11 @@ class Model(RuleBasedStateMachine):
             tracks = [track for each, track in self.tracks.items() if self.name_of(each) == name]
             assert sum(track.spent for track in tracks) <= data.allotted <= data.cap
             assert sum(track.spent + track.budget for track in tracks) == data.allotted
+            assert sum(self.allotted(each) for each in self.of(name)) == data.allotted
         for registration in registrations:
             track, found = self.tracks[registration], self.world.track(registration)
             head = chain_head(registration.id, track.registration_block, track.links)
-            assert found[2:11] == (
+            assert (*found[2:11], *found[13:]) == (
                 head if track.approval_block else "00" * 20,
                 track.attempts,
                 track.budget,
@@ -170,7 +178,10 @@ class Model(RuleBasedStateMachine):
                 track.is_revealed,
                 track.approval_block > 0,
                 track.is_closed,
+                track.budget + track.spent,
+                track.open_releases + track.opened,
             )
+            assert (found.spent, found.open_releases) == (track.spent, track.opened)
             if track.approval_block:
                 assert track.registration_block < track.approval_block
             assert all(track.approval_block < block for block in track.attempt_blocks)

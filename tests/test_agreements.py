@@ -8,10 +8,10 @@ from eth_abi import encode
 from eth_utils import keccak
 from hypothesis import given
 from hypothesis import strategies as st
+from ledger_doubles import Double, Liar, LooksTooEarly, LosesReceipts, changed, doubled, dropped
 
 from synthlib.chain.agreements import (
     ACCEPTED,
-    DATA_USES,
     ENDED,
     OFFERED,
     TRAIL,
@@ -19,11 +19,13 @@ from synthlib.chain.agreements import (
     Agreement,
     Agreements,
     Standing,
-    uses_to_abi,
+    chain_accesses,
 )
 from synthlib.chain.contracts import load_artifact
+from synthlib.chain.data_uses import DATA_USES, uses_to_abi
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import (
+    AccessOutOfOrder,
     ChainError,
     Expired,
     InvalidSignature,
@@ -31,6 +33,7 @@ from synthlib.chain.errors import (
     NotParty,
     NotSteward,
     ObjectIsErased,
+    TransactionTimeout,
     WrongState,
 )
 from synthlib.chain.registry import ZERO_DIGEST
@@ -39,7 +42,8 @@ pytest_plugins = ["chain_fixtures"]
 
 GRANTEE, STRANGER = account("grantee"), account("stranger")
 KEY, OBJECT = digest("public key"), digest("sealed object")
-LATE = 2**47
+LATE = 2**39
+DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 AGREEMENT = Agreement(
     DATASET, GRANTEE.address, digest("terms"), digest("purpose"), ("DUO:0000042", "DUO:0000006"), LATE
 )
@@ -80,11 +84,11 @@ def words(text: str) -> str:
 
 
 def test_an_agreement_is_followed_from_offer_to_end(steward, grantee, stranger):
-    assert steward.find(AGREEMENT.id) == (UNKNOWN, 0, 0, 0, ZERO_DIGEST)
+    assert steward.find(AGREEMENT.id) == (UNKNOWN, 0, 0, 0, ZERO_DIGEST, 0)
     assert steward.offer(AGREEMENT) == AGREEMENT.id
-    assert steward.find(AGREEMENT.id) == (OFFERED, LATE, 0, 0, ZERO_DIGEST)
+    assert steward.find(AGREEMENT.id) == (OFFERED, LATE, 0, 0, ZERO_DIGEST, 0)
     accepted = stranger.accept(AGREEMENT, KEY, grantee.sign(AGREEMENT, KEY))
-    assert accepted == (ACCEPTED, LATE, accepted.acceptance_time, 0, KEY)
+    assert accepted == (ACCEPTED, LATE, accepted.acceptance_time, 0, KEY, 0)
     assert accepted.acceptance_time > 0
     assert steward.renew(AGREEMENT, LATE + 1) == accepted._replace(expiry=LATE + 1)
     ended = grantee.end(AGREEMENT, "enough")
@@ -152,7 +156,7 @@ def test_only_the_parties_act(steward, stranger, agreed):
 
 def test_an_access_says_to_whom_and_for_which_key(steward, agreed):
     access = steward.log_access(agreed.id, OBJECT)
-    assert access[:4] == (agreed.id, OBJECT, GRANTEE.address, KEY)
+    assert access[:4] == (agreed.id, OBJECT, GRANTEE.address, KEY) and access.number == 1
     (said,) = (event for event in steward.trail() if event.name == "Accessed")
     assert said.transaction == access.transaction
 
@@ -190,16 +194,177 @@ def test_what_was_erased_is_not_handed_over(steward, agreed):
 @pytest.mark.parametrize(
     ("standing", "time", "is_in_force"),
     [
-        (Standing(ACCEPTED, 20, 10, 0, KEY), 9, False),
-        (Standing(ACCEPTED, 20, 10, 0, KEY), 10, True),
-        (Standing(ACCEPTED, 20, 10, 0, KEY), 20, True),
-        (Standing(ACCEPTED, 20, 10, 0, KEY), 21, False),
-        (Standing(OFFERED, 20, 0, 0, ZERO_DIGEST), 15, False),
-        (Standing(ENDED, 20, 10, 15, KEY), 16, False),
+        (Standing(ACCEPTED, 20, 10, 0, KEY, 0), 9, False),
+        (Standing(ACCEPTED, 20, 10, 0, KEY, 0), 10, True),
+        (Standing(ACCEPTED, 20, 10, 0, KEY, 0), 20, True),
+        (Standing(ACCEPTED, 20, 10, 0, KEY, 0), 21, False),
+        (Standing(OFFERED, 20, 0, 0, ZERO_DIGEST, 0), 15, False),
+        (Standing(ENDED, 20, 10, 15, KEY, 0), 16, False),
     ],
 )
 def test_an_agreement_is_in_force_from_acceptance_to_expiry(standing, time, is_in_force):
     assert standing.is_in_force(time) == is_in_force
+
+
+# --- what is sent again --------------------------------------------------------------------------------
+
+
+def names(agreements, name):
+    return [event for event in agreements.trail() if event.name == name]
+
+
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen", "not seen yet"])
+def test_an_access_whose_receipt_was_lost_is_logged_once(steward, agreed, empty_ledger, is_seen):
+    ledger = LosesReceipts(empty_ledger) if is_seen else LooksTooEarly(empty_ledger, "statusOf")
+    unlucky = Agreements(ledger)
+    with pytest.raises(TransactionTimeout):
+        unlucky.log_access(agreed.id, OBJECT)
+    again = unlucky.log_access(agreed.id, OBJECT)
+    assert again == steward.log_access(agreed.id, OBJECT)
+    assert again[:4] == (agreed.id, OBJECT, GRANTEE.address, KEY) and again.number == 1
+    (said,) = names(steward, "Accessed")
+    assert said.transaction == again.transaction
+    assert steward.log_access(agreed.id, digest("another object")).number == 2
+
+
+def test_an_object_that_was_handed_over_is_not_handed_over_again_after_the_end(steward, grantee, agreed):
+    steward.log_access(agreed.id, OBJECT)
+    steward.log_access(agreed.id, OBJECT)
+    grantee.end(agreed, "enough")
+    with pytest.raises(WrongState):
+        steward.log_access(agreed.id, OBJECT)
+    assert len(names(steward, "Accessed")) == 1
+
+
+def test_who_is_overtaken_by_others_takes_the_next_number(steward, agreed, empty_ledger):
+    class Overtaken(Double):
+        def send(self, name, *arguments, **options):
+            if self.others:
+                Agreements(self._ledger).log_access(agreed.id, digest(self.others.pop()))
+            return self._ledger.send(name, *arguments, **options)
+
+    slow = Overtaken(empty_ledger)
+    slow.others = ["one", "two"]
+    assert Agreements(slow).log_access(agreed.id, OBJECT).number == 3
+    slow.others = ["three", "four", "five"]
+    with pytest.raises(AccessOutOfOrder):
+        Agreements(slow).log_access(agreed.id, digest("another"))
+    assert [event.arguments["number"] for event in names(steward, "Accessed")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_denial_in_the_same_words_is_logged_once(steward, empty_ledger):
+    unlucky = Agreements(LosesReceipts(empty_ledger))
+    with pytest.raises(TransactionTimeout):
+        unlucky.log_denial(DATASET, OBJECT, STRANGER.address, "no agreement")
+    for address in (STRANGER.address, STRANGER.address.lower()):
+        unlucky.log_denial(DATASET, OBJECT, address, "no agreement")
+    assert len(names(steward, "AccessDenied")) == 1
+    steward.log_denial(DATASET, OBJECT, STRANGER.address, "other words")
+    steward.log_denial(DATASET, OBJECT, GRANTEE.address, "no agreement")
+    assert len(names(steward, "AccessDenied")) == 3
+
+
+def test_what_was_done_already_is_not_sent_again(steward, grantee, agreed, empty_ledger):
+    signature = grantee.sign(agreed, KEY)
+    steward.renew(agreed, LATE + 1)
+    steward.record_erasure(DATASET, OBJECT, digest("certificate"))
+    height = empty_ledger.connection.get_block_number()
+    assert steward.accept(agreed, KEY, signature).encryption_key == KEY
+    assert steward.renew(agreed, LATE + 1).expiry == LATE + 1
+    steward.record_erasure(DATASET, OBJECT, digest("certificate"))
+    with pytest.raises(ObjectIsErased):
+        steward.record_erasure(DATASET, OBJECT, digest("another certificate"))
+    with pytest.raises(WrongState):
+        steward.accept(agreed, digest("another key"), grantee.sign(agreed, digest("another key")))
+    assert empty_ledger.connection.get_block_number() == height
+
+
+# --- a node that lies ----------------------------------------------------------------------------------
+
+CERTIFICATE = digest("certificate")
+
+
+@pytest.mark.parametrize(
+    ("name", "lie", "message"),
+    [
+        ("Accepted", changed(encryptionKey=digest("the liar's key")), "does not fit its state"),
+        ("Accepted", dropped, "gave 0; ask a node that keeps"),
+        ("Accepted", doubled, "gave 2; ask a node that keeps"),
+        ("Accessed", changed(object=digest("what was not handed over")), "does not fit its state"),
+        ("Accessed", lambda events: events[:1], "gave 1; ask a node that keeps"),
+        ("Accessed", lambda events: events[::-1], "does not fit its state"),
+        ("Accessed", doubled, "does not fit its state"),
+        ("Offered", lambda events: reworded(events, terms=digest("worse")), "does not fit its state"),
+        ("Offered", lambda events: reworded(events, grantee=STRANGER.address), "does not fit its state"),
+    ],
+    ids=["other key", "no key", "two keys", "object", "one less", "other order", "more", "terms", "grantee"],
+)
+def test_a_log_that_does_not_fit_the_state_is_found_out_before_anything_is_logged(
+    steward, agreed, empty_ledger, name, lie, message
+):
+    for thing in ("one", "two"):
+        steward.log_access(agreed.id, digest(thing))
+    liar, height = Agreements(Liar(empty_ledger, name, lie)), empty_ledger.connection.get_block_number()
+    with pytest.raises(ChainError, match=message):
+        liar.log_access(agreed.id, OBJECT)
+    with pytest.raises(ChainError, match=message):
+        liar.trail()
+    if name != "Offered":
+        with pytest.raises(ChainError, match=message):
+            liar.find(agreed.id)
+    assert empty_ledger.connection.get_block_number() == height
+    assert len(names(steward, "Accessed")) == 2
+
+
+def reworded(events, **words):
+    return [changed(agreement=event.arguments["agreement"] | words)([event])[0] for event in events]
+
+
+def test_an_access_that_a_node_makes_up_is_none(steward, agreed, empty_ledger):
+    """Else the steward would take it for logged, hand the key over, and no record would say so."""
+    steward.log_access(agreed.id, digest("one"))
+    liar = Agreements(Liar(empty_ledger, "Accessed", changed(object=OBJECT)))
+    with pytest.raises(ChainError, match="does not fit its state"):
+        liar.log_access(agreed.id, OBJECT)
+    late = Agreements(Liar(empty_ledger, "Accessed", lambda events: made_up(events, number=2)))
+    assert late.log_access(agreed.id, OBJECT).number == 2
+    assert [event.arguments["object"] for event in names(steward, "Accessed")] == [digest("one"), OBJECT]
+
+
+def made_up(events, number):
+    """What there is, and an access to the object under the next number."""
+    if any(event.arguments["number"] == number for event in events):
+        return events
+    return [*events, *changed(object=OBJECT, number=number)(events[:1])]
+
+
+def test_certificates_are_held_against_the_state(steward, empty_ledger):
+    assert steward.find_erasure(DATASET, OBJECT) is None
+    steward.record_erasure(DATASET, OBJECT, CERTIFICATE)
+    found = steward.find_erasure(DATASET, OBJECT)
+    assert (found.arguments["object"], found.arguments["certificate"]) == (OBJECT, CERTIFICATE)
+    assert steward.find_erasure(DATASET, digest("another")) is None
+    for lie, message in [(changed(certificate=digest("x")), "not fit its state"), (dropped, "gave 0")]:
+        liar = Agreements(Liar(empty_ledger, "ObjectErased", lie))
+        with pytest.raises(ChainError, match=message):
+            liar.find_erasure(DATASET, OBJECT)
+        assert liar.is_erased(DATASET, OBJECT)
+    with pytest.raises(ChainError, match="not fit its state"):
+        Agreements(Liar(empty_ledger, "ObjectErased", changed(certificate=digest("x")))).trail()
+
+
+@given(DIGESTS, DIGESTS, st.lists(DIGESTS, max_size=5))
+def test_a_head_is_hashed_access_by_access(id, key, objects):
+    head = keccak(encode(["bytes32", "bytes32"], [bytes.fromhex(id), bytes.fromhex(key)]))[:13]
+    for thing in objects:
+        head = keccak(encode(["bytes13", "bytes32"], [head, bytes.fromhex(thing)]))[:13]
+    assert chain_accesses("0x" + id, key, objects) == head.hex()
+
+
+@pytest.mark.parametrize("expiry", [-1, 2**40, 1.5, None])
+def test_an_expiry_is_a_time_that_fits(expiry):
+    with pytest.raises(ValueError, match="expected an expiry of 0 to"):
+        AGREEMENT._replace(expiry=expiry).to_abi()
 
 
 # --- the trail -----------------------------------------------------------------------------------------
@@ -209,7 +374,7 @@ def test_the_trail_holds_everything_in_the_order_of_the_chain(steward, grantee, 
     stranger.request(DATASET, "to learn", ["DUO:0000042"])
     steward.log_access(agreed.id, OBJECT)
     steward.log_denial(DATASET, OBJECT, STRANGER.address.lower(), "no agreement")
-    steward.log_access(agreed.id, OBJECT)
+    steward.log_access(agreed.id, digest("another object"))
     steward.renew(agreed, LATE + 1)
     steward.record_erasure(DATASET, OBJECT, digest("certificate"))
     grantee.end(agreed, "enough")
@@ -234,7 +399,7 @@ def test_events_of_one_block_keep_their_order(steward, agreed, empty_ledger):
     calls = [
         ("eraseObject", [bytes.fromhex(DATASET[2:]), thing, reason]),
         ("logDenial", [bytes.fromhex(DATASET[2:]), thing, STRANGER.address, reason]),
-        ("logAccess", [agreed.to_abi(), b"\2" * 32]),
+        ("logAccess", [agreed.to_abi(), b"\2" * 32, 1]),
         ("logDenial", [bytes.fromhex(DATASET[2:]), thing, GRANTEE.address, reason]),
     ]
     request("evm_setAutomine", [False])
@@ -297,7 +462,7 @@ def test_the_uses_that_are_offered_are_codes():
     st.binary(min_size=32, max_size=32),
     st.binary(min_size=20, max_size=20),
     st.lists(st.integers(0, 9_999_999), min_size=1, max_size=16, unique=True),
-    st.integers(0, 2**48 - 1),
+    st.integers(0, 2**40 - 1),
 )
 def test_an_id_is_the_hash_of_all_words(dataset, grantee, uses, expiry):
     codes = tuple(f"DUO:{use:07d}" for use in uses)

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 NOUNS = {"bundle", "scores", "schema", "rules"}
 SHARED = NOUNS | {"keys", "parsing", "splitting"}  # a secret, strangers' JSON, who is held out: for many
+SHARED |= {"areas", "thresholds", "gate"}  # what metrics are about: whoever verifies judges again
 PARTS = {"columns", "inference", "formulas", "enforcement", "dependencies"}  # of schema.py and rules.py
 GROUND = SHARED | PARTS
 ROOMS = {"data", "models", "evaluation", "chain"}

@@ -13,14 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from chain_helpers import account
 from conftest import make_cohort
 from typer.testing import CliRunner
 
 import synthlib as sl
 from synthlib import terminal
-from synthlib.chain.accounts import demo_account
-from synthlib.chain.verification import verdict
 from synthlib.cli import app
 from synthlib.terminal import explain
 
@@ -377,7 +374,33 @@ def test_evaluate_overwrites_none_of_its_tables(study, run):
     for out in ("t.csv", "./t.csv", "report.txt"):
         code, _, err = run("evaluate", "t.csv", "t.csv", "t.csv", "--out", out)
         assert code == 2 and "--out" in err
+    code, _, err = run("evaluate", "t.csv", "t.csv", "t.csv", "--out", ".")
+    assert code == 2 and "choose another folder" in err
     assert listing(".") == before
+
+
+def test_evaluate_judges_and_writes_a_folder(study, run):
+    folder, *_ = study
+    names = ("data/train.csv", "data/holdout.csv", "release/synthetic.csv")
+    words = ["evaluate", *(folder / name for name in names), "--target", "died"]
+    for limit, expected in ((1.0, 0), (-1.0, 3)):
+        told = {"thresholds": [{"metric": "invalid_share", "at_most": limit}]}
+        Path("thresholds.json").write_text(json.dumps(told))
+        options = ["--acceptance", "thresholds.json", "--gate", "--out", "report", "--public"]
+        code, out, err = run(*words, *options)
+        assert code == expected, err
+        assert f"gate: {'failed' if expected else 'passed'}\n" in out and "invalid_share" in out
+    assert sorted(path.name for path in Path("report").iterdir()) == [
+        "report.csv",
+        "report.html",
+        "report.json",
+    ]
+    found = json.loads(Path("report/report.json").read_bytes())
+    assert found["is_public"] and found["gate"]["verdict"] == "failed"
+    assert "Public." in Path("report/report.html").read_text(encoding="utf-8")
+    Path("thresholds.json").write_text('{"thresholds": [{"metric": "accuracy", "at_most": 1}]}')
+    code, _, err = run(*words, "--acceptance", "thresholds.json")
+    assert code == 2 and "which none fits" in err
 
 
 # What is wrong is said, and nothing is lost
@@ -721,61 +744,6 @@ def test_names_that_command_a_terminal_or_are_no_ascii_do_no_harm(tmp_path):
     done = subprocess.run([*command, "--out", "release"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "[red]lab" in done.stdout
-
-
-# The README
-
-
-def readme():
-    return (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_readmes_python_runs_as_it_stands(tmp_path):
-    """But for the number of epochs."""
-    program = re.search(r"```python\n(.*?)```", readme(), re.DOTALL)[1]
-    assert len([line for line in program.splitlines() if line]) <= 15
-    patients(400).drop(columns="mrn").to_csv("patients.csv", index=False)
-    sl.StewardKey.create("patients.key")
-    shown = []
-    names = {"print": lambda *words, sep=" ": shown.extend(map(str, words))}
-    exec(program.replace("GPT(schema, seed=0)", "GPT(schema, seed=0, num_epochs=1)"), names)
-    assert names["sl"].Bundle.open("releases/first").kind == "release"
-    assert verdict(sl.verify("releases/first")) == 0
-    assert len(shown) > 20
-
-
-def test_the_readmes_commands_run_as_they_stand(tmp_path, run):
-    patients(200).to_csv("patients.csv", index=False)
-    lines = re.findall(r"^    synthlib ([^#\n]+)", readme(), re.MULTILINE)
-    assert [line.split()[0] for line in lines] == ["synthesize", "record", "verify", "deploy"]
-    for line in lines[:3]:
-        quick = ["--model", "independent"] if line.startswith("synthesize") else []
-        code, _, err = run(*line.split(), *quick)
-        assert code == 0, err
-
-
-def test_the_readmes_parties_run_as_they_stand():
-    program = re.search(r"```python\n(from synthlib import Study\n.*?)```", readme(), re.DOTALL)[1]
-    parties = {name: account(name) for name in ("steward", "researcher")}
-    names = {"ledger": sl.Ledger.in_process(), "admin": demo_account(), "table": patients(20), **parties}
-    names |= {"key": sl.StewardKey.for_public_data("tests"), "protocol": sl.Protocol(*"abcdef")}
-    exec(program, names)
-    track = names["study"].track
-    assert track.open_releases_left == 1 and track.is_revealed
-    assert names["study"].attempt({"model_type": "x"}) == 1
-
-
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
-
-
-@pytest.mark.parametrize("document", sorted(DOCUMENTS))
-def test_what_a_document_names_is_there(document):
-    text = (ROOT / document).read_text(encoding="utf-8")
-    links = {link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")}
-    assert [link for link in links if not (ROOT / document).parent.joinpath(link).exists()] == []
-    modules = set(re.findall(r"\b([a-z]\w*\.py)\b", text))
-    known = {path.name for place in ("synthlib", "tools", "tests") for path in (ROOT / place).rglob("*.py")}
-    assert modules <= known
 
 
 @pytest.mark.parametrize(("name", "code"), [("release", 0), ("unrecorded", 2)])

@@ -10,12 +10,14 @@ from contract_world import (
     ADMIN,
     AUDITOR,
     AUDITOR_ROLE,
+    BUDGET,
     CONTRACT_OF,
     DATA,
     DATASET,
     GRANTEE,
     NAMES,
     OPEN,
+    OPEN_RELEASES,
     OTHER_RESEARCHER,
     OTHER_STEWARD,
     PARTIES,
@@ -44,7 +46,7 @@ from synthlib.chain.registry import ADMIN_DELAY, Ledger
 COMMITMENT = digest("data that was offered")
 OFFERED_DATA = raw(dataset_id(STEWARD.address, COMMITMENT))
 KEY, OBJECT = hashed("encryption key"), hashed("object")
-LATE = 2**47  # a time after all tests
+LATE = 2**39  # a time after all tests
 OFFERED, AGREED, NEW = (
     Agreement(DATASET, GRANTEE.address, digest(name), digest("purpose"), ("DUO:0000042",), LATE)
     for name in ("offered", "agreed", "new")
@@ -163,7 +165,7 @@ RIGHTS = {
     "revealProtocol": right(
         (RESEARCHER,), "ProtocolNotRegistered", DATA, raw(SEALED.digest), raw(SEALED.salt)
     ),
-    "approveProtocol": right(*OWNER, *told(OPEN), 1, 1, **ENFORCED),
+    "approveProtocol": right(*OWNER, *told(OPEN), BUDGET + 1, OPEN_RELEASES, **ENFORCED),
     "closeProtocol": right((STEWARD, RESEARCHER), "NotParty", *told(OPEN)),
     "logAttempt": right(*RUNNER, raw(OPEN.id), 2, hashed("attempt"), **ENFORCED),
     "logAttemptBatch": right(*RUNNER, raw(OPEN.id), 2, 3, hashed("root"), **ENFORCED),
@@ -179,7 +181,7 @@ RIGHTS = {
     "accept": Right(lambda world: [OFFERED.to_abi(), KEY, SIGNATURES[OFFERED.id]], *ALL, **PAUSED),
     "renew": right(*OWNER, AGREED.to_abi(), LATE + 1, **PAUSED),
     "end": right((STEWARD, GRANTEE), "NotParty", AGREED.to_abi(), REASON),
-    "logAccess": right(*OWNER, AGREED.to_abi(), OBJECT, **PAUSED),
+    "logAccess": right(*OWNER, AGREED.to_abi(), OBJECT, 1, **PAUSED),
     "logDenial": right(*OWNER, DATA, OBJECT, STRANGER.address, REASON, **PAUSED),
     "eraseObject": right(*OWNER, DATA, OBJECT, REASON),
     # Attestations

@@ -17,22 +17,29 @@ from agreement_helpers import (
 from chain_helpers import digest
 from contract_world import (
     ADMIN,
+    BUDGET,
     DATA,
     DATASET,
     GRANTEE,
     NOBODY,
     NOTHING,
+    OPEN,
     OTHER_STEWARD,
     REASON,
     STEWARD,
+    STEWARD_ROLE,
     STRANGER,
     hashed,
     refuses,
+    told,
 )
 from eth_abi import encode
 from eth_utils import keccak
 
+from synthlib.chain.agreements import chain_accesses
 from synthlib.chain.errors import (
+    AccessControlUnauthorizedAccount,
+    AccessOutOfOrder,
     AlreadyOffered,
     Expired,
     ExpiryNotLater,
@@ -49,6 +56,11 @@ from synthlib.chain.errors import (
 pytest_plugins = ["chain_fixtures", "contract_fixtures"]
 
 UNKNOWN, OFFERED, ACCEPTED, ENDED = range(4)
+
+
+def head_of(key, *objects) -> bytes:
+    """The head that Python predicts."""
+    return bytes.fromhex(chain_accesses(ID, key.hex(), [thing.hex() for thing in objects]))
 
 
 @pytest.fixture
@@ -99,7 +111,7 @@ def test_offer_emits_offered_with_all_words_and_the_id_that_python_predicts(worl
         "grantee": GRANTEE.address,
         "agreement": AGREEMENT._asdict() | {"uses": [6, 42]},
     }
-    assert status(world) == (OFFERED, LATE, 0, 0)
+    assert status(world) == (OFFERED, LATE, 0, 0, 0, bytes(13))
 
 
 def test_acceptance_emits_accepted_with_the_key_whoever_brings_it(world):
@@ -109,7 +121,7 @@ def test_acceptance_emits_accepted_with_the_key_whoever_brings_it(world):
         "Accepted",
         {"id": "0x" + ID, "grantee": GRANTEE.address, "encryptionKey": KEY.hex()},
     )
-    assert status(world) == (ACCEPTED, LATE, world.now(), 0)
+    assert status(world) == (ACCEPTED, LATE, world.now(), 0, 0, head_of(KEY))
 
 
 def test_renewal_emits_renewed(agreed):
@@ -126,7 +138,7 @@ def test_end_emits_ended_and_nothing_is_logged_afterwards(agreed, party):
         "Ended",
         {"id": "0x" + ID, "account": party.address, "reason": REASON.hex()},
     )
-    assert status(agreed) == (ENDED, LATE, time, agreed.now())
+    assert status(agreed) == (ENDED, LATE, time, agreed.now(), 0, head_of(KEY))
     with refuses(WrongState, ID, ENDED):
         access(agreed)
 
@@ -135,8 +147,20 @@ def test_access_emits_accessed(agreed):
     (said,) = access(agreed)
     assert (said.name, said.arguments) == (
         "Accessed",
-        {"id": "0x" + ID, "object": OBJECT.hex(), "grantee": GRANTEE.address},
+        {"id": "0x" + ID, "object": OBJECT.hex(), "grantee": GRANTEE.address, "number": 1},
     )
+    assert status(agreed)[4:] == (1, head_of(KEY, OBJECT))
+    (said,) = access(agreed, thing=CERTIFICATE)
+    assert said.arguments["number"] == 2
+    assert status(agreed)[4:] == (2, head_of(KEY, OBJECT, CERTIFICATE))
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 2**24 - 1], ids=["zero", "repeated", "gap", "far"])
+def test_an_access_out_of_order_reverts(agreed, number):
+    access(agreed)
+    with refuses(AccessOutOfOrder, ID, 2, number):
+        access(agreed, number=number)
+    assert status(agreed)[4] == 1
 
 
 def test_denial_of_access_emits_access_denied(world):
@@ -153,7 +177,8 @@ def test_erasure_emits_object_erased_and_ends_access_to_the_object_alone(agreed)
         "ObjectErased",
         {"dataset": DATASET, "object": OBJECT.hex(), "certificate": CERTIFICATE.hex()},
     )
-    assert agreed.call("isErased", DATA, OBJECT) and not agreed.call("isErased", hashed("other"), OBJECT)
+    assert agreed.call("objectErasureOf", DATA, OBJECT) == CERTIFICATE
+    assert agreed.call("objectErasureOf", hashed("other"), OBJECT) == NOTHING
     with refuses(ObjectIsErased, OBJECT.hex()):
         access(agreed)
     access(agreed, thing=hashed("another object"))
@@ -295,7 +320,7 @@ def test_words_without_a_digest_revert(agreed):
         ("purpose", "request", [DATA, NOTHING, [42]]),
         ("reason", "denyRequest", [hashed("request"), DATA, NOTHING]),
         ("reason", "end", [AGREEMENT.to_abi(), NOTHING]),
-        ("object", "logAccess", [AGREEMENT.to_abi(), NOTHING]),
+        ("object", "logAccess", [AGREEMENT.to_abi(), NOTHING, 1]),
         ("reason", "logDenial", [DATA, OBJECT, STRANGER.address, NOTHING]),
         ("object", "eraseObject", [DATA, NOTHING, CERTIFICATE]),
         ("certificate", "eraseObject", [DATA, OBJECT, NOTHING]),
@@ -314,6 +339,39 @@ def test_erasure_twice_reverts(world):
     world.send(STEWARD, "eraseObject", DATA, OBJECT, CERTIFICATE)
     with refuses(ObjectIsErased, OBJECT.hex()):
         world.send(STEWARD, "eraseObject", DATA, OBJECT, CERTIFICATE)
+
+
+LETS_OUT = {
+    "offer": [AGREEMENT._replace(terms=digest("other terms")).to_abi()],
+    "renew": [AGREEMENT.to_abi(), LATE + 1],
+    "logAccess": [AGREEMENT.to_abi(), OBJECT, 1],
+}
+TAKES_BACK = {
+    "lowerCap": [DATA, BUDGET],
+    "offerDataset": [DATA, OTHER_STEWARD.address],
+    "renounceDataset": [DATA],
+    "eraseDataset": [DATA, CERTIFICATE],
+    "closeProtocol": [*told(OPEN)],
+    "denyRequest": [hashed("request"), DATA, REASON],
+    "end": [AGREEMENT.to_abi(), REASON],
+    "logDenial": [DATA, OBJECT, STRANGER.address, REASON],
+    "eraseObject": [DATA, OBJECT, CERTIFICATE],
+}
+
+
+@pytest.mark.parametrize("function", LETS_OUT)
+def test_a_steward_who_lost_the_role_lets_nothing_out(agreed, function):
+    agreed.send(ADMIN, "revokeRole", STEWARD_ROLE, STEWARD.address)
+    with refuses(AccessControlUnauthorizedAccount, STEWARD.address, STEWARD_ROLE.hex()):
+        agreed.send(STEWARD, function, *LETS_OUT[function])
+    agreed.send(ADMIN, "grantRole", STEWARD_ROLE, STEWARD.address)
+    agreed.send(STEWARD, function, *LETS_OUT[function])
+
+
+@pytest.mark.parametrize("function", TAKES_BACK)
+def test_a_steward_who_lost_the_role_still_takes_back(agreed, function):
+    agreed.send(ADMIN, "revokeRole", STEWARD_ROLE, STEWARD.address)
+    assert agreed.send(STEWARD, function, *TAKES_BACK[function])
 
 
 def test_a_datasets_next_steward_takes_its_agreements_over(agreed):

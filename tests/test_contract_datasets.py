@@ -1,7 +1,7 @@
 """Datasets on the registry: registered, handed over, given up, erased, and what may be learnt of them."""
 
 import pytest
-from chain_helpers import COMMITMENT
+from chain_helpers import COMMITMENT, digest
 from contract_world import (
     ADMIN,
     BUDGET,
@@ -192,7 +192,7 @@ def test_a_stewards_function_by_another_steward_reverts(world):
         world.send(OTHER_STEWARD, "lowerCap", DATA, BUDGET)
 
 
-AGREEMENT = Agreement(DATASET, GRANTEE.address, "1" * 64, "2" * 64, ("DUO:0000042",), 2**47).to_abi()
+AGREEMENT = Agreement(DATASET, GRANTEE.address, "1" * 64, "2" * 64, ("DUO:0000042",), 2**39).to_abi()
 NEEDS_ACTIVE = {  # function: (party, arguments)
     "lowerCap": (STEWARD, [DATA, BUDGET]),
     "offerDataset": (STEWARD, [DATA, OTHER_STEWARD.address]),
@@ -205,8 +205,8 @@ NEEDS_ACTIVE = {  # function: (party, arguments)
     "request": (STRANGER, [DATA, hashed("purpose"), [42]]),
     "offer": (STEWARD, [AGREEMENT]),
     "accept": (STRANGER, [AGREEMENT, hashed("key"), b"\1" * 65]),
-    "renew": (STEWARD, [AGREEMENT, 2**47 + 1]),
-    "logAccess": (STEWARD, [AGREEMENT, hashed("object")]),
+    "renew": (STEWARD, [AGREEMENT, 2**39 + 1]),
+    "logAccess": (STEWARD, [AGREEMENT, hashed("object"), 1]),
 }
 
 
@@ -296,7 +296,7 @@ def test_allotments_add_up_to_the_cap_and_not_beyond(world):
     assert found(world)[2] == CAP
     with refuses(BudgetExceeded, DATA.hex(), CAP, CAP + 1):
         world.approve(OPEN, 1)
-    world.approve(OPEN, 0)
+    world.approve(OPEN, 0, 1)
 
 
 def test_a_cap_lowered_to_what_is_allotted_allows_nothing_more(world):
@@ -306,8 +306,10 @@ def test_a_cap_lowered_to_what_is_allotted_allows_nothing_more(world):
 
 
 def test_a_sum_beyond_the_fields_width_is_refused_and_does_not_wrap(world):
+    other = OPEN._replace(digest=digest("another protocol"))
+    world.register(other)
     with refuses(BudgetExceeded, DATA.hex(), CAP, BUDGET + MOST):
-        world.approve(OPEN, MOST)
+        world.approve(other, MOST)
 
 
 def test_the_largest_cap_can_be_allotted_whole(world):
@@ -317,7 +319,9 @@ def test_the_largest_cap_can_be_allotted_whole(world):
     world.approve(other, MOST)
     assert found(world, OTHER) == (STEWARD.address, MOST, MOST, 2, ACTIVE)
     assert world.track(other).budget == MOST
+    another = other._replace(digest=digest("another protocol"))
+    world.register(another)
     with refuses(BudgetExceeded, OTHER.hex(), MOST, MOST + 1):
-        world.approve(other, 1)
+        world.approve(another, 1)
     world.send(STEWARD, "closeProtocol", *told(other))
     assert found(world, OTHER)[2] == 0

@@ -19,6 +19,7 @@ from contract_world import (
     RESEARCHER_ROLE,
     SEALED,
     STEWARD,
+    STEWARD_ROLE,
     STRANGER,
     hashed,
     made,
@@ -32,6 +33,8 @@ from eth_utils import keccak
 from synthlib.chain.contracts import load_artifact
 from synthlib.chain.datasets import dataset_id
 from synthlib.chain.errors import (
+    AccessControlUnauthorizedAccount,
+    ApprovalNotRaised,
     NoSuchAttempt,
     NotParty,
     NotSteward,
@@ -96,15 +99,50 @@ def test_reveal_emits_protocol_revealed_with_digest_and_salt(world):
     assert world.track(SEALED).is_revealed
 
 
-def test_approval_emits_protocol_approved_with_what_is_given_now(world):
-    (said,) = world.approve(OPEN, 7, 2)
+def test_approval_emits_protocol_approved_with_what_is_given_in_all(world):
+    totals = (BUDGET + 7, OPEN_RELEASES + 2)
+    (said,) = world.send(STEWARD, "approveProtocol", *told(OPEN), *totals)
     assert (said.name, said.arguments) == (
         "ProtocolApproved",
-        {"protocol": OPEN.id, "dataset": DATASET, "budget": 7, "openReleases": 2},
+        {"protocol": OPEN.id, "dataset": DATASET, "budget": totals[0], "openReleases": totals[1]},
     )
     track = world.track()
-    assert (track.budget, track.open_releases_left) == (BUDGET + 7, OPEN_RELEASES + 2)
+    assert (track.budget, track.open_releases_left) == (track.allotted, track.open_allotted) == totals
     assert world.allotted() == BUDGET + 7
+
+
+@pytest.mark.parametrize(
+    "totals",
+    [(BUDGET, OPEN_RELEASES), (BUDGET - 1, OPEN_RELEASES + 1), (BUDGET + 1, OPEN_RELEASES - 1), (0, 0)],
+    ids=["the same", "less budget", "fewer releases", "nothing"],
+)
+def test_an_approval_that_is_not_raised_reverts_whatever_was_spent(world, totals):
+    world.record("open")
+    world.record("private", spend=150)
+    with refuses(ApprovalNotRaised, OPEN.id[2:], BUDGET, OPEN_RELEASES):
+        world.send(STEWARD, "approveProtocol", *told(OPEN), *totals)
+    assert world.allotted() == BUDGET
+
+
+def test_what_is_given_and_what_is_left_are_told_apart(world):
+    world.record("open")
+    world.record("private", spend=150)
+    world.approve(OPEN, 10, 2)
+    track = world.track()
+    assert (track.allotted, track.budget, track.spent) == (BUDGET + 10, BUDGET - 140, 150)
+    assert (track.open_allotted, track.open_releases_left) == (OPEN_RELEASES + 2, OPEN_RELEASES + 1)
+    world.send(STEWARD, "closeProtocol", *told(OPEN))
+    track = world.track()
+    assert (track.allotted, track.budget, track.spent, track.private_releases) == (150, 0, 150, 1)
+    assert (track.open_allotted, track.open_releases_left, track.open_releases) == (1, 0, 1)
+
+
+def test_a_steward_who_lost_the_role_approves_nothing_and_closes(world):
+    world.send(ADMIN, "revokeRole", STEWARD_ROLE, STEWARD.address)
+    with refuses(AccessControlUnauthorizedAccount, STEWARD.address, STEWARD_ROLE.hex()):
+        world.approve(OPEN, 1)
+    world.send(STEWARD, "closeProtocol", *told(OPEN))
+    assert world.allotted() == 0
 
 
 @pytest.mark.parametrize("party", [STEWARD, RESEARCHER], ids=["steward", "researcher"])

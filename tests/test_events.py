@@ -18,7 +18,7 @@ from synthlib.chain.roles import AUDITOR, Roles
 pytest_plugins = ["chain_fixtures"]
 
 GRANTEE = account("grantee")
-AGREEMENT = Agreement(DATASET, GRANTEE.address, digest("terms"), digest("purpose"), ("DUO:0000042",), 2**47)
+AGREEMENT = Agreement(DATASET, GRANTEE.address, digest("terms"), digest("purpose"), ("DUO:0000042",), 2**39)
 
 
 def live_through(ledger: Ledger) -> None:
@@ -169,7 +169,7 @@ def test_logs_of_others_and_of_unknown_kind_are_left_out(two):
 def test_a_type_is_written_as_the_chain_hashes_it():
     (entry,) = (each for each in load_artifact("Agreements")["abi"] if each.get("name") == "Offered")
     types = ",".join(map(type_of, entry["inputs"]))
-    assert types == "bytes32,bytes32,address,(bytes32,address,bytes32,bytes32,uint32[],uint48,bytes32)"
+    assert types == "bytes32,bytes32,address,(bytes32,address,bytes32,bytes32,uint32[],uint40,bytes32)"
     assert type_of({"type": "tuple[2][]", "components": [{"type": "uint8"}]}) == "(uint8)[2][]"
     topic = "0x" + keccak(text=f"Offered({types})").hex()
     assert topic.startswith("0x") and len(topic) == 66

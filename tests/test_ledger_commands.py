@@ -3,10 +3,12 @@
 import json
 
 import pytest
-from chain_helpers import make_release
+from chain_helpers import account, digest, make_release
 
 import synthlib as sl
 from synthlib import cli
+from synthlib.chain.attestations import PASSED, Attestations, Verdict
+from synthlib.chain.roles import AUDITOR, Roles
 from synthlib.terminal import run
 
 pytest_plugins = ["chain_fixtures"]
@@ -72,3 +74,18 @@ def test_a_release_is_exported(recorded, workspace, command):
     assert {"ro-crate-metadata.json", "provenance.json", "croissant.json"} <= {
         path.name for path in (workspace / "crate").iterdir()
     }
+
+
+def test_an_export_asks_the_node_for_verdicts(node_study, node_url, workspace, command):
+    bundle = make_release(workspace / "own", study=node_study)
+    sl.record_bundle(bundle.path, rpc=node_url)
+    judge = Attestations(node_study.ledger)
+    Roles(node_study.ledger).grant(AUDITOR, account("issuer").address)
+    said = Verdict(bundle.digest, PASSED, digest("report"), digest("rubric"), 2**47)
+    judge.attest(said, account("issuer").address, judge.sign(said))
+    for place, is_told in (((), False), (("--rpc", node_url), True)):
+        assert command("export", bundle.path, "--out", workspace / "crate", *place)[0] == 0
+        told = (workspace / "crate" / "provenance.json").read_text()
+        assert ("synthlib:Verdict" in told) == is_told
+    code, _, err = command("export", bundle.path, "--out", workspace / "other", "--rpc", "http://127.0.0.1:9")
+    assert code == 2 and "127.0.0.1:9" in err and not (workspace / "other").exists()

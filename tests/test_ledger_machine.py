@@ -171,22 +171,36 @@ class Machine(Model):
         if self.act(expected, party, "revealProtocol", *map(raw, parts)):
             track.is_revealed = True
 
-    @possible(3, registration=ANY_PROTOCOL, budget=AMOUNTS, releases=[0, 1, 2])
-    def approve(self, registration, budget, releases, party=None):
+    @possible(
+        3,
+        registration=ANY_PROTOCOL,
+        budget=AMOUNTS,
+        releases=[0, 1, 2],
+        is_total=[False, False, False, True],
+    )
+    def approve(self, registration, budget, releases, party=None, is_total=True):
         name, track = self.name_of(registration), self.tracks[registration]
         data = self.data[name]
         party = party or self.pick(data.steward or STEWARD)
         expected = "EnforcedPause" if self.is_paused else self.refuse_owner(name, party)
-        if expected is None and data.allotted + budget > data.cap:
-            expected = "BudgetExceeded"
+        given = (track.budget + track.spent, track.open_releases + track.opened)
+        totals = (budget, releases) if is_total else (given[0] + budget, given[1] + releases)
+        if expected is None and party not in self.stewards:
+            expected = "AccessControlUnauthorizedAccount"
         elif expected is None and not track.registration_block:
             expected = "ProtocolNotRegistered"
         elif expected is None and track.is_closed:
             expected = "ProtocolAlreadyClosed"
-        if self.act(expected, party, "approveProtocol", *told(registration), budget, releases):
-            data.allotted += budget
-            track.budget += budget
-            track.open_releases += releases
+        elif expected is None and (
+            totals[0] < given[0] or totals[1] < given[1] or (totals == given and track.approval_block)
+        ):
+            expected = "ApprovalNotRaised"
+        elif expected is None and data.allotted + totals[0] - given[0] > data.cap:
+            expected = "BudgetExceeded"
+        if self.act(expected, party, "approveProtocol", *told(registration), *totals):
+            data.allotted += totals[0] - given[0]
+            track.budget += totals[0] - given[0]
+            track.open_releases += totals[1] - given[1]
             track.approval_block = track.approval_block or self.block
 
     @possible(1, registration=PROTOCOLS)
@@ -202,7 +216,7 @@ class Machine(Model):
             expected = "ProtocolAlreadyClosed"
         if self.act(expected, party, "closeProtocol", *told(registration)):
             data.allotted -= track.budget
-            track.budget, track.is_closed = 0, True
+            track.budget, track.open_releases, track.is_closed = 0, 0, True
 
     @possible(
         4,
@@ -215,7 +229,7 @@ class Machine(Model):
         number, what = track.attempts + ahead, f"attempt {len(track.links)}"
         expected = self.refuse_runner(registration, party)
         if count == 0 and not self.is_paused:
-            expected = "EmptyBatch"
+            expected = "BatchTooSmall"
         elif expected is None and ahead != 1:
             expected = "AttemptOutOfOrder"
         arguments = [raw(registration.id), number, count, hashed(what)]
@@ -258,7 +272,7 @@ class Machine(Model):
         if self.act(expected, party, *call):
             self.releases[name, party.address] = (generation, registration, self.block, gate)
             if spend == NOT_PRIVATE:
-                track.open_releases -= 1
+                track.open_releases, track.opened = track.open_releases - 1, track.opened + 1
             else:
                 track.budget, track.spent = track.budget - spend, track.spent + spend
                 track.private_releases += 1

@@ -6,7 +6,7 @@ import pytest
 from conftest import make_cohort
 
 import synthlib as sl
-from synthlib.evaluation import privacy
+from synthlib.evaluation import distances, privacy
 
 
 def run(metric, train, holdout, synthetic, schema, seed=0):
@@ -138,5 +138,5 @@ def test_same_seed_same_scores(metric, split, schema):
 def test_blocks_do_not_change_distances(monkeypatch, split, schema):
     made = fresh(300, seed=7)
     whole = run(privacy.dcr_share, *split, made, schema)
-    monkeypatch.setattr(privacy, "BLOCK_CELLS", 1)
+    monkeypatch.setattr(distances, "BLOCK_CELLS", 1)
     assert run(privacy.dcr_share, *split, made, schema) == whole

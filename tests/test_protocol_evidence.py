@@ -118,6 +118,23 @@ def test_a_lie_in_a_file_that_the_issuer_recorded_is_named(study, workspace, nam
     assert {finding.subject for finding in wrong(findings)} == {SUBJECTS[name]}
 
 
+@pytest.mark.parametrize(("count", "culprit"), [(0, "5 to 9 is left out"), (5, "5 to 9 is not what")])
+def test_a_batch_that_nobody_can_open_is_named(study, workspace, count, culprit):
+    """As another client may log it: a root that nothing leads to."""
+    batch = (bytes.fromhex(study.registration.id[2:]), 5, 5, hashlib.sha256(b"nothing").digest())
+    study.ledger.send("logAttemptBatch", *batch)
+    guesses = [{"describes": {"seed": seed}, "outcome": None} for seed in range(count)]
+    change = edit(
+        lambda told: told.extend(
+            {"number": 5 + n, "together_from": 5, **guess} for n, guess in enumerate(guesses)
+        )
+    )
+    honest = make_release(workspace / "honest", study=study)
+    findings = record_lie(study, write_changed(honest, "attempts.json", change, workspace / "lying"))
+    assert verdict(findings) == NO and names(findings, culprit)
+    assert {finding.subject for finding in wrong(findings)} == {"attempts"}
+
+
 @pytest.mark.parametrize("name", ["dataset", "researcher", "registry", "chain"])
 def test_a_manifest_that_names_another_place_than_its_protocols_is_named(study, workspace, name):
     said = study.describe(1, None)

@@ -6,15 +6,18 @@ from eth_abi import encode
 from eth_utils import keccak
 from hypothesis import given
 from hypothesis import strategies as st
+from ledger_doubles import LooksTooEarly, LosesReceipts
 
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import (
+    ApprovalNotRaised,
     AttemptOutOfOrder,
     ChainError,
     NoAccount,
     ProtocolAlreadyClosed,
     ProtocolNotApproved,
     ProtocolNotRegistered,
+    TransactionTimeout,
 )
 from synthlib.chain.merkle import MerkleTree
 from synthlib.chain.protocols import (
@@ -22,6 +25,7 @@ from synthlib.chain.protocols import (
     Protocol,
     Protocols,
     Registration,
+    SealedProtocol,
     attempt_digest,
     batch_link,
     chain_head,
@@ -103,17 +107,31 @@ def test_a_protocol_is_followed_from_registration_to_its_end(protocols, empty_le
     block = empty_ledger.connection.get_block_number()
     assert registered == (
         *(registration.id, own, "00" * 20, 0, 0, 0, 0, block),
-        *(True, False, False, PROTOCOL.digest, DATASET),
+        *(True, False, False, PROTOCOL.digest, DATASET, 0, 0),
     )
     approved = protocols.approve(registration, 0.25, 2)
     assert approved == registered._replace(
-        head=chain_head(registration.id, block, []), budget=250_000, open_releases_left=2, is_approved=True
+        head=chain_head(registration.id, block, []),
+        budget=250_000,
+        open_releases_left=2,
+        is_approved=True,
+        allotted=250_000,
+        open_allotted=2,
     )
     protocols.attempt(registration.id, digest("one"))
     closed = protocols.close(registration)
     assert closed == approved._replace(
-        head=chain_head(registration.id, block, [digest("one")]), attempts=1, budget=0, is_closed=True
+        head=chain_head(registration.id, block, [digest("one")]),
+        attempts=1,
+        budget=0,
+        open_releases_left=0,
+        is_closed=True,
+        allotted=0,
+        open_allotted=0,
     )
+    height = empty_ledger.connection.get_block_number()
+    assert protocols.close(registration) == closed
+    assert empty_ledger.connection.get_block_number() == height
     assert Datasets(empty_ledger).find(DATASET).allotted == 0
 
 
@@ -184,6 +202,45 @@ def test_what_is_not_running_is_told_apart(protocols):
         require_running(protocols.close(registration))
     with pytest.raises(ProtocolAlreadyClosed):
         protocols.approve(registration)
+
+
+# --- approvals that are sent again ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen", "not seen yet"])
+def test_an_approval_whose_receipt_was_lost_gives_nothing_twice(protocols, empty_ledger, is_seen):
+    registration = protocols.prepare(PROTOCOL, DATASET)
+    protocols.register(registration)
+    ledger = LosesReceipts(empty_ledger) if is_seen else LooksTooEarly(empty_ledger, "trackOf")
+    unlucky = Protocols(ledger)
+    with pytest.raises(TransactionTimeout):
+        unlucky.approve(registration, 0.25, 2)
+    again = unlucky.approve(registration, 0.25, 2)
+    assert again == protocols.find(registration.id, registration.researcher)
+    assert (again.budget, again.open_releases_left, again.allotted) == (250_000, 2, 250_000)
+    assert Datasets(empty_ledger).find(DATASET).allotted == 250_000
+    assert len(empty_ledger.find_events("ProtocolApproved")) == 1
+
+
+def test_more_is_given_by_naming_the_whole(protocols, running, empty_ledger):
+    assert protocols.approve(running, 0.5, 2).budget == 500_000
+    with pytest.raises(ApprovalNotRaised) as caught:
+        protocols.approve(running, 0.4, 9)
+    assert caught.value.arguments[1:] == (500_000, 2)
+    assert protocols.find(running.id, running.researcher).open_releases_left == 2
+    assert Datasets(empty_ledger).find(DATASET).allotted == 500_000
+
+
+def test_a_steward_approves_and_closes_what_it_cannot_read(protocols, others):
+    theirs = others.prepare(PROTOCOL, DATASET, sealed=True)
+    others.register(theirs)
+    shown = SealedProtocol(DATASET, theirs.researcher, theirs.seal)
+    assert shown == theirs.sealed and shown.id == theirs.id
+    assert theirs.salt not in str(shown) and theirs.digest not in str(shown)
+    approved = protocols.approve(shown, 0.1, 1)
+    assert approved.is_approved and not approved.is_revealed and approved.digest == ZERO_DIGEST
+    others.attempt(theirs.id, digest("one"))
+    assert protocols.close(shown).is_closed
 
 
 # --- attempts ------------------------------------------------------------------------------------------

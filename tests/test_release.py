@@ -14,15 +14,16 @@ import synthlib as sl
 from synthlib.bundle import canonical_json
 from synthlib.chain.attempts import read_attempts
 from synthlib.chain.commitments import canonical_bytes, commit, synthetic_digest, table_digest
+from synthlib.chain.gate_evidence import check_gate
 from synthlib.chain.protocols import Protocol
 from synthlib.chain.records import NOT_PRIVATE
 from synthlib.chain.registry import Ledger
 from synthlib.chain.rows import ConfidentialRows, RowTree, verify_row
 from synthlib.chain.study import Study
 from synthlib.chain.verification import verdict
+from synthlib.gate import gate_outcome
 from synthlib.preregistration import describe_attempt, write_protocol
 from synthlib.release import (
-    DECIMALS,
     WITHHELD,
     find_scattered_levels,
     infer_schema,
@@ -31,7 +32,7 @@ from synthlib.release import (
     write_data,
     write_release,
 )
-from synthlib.scores import to_report
+from synthlib.scores import DECIMALS, to_report
 
 SECRET = bytes(range(32))
 RARE = "Fibrodysplasia"
@@ -174,6 +175,26 @@ def test_attempts_and_losses_that_are_none(made, study, tmp_path, given, message
     with pytest.raises(ValueError, match=message):
         write(tmp_path / "one", made, **({"study": study} | given))
     assert not (tmp_path / "one").exists()
+
+
+def test_a_release_says_whether_it_meets_its_thresholds(made, study, tmp_path):
+    def declare(limit):
+        return {"thresholds": [{"metric": "invalid_share", "at_most": limit}]}
+
+    for limit, outcome in ((0.5, "passed"), (-0.5, "failed")):
+        bundle = write(tmp_path / outcome, made, acceptance=declare(limit))
+        told = json.loads(bundle.file("gate.json").read_bytes())
+        assert gate_outcome(bundle.manifest) == told["verdict"] == outcome
+        sha = hashlib.sha256(bundle.file("gate.json").read_bytes()).hexdigest()
+        assert bundle.parameters["gate"]["gate_digest"] == sha
+        findings = []
+        check_gate(bundle.path, bundle.manifest, findings)
+        assert [found.verdict for found in findings] == ["matched"]
+    assert gate_outcome(write(tmp_path / "none", made).manifest) == "none"
+    with pytest.raises(ValueError, match="whose protocol declared its own"):
+        write(tmp_path / "other", made, study=study, acceptance=declare(0.5))
+    with pytest.raises(ValueError, match="which none fits"):
+        write(tmp_path / "bad", made, acceptance={"thresholds": [{"metric": "accuracy", "at_most": 1}]})
 
 
 def test_without_a_study_it_is_not_recorded(release):

@@ -14,8 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import synthlib as sl
-from synthlib.evaluation import association, columns, fidelity, privacy
+from synthlib.evaluation import association, columns, features, fidelity, privacy
 from synthlib.evaluation.report import HEADLINES, METRICS, evaluate, summarise
+
+UNPROTECTED = "fairness is left out: the schema declares no protected columns"
+SAMPLED = (
+    "sampled: 150 of 450 rows (train or synthetic) were looked at by "
+    "classifier_two_sample_test, membership_attack"
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +48,7 @@ def test_columns_and_names(report):
     assert {"marginal_accuracy_3way", "association_distance", "sdmetrics_quality", "invalid_share"} <= names
     assert {"c2st_boosting", "c2st_logistic", "tstr_auroc_boosting", "tstr_brier_logistic"} <= names
     assert {"exact_copies", "dcr_share", "membership_auroc", "membership_auroc_control"} <= names
-    assert report.attrs["notes"] == []
+    assert report.attrs["notes"] == [UNPROTECTED, SAMPLED]
 
 
 def test_every_value_lies_in_its_interval(report):
@@ -101,7 +107,38 @@ def test_summary_of_a_report_read_from_csv(report, tmp_path):
 def test_without_a_target_there_is_a_note(split, cohort):
     found = evaluate(*split, split[0], sl.Schema.infer(cohort))
     assert not found["metric"].str.startswith("tstr").any()
-    assert found.attrs["notes"] == ["utility is left out: the schema names no target"]
+    assert found.attrs["notes"] == ["utility is left out: the schema names no target", UNPROTECTED, SAMPLED]
+
+
+def test_notes_say_what_was_sampled(split, cohort_schema, monkeypatch):
+    """Whatever a metric leaves out of a table, by a limit or to compare at the holdout's size."""
+    from synthlib.evaluation import report as module
+
+    train, holdout = split
+    monkeypatch.setattr(module, "METRICS", (privacy.dcr_share, columns.total_variation))
+    assert evaluate(train, holdout, train, cohort_schema).attrs["notes"] == [UNPROTECTED]
+    monkeypatch.setattr(privacy, "MAX_ROWS", 100)
+    monkeypatch.setattr(privacy, "MAX_QUERIES", 70)
+    notes = evaluate(train, holdout, make_cohort(1300), cohort_schema).attrs["notes"]
+    assert notes == [
+        UNPROTECTED,
+        "sampled: 600 of 1,300 rows (synthetic) were looked at by total_variation",
+        "sampled: 70 of 1,300 rows (synthetic) were looked at by dcr_share",
+        "sampled: 100 of 450 rows (train) were looked at by dcr_share",
+        "sampled: 100 of 150 rows (holdout) were looked at by dcr_share",
+    ]
+
+
+def test_samples_are_noted_for_one_evaluation_at_a_time():
+    table, rng = pd.DataFrame({"x": range(9)}), np.random.default_rng(0)
+    with features.noting_samples() as outer:
+        with features.noting_samples() as inner:
+            features.sample_rows(table, 9, rng)
+            features.sample_rows(table, 4, rng)
+        features.matched_parts(9, 2, rng, most=3)
+        features.matched_parts(9, 2, rng, most=4)
+    features.sample_rows(table, 2, rng)
+    assert (inner, outer) == ({(4, 9)}, {(6, 9)})
 
 
 def test_identifiers_are_ignored(cohort):

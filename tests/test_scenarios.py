@@ -1,5 +1,7 @@
 """Scenarios and conditionals: a model that follows the simulator's equations stands in for a perfect one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from scipy.special import expit, logit
 import synthlib as sl
 from synthlib.data.simulation import average_effect, simulate_cohort, simulation_schema, true_probability
 from synthlib.evaluation.conditionals import compare_interventions, conditional_calibration
-from synthlib.scenarios import compare_arms, count_events, partial_rows, scale_shares, twins
+from synthlib.scenarios import compare_arms, count_events, partial_rows, rebalance, scale_shares, twins
 
 SCHEMA = simulation_schema()
 PARENTS = ["age", "sex", "smoking", "diagnosis", "diabetes", "kidney_disease", "lactate"]
@@ -200,3 +202,55 @@ def test_exact_shares_have_slope_one_and_no_error():
 def test_profiles_hold_no_outcome(truth, reference):
     with pytest.raises(ValueError, match="without died"):
         count_events(truth, reference, "died", 5)
+
+
+@pytest.fixture(scope="module")
+def floor(reference):
+    return sl.IndependentMarginals(SCHEMA).fit(reference)
+
+
+def test_groups_get_the_shares_that_are_declared(floor):
+    drawn = rebalance(floor, SCHEMA, {"sex": {"female": 0.2, "male": 0.8}}, 105, seed=1)
+    assert drawn["sex"].value_counts().to_dict() == {"male": 84, "female": 21}
+    assert drawn.equals(rebalance(floor, SCHEMA, {"sex": {"female": 1, "male": 4}}, 105, seed=1))
+    shares = {("sex", "treated"): {("female", 1): 1, ("male", 0): 1, ("male", 1): 2}}
+    drawn = rebalance(floor, SCHEMA, shares, 200)
+    assert drawn.groupby(["sex", "treated"]).size().to_dict() == {
+        ("female", 1): 50,
+        ("male", 0): 50,
+        ("male", 1): 100,
+    }
+    SCHEMA.check(drawn)
+    assert 0 < (drawn["sex"] == "male")[:50].sum() < 50  # in no order
+
+
+def test_rebalancing_mends_representation(floor, reference):
+    from synthlib.evaluation.representation import representation
+
+    schema = replace(SCHEMA, protected=("sex",))
+    skewed = floor.sample(2000, given={"sex": {"female": 0.1, "male": 0.9}}, seed=2)
+    shares = reference["sex"].value_counts(normalize=True).to_dict()
+    mended = rebalance(floor, SCHEMA, {"sex": shares}, 2000)
+    rng = np.random.default_rng(0)
+    before, after = (
+        {one.metric: one.value for one in representation(reference, reference, table, schema, rng)}
+        for table in (skewed, mended)
+    )
+    assert before["representation_distance"] > 0.3 > 0.02 > after["representation_distance"]
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ({}, "one column or tuple"),
+        ({"age": {60: 1}}, "discrete columns, age is integer"),
+        ({"sex": {"unknown": 1}}, "levels of sex, got 1 other"),
+        ({("sex", "treated"): {("female",): 1}}, "levels of sex, treated, got 1 other"),
+        ({"sex": {"female": 0}}, "not all 0"),
+        ({"sex": {"female": -1, "male": 2}}, "0 or more"),
+        ({"weight": {1: 1}}, "expected columns among"),
+    ],
+)
+def test_shares_that_cannot_be_are_refused(shares, message, floor):
+    with pytest.raises(ValueError, match=message):
+        rebalance(floor, SCHEMA, shares, 10)

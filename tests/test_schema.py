@@ -1,5 +1,7 @@
 """The Schema: what it reads off a table, what it refuses, what it makes of values, and that JSON keeps it."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -198,6 +200,7 @@ def test_texts_declared_as_numbers_are_numbers():
         {"identifiers": ["y"]},
         {"leaks": ["y"]},
         {"quasi_identifiers": ["y"]},
+        {"protected": ["y"]},
         {"kinds": {"y": "integer"}},
     ],
 )
@@ -364,6 +367,24 @@ def test_json_is_canonical_and_keeps_everything():
     schema = by_hand()
     assert Schema.from_json(schema.to_json()) == schema == Schema.from_json(schema.to_json().encode())
     assert schema.to_json() == Schema.from_json(schema.to_json()).to_json()
+
+
+def test_protected_columns_are_declared_kept_and_said_only_where_there_are_any():
+    schema = dataclasses.replace(by_hand(), protected=("sex", "age"))
+    assert "protected" not in by_hand().to_json()
+    assert Schema.from_json(schema.to_json()) == schema != by_hand()
+    assert schema.drop(["sex"]).protected == ("age",)
+    assert schema.replace("age", high=130).protected == ("sex", "age")
+    assert "protected" in schema.describe().set_index("column").loc["sex", "role"]
+    inferred = Schema.infer(table_of(c=["a", "b"] * 30, d=[1, 2] * 30), protected=["c"])
+    assert inferred.protected == ("c",)
+
+
+def test_protected_columns_that_form_no_groups_are_refused():
+    with pytest.raises(SchemaError, match="got age: named twice"):
+        dataclasses.replace(by_hand(), protected=("age", "age"))
+    with pytest.raises(SchemaError, match="got p: identifiers"):
+        Schema((Column("p", "identifier"), Column("a", "integer")), protected=("p",))
 
 
 @pytest.mark.parametrize(

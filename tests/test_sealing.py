@@ -21,6 +21,7 @@ from synthlib.chain.sealing import (
     SEGMENT_SIZE,
     TAG_SIZE,
     DataKey,
+    OtherDataset,
     SealError,
     WrongKey,
     open_segments,
@@ -28,17 +29,18 @@ from synthlib.chain.sealing import (
     seal,
 )
 
+DATASET, OTHER_DATASET = "d5" * 32, "0e" * 32
 SIZE = 16  # small segments, so that short plaintexts have several
 
 
 def seal_bytes(plain, content=FILE, segment_size=SIZE):
     sink = io.BytesIO()
-    return sink, seal([plain], sink, content, segment_size)
+    return sink, seal([plain], sink, DATASET, content, segment_size)
 
 
-def open_bytes(data, data_key, address=None):
+def open_bytes(data, data_key, address=None, dataset=None):
     source = io.BytesIO(data)
-    return b"".join(open_segments(source, read_header(source), data_key, address))
+    return b"".join(open_segments(source, read_header(source), data_key, address, dataset))
 
 
 def segments_of(data, size=SIZE):
@@ -70,7 +72,7 @@ def test_round_trip_in_segments_of_the_usual_size(size):
 @given(st.lists(st.binary(max_size=50), max_size=8), st.integers(1, 40))
 def test_pieces_of_any_length_give_the_same_plaintext(chunks, size):
     sink = io.BytesIO()
-    sealed = seal(chunks, sink, BUNDLE, size)
+    sealed = seal(chunks, sink, DATASET, BUNDLE, size)
     source = io.BytesIO(sink.getvalue())
     header = read_header(source)
     assert header.content == BUNDLE and header.segment_size == size
@@ -97,11 +99,11 @@ def test_the_format_is_the_documented_one():
     plain = bytes(range(40))
     sink, sealed = seal_bytes(plain)
     data = sink.getvalue()
-    assert data[:16] == b"synthlib-seal/1\n" and data[16] == 0
+    assert data[:16] == b"synthlib-seal/2\n" and data[16] == 0
     assert struct.unpack(">I", data[17:21]) == (SIZE,)
-    info = b"synthlib-seal/1 encryption key and commitment"
+    info = b"synthlib-seal/2 encryption key and commitment\n" + bytes.fromhex(DATASET)
     derived = HKDFExpand(algorithm=SHA256(), length=64, info=info).derive(sealed.data_key.reveal())
-    assert data[28:60] == derived[32:]
+    assert data[28:60].hex() == DATASET and data[60:92] == derived[32:]
     header, segments = segments_of(data)
     opened = b""
     for number, segment in enumerate(segments):
@@ -113,8 +115,8 @@ def test_the_format_is_the_documented_one():
 def test_fixed_keys_give_fixed_bytes():
     """Objects sealed by earlier versions can be read by later ones."""
     sink = io.BytesIO()
-    sealed = sealing._seal([b"a patient"], sink, FILE, 4, DataKey(bytes(range(32))), b"prefix!")
-    assert sealed.address == "5c169896f55fd65a30c7a9840daa213bb84abd6025e57be4a979a912d7f856d0"
+    sealed = sealing._seal([b"a patient"], sink, DATASET, FILE, 4, DataKey(bytes(range(32))), b"prefix!")
+    assert sealed.address == "e2a03400a152c12e85901229f15330d98921540f8027d943e88c2f34327753b9"
 
 
 def test_every_object_has_a_key_and_an_address_of_its_own():
@@ -198,10 +200,42 @@ def test_no_two_keys_open_one_object():
     """GCM alone would let a ciphertext be made for two keys; the header commits to one."""
     header, segments = segments_of(DATA)
     second = DataKey(bytes(32))
-    _, commitment = second.derive()
-    forged = header[:28] + commitment + b"".join(segments)
+    _, commitment = second.derive(bytes.fromhex(DATASET))
+    forged = header[:60] + commitment + b"".join(segments)
     assert released(forged, second) == b""
     assert released(forged, SEALED.data_key) == b""
+
+
+def test_an_object_opens_as_one_of_its_dataset_alone():
+    assert open_bytes(DATA, SEALED.data_key, SEALED.address, DATASET) == PLAIN
+    assert open_bytes(DATA, SEALED.data_key, dataset="0x" + DATASET.upper()) == PLAIN
+    assert read_header(io.BytesIO(DATA)).dataset == DATASET
+    with pytest.raises(OtherDataset, match=f"of dataset {OTHER_DATASET}, found one of {DATASET}"):
+        open_bytes(DATA, SEALED.data_key, SEALED.address, OTHER_DATASET)
+
+
+def test_a_header_that_says_another_dataset_opens_to_nothing():
+    """Nor does one with a commitment made for it, by who has the key: the tags are over the header."""
+    relabelled = DATA[:28] + bytes.fromhex(OTHER_DATASET) + DATA[60:]
+    with pytest.raises(WrongKey, match="header was changed"):
+        open_bytes(relabelled, SEALED.data_key, dataset=OTHER_DATASET)
+    _, commitment = SEALED.data_key.derive(bytes.fromhex(OTHER_DATASET))
+    forged = relabelled[:60] + commitment + relabelled[92:]
+    with pytest.raises(SealError, match="segment 0"):
+        open_bytes(forged, SEALED.data_key, dataset=OTHER_DATASET)
+
+
+def test_an_object_of_the_first_format_says_what_to_do():
+    with pytest.raises(
+        SealError, match="found one of synthlib-seal/1, which said no dataset; put what it holds"
+    ):
+        open_bytes(b"synthlib-seal/1\n" + DATA[16:28] + DATA[60:], SEALED.data_key)
+
+
+@pytest.mark.parametrize("dataset", ["", "d5" * 31, "g" * 64, "0x" + "d5" * 33, None, b"d5" * 32])
+def test_an_object_is_of_some_dataset(dataset):
+    with pytest.raises(ValueError, match="id of a dataset, 64 hexadecimal digits"):
+        seal([b""], io.BytesIO(), dataset)
 
 
 @pytest.mark.parametrize("size", [0, 2**24 + 1, 2**32 - 1])
@@ -237,7 +271,7 @@ def test_memory_does_not_grow_with_the_plaintext(tmp_path):
     tracemalloc.start()
     try:
         with (tmp_path / "sealed").open("wb") as file:
-            sealed = seal((bytes(1 << 20) for _ in range(64)), file)
+            sealed = seal((bytes(1 << 20) for _ in range(64)), file, DATASET)
         with (tmp_path / "sealed").open("rb") as file:
             opened = sum(map(len, open_segments(file, read_header(file), sealed.data_key, sealed.address)))
         peak = tracemalloc.get_traced_memory()[1]

@@ -1,5 +1,6 @@
 """The vault: encrypted in three kinds of store, handed over only after the chain agreed, erased for good."""
 
+import hashlib
 import os
 import stat
 import tracemalloc
@@ -11,6 +12,7 @@ import requests
 from chain_helpers import COMMITMENT, DATASET, account, advance, digest, free_port, fund
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ledger_doubles import Liar, LosesReceipts, changed
 from moto.server import ThreadedMotoServer
 
 from benchmarks import vault as benchmark
@@ -22,7 +24,9 @@ from synthlib.chain.connection import Connection
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.erasure import Erasure, MalformedErasure
 from synthlib.chain.errors import (
+    AccessOutOfOrder,
     ChainError,
+    ContractError,
     DatasetNotActive,
     Expired,
     InvalidSignature,
@@ -30,38 +34,45 @@ from synthlib.chain.errors import (
     NotSteward,
     ObjectIsErased,
     Paused,
+    TransactionTimeout,
     WrongState,
 )
+from synthlib.chain.handing_over import NotAccepted, reason_of
 from synthlib.chain.registry import Ledger
 from synthlib.chain.roles import Roles
-from synthlib.chain.sealing import SEGMENT_SIZE, DataKey, SealError, WrongKey
+from synthlib.chain.sealing import SEGMENT_SIZE, DataKey, OtherDataset, SealError, WrongKey
 from synthlib.chain.store import Store, StoreError
-from synthlib.chain.vault import KeyDestroyed, NotAccepted, NotStored, Vault, VaultError
+from synthlib.chain.vault import KeyDestroyed, NotStored, Vault, VaultError
 from synthlib.chain.wrapping import CLASSICAL, HYBRID, VaultKey, digest_public_key, open_grant
 
 pytest_plugins = ["chain_fixtures"]
 
 OWNER, GRANTEE = VaultKey.draw(), VaultKey.draw()
-AGREEMENT = "0x" + "7a" * 32
+AGREEMENT, OTHER_DATASET = "0x" + "7a" * 32, digest("another dataset")
 PLAIN = b"confidential cell 4711"
-
-
-class NotInForce(ChainError):
-    """As the contract refuses."""
 
 
 class FakeGate:
     """Agreements on a chain: records an access, or refuses."""
 
     def __init__(self, public_key=GRANTEE.public_key, refusal=None):
-        self.answer = SimpleNamespace(grantee="0xGrantee", encryption_key=digest_public_key(public_key))
-        self.refusal, self.asked = refusal, []
+        said = {"grantee": "0xGrantee", "encryption_key": digest_public_key(public_key)}
+        self.answer = SimpleNamespace(dataset=DATASET, state="accepted", **said)
+        self.refusal, self.asked, self.denied = refusal, [], []
+
+    def open(self, agreement_id):
+        return self.answer
+
+    find = open
 
     def log_access(self, agreement_id, object_digest):
         self.asked.append((agreement_id, object_digest))
         if self.refusal:
             raise self.refusal
         return self.answer
+
+    def log_denial(self, dataset, object_digest, account, reason):
+        self.denied.append((dataset, object_digest, account, reason))
 
 
 # A server for S3
@@ -134,7 +145,7 @@ def path_of(vault, address, ending):
 
 def test_a_file_comes_back_from_every_store(place, file, tmp_path):
     vault = make_vault(place)
-    address = vault.put(file)
+    address = vault.put(file, DATASET)
     assert files_of(vault) == {f"{address[:2]}/{address}.{ending}" for ending in ("key", "sealed")}
     assert vault.addresses() == [address]
     found = vault.fetch(address, vault.data_key(address), tmp_path / "out" / "rows.csv")
@@ -147,7 +158,7 @@ def test_a_file_comes_back_from_every_store(place, file, tmp_path):
 def test_a_bundle_comes_back_from_every_store(place, tmp_path):
     bundle, vault = make_bundle(tmp_path / "release"), make_vault(place)
     for source in (bundle, bundle.path):
-        address = vault.put(source)
+        address = vault.put(source, DATASET)
         out = vault.fetch(address, vault.data_key(address), tmp_path / address)
         assert Bundle.open(out).digest == bundle.digest
         assert (out / "ledger" / "record.json").read_text() == "{}"
@@ -158,7 +169,7 @@ def test_files_of_any_size(place, size, tmp_path):
     """Of 17 MiB, S3 takes the object in parts."""
     (tmp_path / "in").write_bytes(os.urandom(size))
     vault = make_vault(place)
-    address = vault.put(tmp_path / "in")
+    address = vault.put(tmp_path / "in", DATASET)
     vault.fetch(address, vault.data_key(address), tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == (tmp_path / "in").read_bytes()
 
@@ -167,15 +178,15 @@ def test_a_keyed_bundle_is_put_by_who_has_its_key(local, tmp_path):
     key = StewardKey(bytes(32))
     bundle = make_bundle(tmp_path / "confidential", key)
     with pytest.raises(BundleError, match="key is needed"):
-        local.put(bundle.path)
-    address = local.put(bundle)
+        local.put(bundle.path, DATASET)
+    address = local.put(bundle, DATASET)
     out = local.fetch(address, local.data_key(address), tmp_path / "out")
     assert Bundle.open(out, key).digest == bundle.digest
     assert stat.S_IMODE(out.stat().st_mode) == 0o700
 
 
 def test_putting_twice_gives_two_objects(local, file):
-    one, two = local.put(file), local.put(file)
+    one, two = local.put(file, DATASET), local.put(file, DATASET)
     assert one != two and local.addresses() == sorted([one, two])
     with pytest.raises(WrongKey):
         local.fetch(one, local.data_key(two), file.with_name("out"))
@@ -185,17 +196,17 @@ def test_putting_twice_gives_two_objects(local, file):
 def test_the_public_key_is_enough_to_put_and_gives_nothing_back(kem, file, tmp_path):
     owner = VaultKey.draw(kem)
     depositor = Vault(tmp_path / "vault", owner.public_key, FakeGate())
-    address = depositor.put(file)
+    address = depositor.put(file, DATASET)
     for attempt in (depositor.data_key, lambda address: depositor.hand_over(address, AGREEMENT, b"")):
         with pytest.raises(VaultError, match="private key"):
             attempt(address)
     assert Vault(tmp_path / "vault", owner).data_key(address)
     with pytest.raises(VaultError, match="to put something in"):
-        Vault(tmp_path / "vault").put(file)
+        Vault(tmp_path / "vault").put(file, DATASET)
 
 
 def test_everything_written_is_its_owners_alone(local, file, tmp_path):
-    address = local.put(file)
+    address = local.put(file, DATASET)
     out = local.fetch(address, local.data_key(address), tmp_path / "out")
     folder = tmp_path / "vault"
     for path in (out, *(path for path in folder.rglob("*") if path.is_file())):
@@ -209,7 +220,7 @@ def test_memory_does_not_grow_with_the_file(local, tmp_path):
         large.truncate(64 << 20)
     tracemalloc.start()
     try:
-        address = local.put(tmp_path / "large")
+        address = local.put(tmp_path / "large", DATASET)
         local.fetch(address, local.data_key(address), tmp_path / "out")
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -225,7 +236,7 @@ def test_memory_does_not_grow_with_the_file(local, tmp_path):
 @given(place=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255), cut=st.booleans())
 def test_a_changed_object_leaves_nothing(local, tmp_path, place, change, cut):
     (tmp_path / "in").write_bytes(bytes(100))
-    address = local.put(tmp_path / "in", segment_size=16)
+    address = local.put(tmp_path / "in", DATASET, segment_size=16)
     data_key, path = local.data_key(address), path_of(local, address, "sealed")
     with open(path, "r+b") as sealed:
         data = bytearray(sealed.read())
@@ -240,7 +251,7 @@ def test_a_changed_object_leaves_nothing(local, tmp_path, place, change, cut):
 
 
 def test_a_bundle_that_was_cut_leaves_nothing(local, tmp_path):
-    address = local.put(make_bundle(tmp_path / "release"), segment_size=16)
+    address = local.put(make_bundle(tmp_path / "release"), DATASET, segment_size=16)
     data_key, path = local.data_key(address), path_of(local, address, "sealed")
     os.truncate(path, os.path.getsize(path) - 40)
     with pytest.raises(SealError):
@@ -251,7 +262,7 @@ def test_a_bundle_that_was_cut_leaves_nothing(local, tmp_path):
 def test_a_folder_that_is_no_bundle_leaves_nothing(local, tmp_path):
     bundle = make_bundle(tmp_path / "release")
     (bundle.path / "synthetic.csv").write_text("age\n35\n")  # after it was opened
-    address = local.put(bundle)
+    address = local.put(bundle, DATASET)
     with pytest.raises(SealError, match="1 files otherwise"):
         local.fetch(address, local.data_key(address), tmp_path / "out" / "release")
     assert list((tmp_path / "out").iterdir()) == []
@@ -259,7 +270,7 @@ def test_a_folder_that_is_no_bundle_leaves_nothing(local, tmp_path):
 
 def test_an_object_under_another_address_is_refused(local, file, tmp_path):
     """Even with the key that opens it: the address is what the chain names."""
-    one, two = local.put(file), local.put(file)
+    one, two = local.put(file, DATASET), local.put(file, DATASET)
     key_of_two = local.data_key(two)
     os.replace(path_of(local, two, "sealed"), path_of(local, one, "sealed"))
     with pytest.raises(SealError, match="another under this address"):
@@ -268,7 +279,7 @@ def test_an_object_under_another_address_is_refused(local, file, tmp_path):
 
 
 def test_a_key_swapped_between_objects_is_refused(local, file):
-    one, two = local.put(file), local.put(file)
+    one, two = local.put(file, DATASET), local.put(file, DATASET)
     os.replace(path_of(local, two, "key"), path_of(local, one, "key"))
     with pytest.raises(WrongKey, match="wrapped for this object"):
         local.data_key(one)
@@ -276,28 +287,28 @@ def test_a_key_swapped_between_objects_is_refused(local, file):
 
 def test_a_key_that_somebody_wrapped_to_the_owner_is_refused(local, file):
     """Anybody can wrap to a public key; the object knows its own data key."""
-    address = local.put(file)
-    forged = vault_module.wrap_for_owner(DataKey(bytes(32)), address, OWNER.public_key)
+    address = local.put(file, DATASET)
+    forged = vault_module.wrap_for_owner(DataKey(bytes(32)), address, DATASET, OWNER.public_key)
     local.store.write(f"{address[:2]}/{address}.key", forged.to_json())
     with pytest.raises(WrongKey, match="data key of this object"):
         local.hand_over(address, AGREEMENT, GRANTEE.public_key)
 
 
 def test_another_owners_key_reads_nothing(local, file, tmp_path):
-    address = local.put(file)
+    address = local.put(file, DATASET)
     with pytest.raises(WrongKey, match="private key to the public key"):
         Vault(tmp_path / "vault", VaultKey.draw()).data_key(address)
 
 
 def test_nothing_is_overwritten(local, file):
-    address = local.put(file)
+    address = local.put(file, DATASET)
     with pytest.raises(FileExistsError, match="another place"):
         local.fetch(address, local.data_key(address), file)
     assert file.read_bytes() == PLAIN
 
 
 def test_a_killed_fetch_is_cleared_by_the_next(local, file, tmp_path):
-    address, out = local.put(file), tmp_path / "out"
+    address, out = local.put(file, DATASET), tmp_path / "out"
     out.mkdir()
     (out / ".rows[1].01234567.partial").write_bytes(PLAIN[:5])
     (out / ".other.01234567.partial").write_bytes(b"another's")
@@ -320,12 +331,14 @@ def test_a_grantee_reads_what_was_handed_over(place, kem, file, tmp_path):
     grantee = VaultKey.draw(kem)
     gate = FakeGate(grantee.public_key)
     vault = make_vault(place, gate)
-    address = vault.put(file)
+    address = vault.put(file, DATASET)
     grant = vault.hand_over(address, AGREEMENT, grantee.public_key)
     assert gate.asked == [(AGREEMENT, address)]
-    assert (grant.address, grant.agreement, grant.grantee) == (address, AGREEMENT, "0xGrantee")
+    assert grant[:4] == (address, DATASET, AGREEMENT, "0xGrantee") and gate.denied == []
     theirs = make_vault(place, owner=None)
-    theirs.fetch(address, open_grant(grant, grantee), tmp_path / "out")
+    with pytest.raises(OtherDataset, match=OTHER_DATASET):
+        theirs.fetch(address, open_grant(grant, grantee), tmp_path / "out", OTHER_DATASET)
+    theirs.fetch(address, open_grant(grant, grantee), tmp_path / "out", grant.dataset)
     assert (tmp_path / "out").read_bytes() == PLAIN
     with pytest.raises(WrongKey):
         open_grant(grant, VaultKey.draw(kem))
@@ -347,22 +360,74 @@ def watched(monkeypatch):
 
 
 def test_the_chain_is_asked_before_any_key_is_unwrapped(local, file, watched):
-    address = local.put(file)
+    address = local.put(file, DATASET)
     log = local.gate.log_access
     local.gate.log_access = lambda *given: (watched.append("log_access"), log(*given))[1]
     local.hand_over(address, AGREEMENT, GRANTEE.public_key)
     assert watched == ["log_access", "unwrap_for_owner", "wrap_for_grantee"]
 
 
-@pytest.mark.parametrize("refusal", [NotInForce(AGREEMENT), NodeUnreachable("no node"), OSError("socket")])
+REFUSALS = [
+    WrongState(AGREEMENT, 3),
+    Expired(AGREEMENT, 17, 18),
+    ObjectIsErased("ab" * 32),
+    AccessOutOfOrder(AGREEMENT, 2, 1),
+    NodeUnreachable("no node"),
+    OSError("socket"),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: type(refusal).__name__)
 def test_a_refusal_lets_nothing_out(local, file, watched, refusal):
-    address = local.put(file)
+    address = local.put(file, DATASET)
     before = files_of(local)
     local.gate.refusal = refusal
     with pytest.raises(type(refusal)) as caught:
         local.hand_over(address, AGREEMENT, GRANTEE.public_key)
     assert caught.value is refusal
     assert watched == [] and files_of(local) == before
+    refused = isinstance(refusal, ContractError) and not isinstance(refusal, AccessOutOfOrder)
+    until = " 17" if isinstance(refusal, Expired) else ""
+    denial = (DATASET, address, "0xGrantee", f"{type(refusal).__name__} {'7a' * 32}{until}")
+    assert local.gate.denied == ([denial] if refused else [])
+
+
+def test_an_object_of_another_dataset_is_denied(local, file, watched):
+    address = local.put(file, OTHER_DATASET)
+    with pytest.raises(OtherDataset, match=f"of dataset {DATASET}.*got one of {OTHER_DATASET}"):
+        local.hand_over(address, AGREEMENT, GRANTEE.public_key)
+    assert watched == [] and local.gate.asked == []
+    assert local.gate.denied == [(OTHER_DATASET, address, "0xGrantee", f"OtherDataset {'7a' * 32}")]
+
+
+def test_an_object_that_the_store_relabels_is_not_handed_over(local, file, watched):
+    """Its header is believed until a key was unwrapped for what it says, and none is."""
+    address = local.put(file, OTHER_DATASET)
+    with open(path_of(local, address, "sealed"), "r+b") as sealed:
+        sealed.seek(28)
+        sealed.write(bytes.fromhex(DATASET))
+    wrapped = path_of(local, address, "key")
+    with open(wrapped, "rb") as key:
+        said = key.read()
+    for data in (said, said.replace(OTHER_DATASET.encode(), DATASET.encode())):
+        with open(wrapped, "wb") as key:
+            key.write(data)
+        with pytest.raises(WrongKey):
+            local.hand_over(address, AGREEMENT, GRANTEE.public_key)
+    assert "wrap_for_grantee" not in watched
+
+
+def test_a_denial_that_is_not_recorded_is_noted(local, file, watched):
+    address = local.put(file, OTHER_DATASET)
+
+    def fail(*_):
+        raise NotSteward(OTHER_DATASET, "0xOwner")
+
+    local.gate.log_denial = fail
+    with pytest.raises(OtherDataset) as caught:
+        local.hand_over(address, AGREEMENT, GRANTEE.public_key)
+    assert caught.value.__notes__ == ["the denial could not be recorded on the chain: NotSteward"]
+    assert watched == []
 
 
 @pytest.mark.parametrize(
@@ -371,35 +436,42 @@ def test_a_refusal_lets_nothing_out(local, file, watched, refusal):
     ids=["zeros", "nothing", "none", "the owner's"],
 )
 def test_another_public_key_than_the_accepted_one_gets_nothing(local, file, watched, accepted):
-    address = local.put(file)
+    address = local.put(file, DATASET)
     local.gate.answer.encryption_key = accepted
     with pytest.raises(NotAccepted, match="accepted the agreement"):
+        local.hand_over(address, AGREEMENT, GRANTEE.public_key)
+    assert watched == [] and local.gate.asked == []
+    assert local.gate.denied == [(DATASET, address, "0xGrantee", f"NotAccepted {'7a' * 32}")]
+    local.gate.find = lambda _: SimpleNamespace(state="offered", encryption_key="0" * 64)
+    with pytest.raises(NotAccepted):  # of a gate that answers all the same
         local.hand_over(address, AGREEMENT, GRANTEE.public_key)
     assert watched == []
 
 
 def test_the_accepted_digest_may_be_written_as_the_chain_does(local, file):
     local.gate.answer.encryption_key = "0x" + digest_public_key(GRANTEE.public_key).upper()
-    assert local.hand_over(local.put(file), AGREEMENT, GRANTEE.public_key)
+    assert local.hand_over(local.put(file, DATASET), AGREEMENT, GRANTEE.public_key)
 
 
 def test_a_gate_without_an_answer_lets_nothing_out(local, file, watched):
-    local.gate.answer = None
+    local.gate.log_access = lambda *_: None
     with pytest.raises(AttributeError):
-        local.hand_over(local.put(file), AGREEMENT, GRANTEE.public_key)
+        local.hand_over(local.put(file, DATASET), AGREEMENT, GRANTEE.public_key)
     assert watched == []
 
 
-def test_nothing_is_recorded_of_what_cannot_be_handed_over(local, file, tmp_path):
-    address = local.put(file)
+def test_no_access_is_recorded_of_what_cannot_be_handed_over(local, file, tmp_path):
+    address = local.put(file, DATASET)
     with pytest.raises(NotStored):
         local.hand_over("0" * 64, AGREEMENT, GRANTEE.public_key)
     with pytest.raises(ValueError, match="public key"):
         local.hand_over(address, AGREEMENT, b"no key")
+    assert local.gate.denied == []
     local.erase(address)
     with pytest.raises(KeyDestroyed):
         local.hand_over(address, AGREEMENT, GRANTEE.public_key)
     assert local.gate.asked == []
+    assert local.gate.denied == [(DATASET, address, "0xGrantee", f"KeyDestroyed {'7a' * 32}")]
     with pytest.raises(VaultError, match="gate"):
         Vault(tmp_path / "vault", OWNER).hand_over(address, AGREEMENT, GRANTEE.public_key)
 
@@ -409,7 +481,7 @@ def test_nothing_is_recorded_of_what_cannot_be_handed_over(local, file, tmp_path
 
 def test_an_erased_object_cannot_be_read(place, file, tmp_path):
     vault = make_vault(place, FakeGate())
-    address, other = vault.put(file), vault.put(file)
+    address, other = vault.put(file, DATASET), vault.put(file, DATASET)
     data_key = vault.data_key(address)
     erasure = vault.erase(address, when="block 12")
     assert files_of(vault) == {
@@ -425,14 +497,14 @@ def test_an_erased_object_cannot_be_read(place, file, tmp_path):
             attempt()
     assert vault.addresses() == [other]
     assert (erasure.address, erasure.when) == (address, "block 12")
-    assert erasure.what == f"file, {60 + len(PLAIN) + 16} bytes sealed"
+    assert erasure.what == f"file, {92 + len(PLAIN) + 16} bytes sealed"
     assert erasure.how.startswith("wrapped data key ") and "deleted after it" in erasure.how
     assert vault.erase(address, when="later") == erasure
     assert vault.data_key(other)
 
 
 def test_the_certificate_is_canonical_json_with_a_digest(local, file):
-    erasure = local.erase(local.put(file))
+    erasure = local.erase(local.put(file, DATASET))
     assert Erasure.from_json(erasure.to_json()) == erasure
     assert erasure.digest != erasure._replace(when="now").digest
     assert "overwritten and unlinked" in erasure.how
@@ -446,7 +518,7 @@ def test_a_crash_while_erasing_leaves_the_key_gone_and_can_be_repeated(
     local, file, tmp_path, monkeypatch, step
 ):
     """Stopped after the key, after the certificate, and after all of it."""
-    address = local.put(file)
+    address = local.put(file, DATASET)
     data_key, calls = local.data_key(address), []
 
     def stop_after(method):
@@ -473,7 +545,7 @@ def test_a_crash_while_erasing_leaves_the_key_gone_and_can_be_repeated(
 
 
 def test_a_key_that_a_backup_brings_back_opens_nothing_here(local, file, tmp_path):
-    address = local.put(file)
+    address = local.put(file, DATASET)
     saved = {name: local.store.read(name) for name in files_of(local)}
     data_key = local.data_key(address)
     local.erase(address)
@@ -490,7 +562,7 @@ def test_versions_that_a_bucket_keeps_are_erased_too(s3, file):
     status = {"Status": "Enabled"}
     bucket.call_s3("put_bucket_versioning", Bucket="vaults", VersioningConfiguration=status)
     vault = make_vault(("s3://vaults/one", s3))
-    address = vault.put(file)
+    address = vault.put(file, DATASET)
     assert "with every version that the store listed" in vault.erase(address).how
     listed = bucket.call_s3("list_object_versions", Bucket="vaults")
     assert [one["Key"] for one in listed["Versions"]] == [f"one/{address[:2]}/{address}.erased"]
@@ -498,7 +570,7 @@ def test_versions_that_a_bucket_keeps_are_erased_too(s3, file):
 
 
 def test_a_store_that_does_not_delete_is_not_believed(local, file, monkeypatch):
-    address = local.put(file)
+    address = local.put(file, DATASET)
     monkeypatch.setattr(Store, "delete", lambda *_: "deleted")
     with pytest.raises(StoreError, match="still there"):
         local.erase(address)
@@ -536,7 +608,7 @@ def test_an_interrupted_put_leaves_nothing_readable_and_can_be_repeated(
             )
         else:
             patched.setattr(Store if step == "write" else vault_module, step, stop)
-        vault.put(file)
+        vault.put(file, DATASET)
     assert vault.addresses() == []
     left = files_of(vault)
     assert len(left) == (1 if step == "publish" else 0)
@@ -545,7 +617,7 @@ def test_an_interrupted_put_leaves_nothing_readable_and_can_be_repeated(
             vault.data_key(name[3:67])
     assert vault.sweep() == 0  # it might still be at work
     assert vault.sweep(older_than=0) == len(left) and files_of(vault) == set()
-    address = vault.put(file)
+    address = vault.put(file, DATASET)
     assert vault.sweep(older_than=0) == 0
     assert vault.fetch(address, vault.data_key(address), tmp_path / "out").read_bytes() == PLAIN
 
@@ -563,12 +635,12 @@ def test_a_failed_upload_leaves_no_object(s3, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched, pytest.raises(StoreError, match="got OSError"):
         patched.setattr(kind, "_call_s3", fail)
-        vault.put(tmp_path / "in")
+        vault.put(tmp_path / "in", DATASET)
     assert vault.addresses() == [] and {name[-4:] for name in files_of(vault)} == {".key"}
 
 
 def test_temporary_files_of_killed_processes_are_swept(local, file, tmp_path, monkeypatch):
-    address = local.put(file)
+    address = local.put(file, DATASET)
     left = tmp_path / "vault" / f"{store_module._PARTIAL}0123.partial"
     left.write_bytes(b"x")
     assert local.sweep() == 0 and left.exists()
@@ -582,7 +654,7 @@ def test_temporary_files_of_killed_processes_are_swept(local, file, tmp_path, mo
 
 def test_what_is_not_the_vaults_is_left_alone(local, file, tmp_path):
     """A private key beside the objects is no lone wrapped key."""
-    local.put(file)
+    local.put(file, DATASET)
     VaultKey.create(tmp_path / "vault" / "vault.key")
     (tmp_path / "vault" / "aa").mkdir(exist_ok=True)
     (tmp_path / "vault" / "aa" / "notes.key").write_text("mine")
@@ -591,7 +663,7 @@ def test_what_is_not_the_vaults_is_left_alone(local, file, tmp_path):
 
 
 def test_a_half_erased_object_waits_for_its_certificate(local, file):
-    address = local.put(file)
+    address = local.put(file, DATASET)
     os.unlink(path_of(local, address, "key"))
     assert local.sweep(older_than=0) == 0
     assert "found gone, then" in local.erase(address).how
@@ -602,7 +674,7 @@ def test_a_half_erased_object_waits_for_its_certificate(local, file):
 
 def test_a_missing_bucket_is_said(s3, file):
     vault = make_vault(("s3://nowhere/one", s3))
-    for call in (lambda: vault.put(file), lambda: vault.erase("0" * 64)):
+    for call in (lambda: vault.put(file, DATASET), lambda: vault.erase("0" * 64)):
         with pytest.raises(StoreError, match=r"Store\('s3://nowhere/one'\) to be there.*make it first"):
             call()
 
@@ -612,7 +684,7 @@ def test_wrong_credentials_are_said_and_not_shown(s3, file, endpoint):
     requests.post(f"{endpoint}/moto-api/reset-auth", data=b"0", timeout=10)
     try:
         vault = make_vault(("s3://vaults/one", s3 | {"secret": "another-secret"}))
-        for call in (lambda: vault.put(file), lambda: vault.erase("0" * 64), vault.addresses):
+        for call in (lambda: vault.put(file, DATASET), lambda: vault.erase("0" * 64), vault.addresses):
             with pytest.raises(StoreError, match="check the credentials") as caught:
                 call()
             assert "secret" not in str(caught.value) and caught.value.__suppress_context__
@@ -628,13 +700,13 @@ def test_no_credentials_are_said(endpoint, file, monkeypatch, tmp_path):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     vault = make_vault(("s3://vaults/none", {"endpoint_url": endpoint, "skip_instance_cache": True}))
     with pytest.raises(StoreError, match="give credentials in the options"):
-        vault.put(file)
+        vault.put(file, DATASET)
 
 
 def test_a_folder_where_nothing_can_be_written_is_said(file, tmp_path):
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(StoreError, match="make a temporary file"):
-        Vault(tmp_path / "taken" / "vault", OWNER).put(file)
+        Vault(tmp_path / "taken" / "vault", OWNER).put(file, DATASET)
 
 
 def test_a_url_that_cannot_be_opened_is_said():
@@ -653,7 +725,7 @@ def test_options_and_passwords_in_urls_are_not_shown(s3):
 
 
 def test_errors_of_the_vault_show_no_secret(local, file, tmp_path):
-    address, other = local.put(file), local.put(file)
+    address, other = local.put(file, DATASET), local.put(file, DATASET)
     secret = local.data_key(other).reveal()
     for call in (
         lambda: local.fetch(address, DataKey(secret), tmp_path / "out"),
@@ -712,7 +784,7 @@ def guarded(hospital, tmp_path):
 
 def test_one_hospital_hands_a_release_over_to_another(hospital, guarded, watched, tmp_path, monkeypatch):
     bundle = make_bundle(tmp_path / "release")
-    address, agreement = guarded.put(bundle), agree(hospital)
+    address, agreement = guarded.put(bundle, DATASET), agree(hospital)
     ask = lambda name: hospital.find_events(name, "Agreements", id=agreement.id)  # noqa: E731
     on_chain, unwrap = [], vault_module.unwrap_for_owner
 
@@ -725,7 +797,7 @@ def test_one_hospital_hands_a_release_over_to_another(hospital, guarded, watched
     assert on_chain == [address]  # before any key was unwrapped
     assert (grant.agreement, grant.grantee) == (agreement.id, GRANTEE_ACCOUNT.address)
     theirs = Vault(tmp_path / "guarded")
-    theirs.fetch(address, open_grant(grant, GRANTEE), tmp_path / "theirs")
+    theirs.fetch(address, open_grant(grant, GRANTEE), tmp_path / "theirs", grant.dataset)
     assert Bundle.open(tmp_path / "theirs").digest == bundle.digest
     trail = [(event.name, event.arguments.get("grantee")) for event in Agreements(hospital).trail()]
     who = GRANTEE_ACCOUNT.address
@@ -759,16 +831,66 @@ BREACHES = {
 
 @pytest.mark.parametrize("breach", BREACHES)
 def test_nothing_is_handed_over_when_an_agreement_is(hospital, guarded, file, watched, breach):
-    address, agreement = guarded.put(file), agree(hospital)
+    address, agreement = guarded.put(file, DATASET), agree(hospital)
     act, error = BREACHES[breach]
     act(hospital, agreement)
-    with pytest.raises(error):
+    for _ in range(2):
+        with pytest.raises(error) as caught:
+            guarded.hand_over(address, agreement.id, GRANTEE.public_key)
+    assert watched == [] and hospital.find_events("Accessed", "Agreements") == []
+    if error in (Paused, NotSteward):  # who cannot log an access cannot log a denial
+        assert denials(hospital) == []
+        assert caught.value.__notes__ == [f"the denial could not be recorded on the chain: {error.__name__}"]
+    else:
+        assert denials(hospital) == [denial(caught.value, agreement, address)]
+
+
+def denials(ledger):
+    return [event.arguments for event in ledger.find_events("AccessDenied", "Agreements")]
+
+
+def denial(refusal, agreement, address, dataset=DATASET):
+    """What the chain says of a refusal."""
+    reason = hashlib.sha256(reason_of(refusal, agreement.id).encode()).hexdigest()
+    account = GRANTEE_ACCOUNT.address
+    return {"dataset": dataset, "object": address, "account": account, "reason": reason}
+
+
+def test_what_is_of_another_dataset_is_denied_on_the_chain(hospital, guarded, file, watched):
+    Datasets(hospital).register(OTHER_DATASET)
+    address, agreement = guarded.put(file, OTHER_DATASET), agree(hospital)
+    with pytest.raises(OtherDataset) as caught:
         guarded.hand_over(address, agreement.id, GRANTEE.public_key)
+    assert denials(hospital) == [denial(caught.value, agreement, address, OTHER_DATASET)]
+    assert watched == [] and hospital.find_events("Accessed", "Agreements") == []
+
+
+def test_a_hand_over_whose_receipt_was_lost_is_on_the_chain_once(hospital, file, watched, tmp_path):
+    vault = Vault(tmp_path / "vault", OWNER, Agreements(LosesReceipts(hospital)))
+    address, agreement = vault.put(file, DATASET), agree(hospital)
+    with pytest.raises(TransactionTimeout):
+        vault.hand_over(address, agreement.id, GRANTEE.public_key)
+    assert watched == []
+    for _ in range(2):  # again, and once more because the first grant was lost
+        grant = vault.hand_over(address, agreement.id, GRANTEE.public_key)
+        assert vault.fetch(address, open_grant(grant, GRANTEE), tmp_path / "out").read_bytes() == PLAIN
+        (tmp_path / "out").unlink()
+    assert len(hospital.find_events("Accessed", "Agreements")) == 1
+
+
+def test_a_node_that_names_another_key_gets_nothing_wrapped_to_it(hospital, file, watched, tmp_path):
+    liars = VaultKey.draw()
+    lie = changed(encryptionKey=digest_public_key(liars.public_key))
+    vault = Vault(tmp_path / "vault", OWNER, Agreements(Liar(hospital, "Accepted", lie)))
+    address, agreement = vault.put(file, DATASET), agree(hospital)
+    for public_key in (liars.public_key, GRANTEE.public_key):
+        with pytest.raises(ChainError, match="its log does not fit its state"):
+            vault.hand_over(address, agreement.id, public_key)
     assert watched == [] and hospital.find_events("Accessed", "Agreements") == []
 
 
 def test_nothing_is_handed_over_without_an_agreement(hospital, guarded, file, watched):
-    address, offered = guarded.put(file), propose(hospital)
+    address, offered = guarded.put(file, DATASET), propose(hospital)
     for agreement in ("0x" + digest("none"), digest("none"), AGREEMENT):
         with pytest.raises(ChainError, match="found none under"):
             guarded.hand_over(address, agreement, GRANTEE.public_key)
@@ -786,21 +908,24 @@ def test_nothing_is_handed_over_without_an_agreement(hospital, guarded, file, wa
 
 
 def test_another_key_than_the_chain_names_gets_nothing(hospital, guarded, file, watched):
-    address, agreement = guarded.put(file), agree(hospital)
+    address, agreement = guarded.put(file, DATASET), agree(hospital)
     with pytest.raises(NotAccepted, match=digest_public_key(GRANTEE.public_key)):
         guarded.hand_over(address, agreement.id, VaultKey.draw().public_key)
-    assert watched == []
+    assert watched == [] and hospital.find_events("Accessed", "Agreements") == []
+    assert denials(hospital) == [denial(NotAccepted(), agreement, address)]
 
 
 def test_an_erased_object_is_erased_on_the_chain_too(hospital, guarded, file, watched):
-    address, agreement = guarded.put(file), agree(hospital)
+    address, agreement = guarded.put(file, DATASET), agree(hospital)
     erasure = guarded.erase(address, when="when the study ended")
     Agreements(hospital).record_erasure(DATASET, address, erasure.digest)
-    with pytest.raises(KeyDestroyed):
+    with pytest.raises(KeyDestroyed) as caught:
         guarded.hand_over(address, agreement.id, GRANTEE.public_key)
+    assert denials(hospital) == [denial(caught.value, agreement, address)]
     with pytest.raises(ObjectIsErased):  # should a backup bring the object back
         Agreements(hospital).log_access(agreement.id, address)
     assert watched == [] and Agreements(hospital).is_erased(DATASET, address)
+    assert Agreements(hospital).find_erasure(DATASET, address).arguments["certificate"] == erasure.digest
 
 
 def test_a_steward_of_another_dataset_hands_nothing_over(hospital, file, tmp_path, watched):
@@ -808,7 +933,7 @@ def test_a_steward_of_another_dataset_hands_nothing_over(hospital, file, tmp_pat
     fund(hospital.connection, OTHER_GRANTEE.address)
     vault = Vault(tmp_path / "other", OWNER, Agreements(other))
     with pytest.raises(NotSteward):
-        vault.hand_over(vault.put(file), agreement.id, GRANTEE.public_key)
+        vault.hand_over(vault.put(file, DATASET), agreement.id, GRANTEE.public_key)
     assert watched == []
 
 
@@ -818,7 +943,7 @@ def test_nothing_is_handed_over_while_the_chain_is_down(start_node, file, tmp_pa
     ledger = Ledger.connect(url, account=steward)
     Datasets(ledger).register(COMMITMENT)
     agreement, vault = agree(ledger), Vault(tmp_path / "vault", OWNER, Agreements(ledger))
-    address = vault.put(file)
+    address = vault.put(file, DATASET)
     provider, there = ledger.connection.web3.provider, ledger.connection.web3.provider.endpoint_uri
     provider.endpoint_uri = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(NodeUnreachable):

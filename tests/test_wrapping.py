@@ -25,22 +25,24 @@ from synthlib.chain.wrapping import (
 )
 
 KEMS = [HYBRID, CLASSICAL]
-ADDRESS, OTHER = "a" * 64, "b" * 64
+ADDRESS, OTHER, DATASET = "a" * 64, "b" * 64, "d" * 64
 DATA_KEY = DataKey(bytes(range(32)))
 SECRET = bytes(range(100, 132))
 
 
 def grant(key, **changes):
-    return wrap_for_grantee(DATA_KEY, ADDRESS, "agreement 1", "0xGrantee", key.public_key)._replace(**changes)
+    return wrap_for_grantee(DATA_KEY, ADDRESS, DATASET, "agreement 1", "0xGrantee", key.public_key)._replace(
+        **changes
+    )
 
 
 @pytest.mark.parametrize("kem", KEMS)
 def test_what_was_wrapped_is_what_is_unwrapped(kem):
     key = VaultKey.draw(kem)
-    wrapped = wrap_for_owner(DATA_KEY, ADDRESS, key.public_key)
-    assert unwrap_for_owner(WrappedKey.from_json(wrapped.to_json()), ADDRESS, key) == DATA_KEY
+    wrapped = wrap_for_owner(DATA_KEY, ADDRESS, DATASET, key.public_key)
+    assert unwrap_for_owner(WrappedKey.from_json(wrapped.to_json()), ADDRESS, DATASET, key) == DATA_KEY
     assert open_grant(Grant.from_json(grant(key).to_json()), key) == DATA_KEY
-    assert wrap_for_owner(DATA_KEY, ADDRESS, key.public_key).ciphertext != wrapped.ciphertext
+    assert wrap_for_owner(DATA_KEY, ADDRESS, DATASET, key.public_key).ciphertext != wrapped.ciphertext
 
 
 @pytest.mark.parametrize("kem", KEMS)
@@ -58,6 +60,8 @@ def test_another_private_key_opens_nothing(kem):
     "changes",
     [
         {"address": OTHER},
+        {"dataset": OTHER},
+        {"address": DATASET, "dataset": ADDRESS},
         {"agreement": "agreement 2"},
         {"grantee": "0xOther"},
         {"grantee": "0xGrantee\nagreement 1", "agreement": ""},
@@ -74,14 +78,16 @@ def test_a_grant_with_another_label_opens_nothing(kem, changes):
 
 def test_an_owners_key_is_no_grant_and_none_is_for_another_object():
     key = VaultKey.draw()
-    wrapped = wrap_for_owner(DATA_KEY, ADDRESS, key.public_key)
+    wrapped = wrap_for_owner(DATA_KEY, ADDRESS, DATASET, key.public_key)
     with pytest.raises(WrongKey):
         open_grant(Grant(agreement="", grantee="", **wrapped._asdict()), key)
-    with pytest.raises(WrongKey):
-        unwrap_for_owner(wrapped, OTHER, key)
+    for address, dataset in ((OTHER, DATASET), (ADDRESS, OTHER), (DATASET, ADDRESS)):
+        with pytest.raises(WrongKey):
+            unwrap_for_owner(wrapped, address, dataset, key)
     handed = grant(key)._asdict()
     with pytest.raises(WrongKey):
-        unwrap_for_owner(WrappedKey(**{name: handed[name] for name in WrappedKey._fields}), ADDRESS, key)
+        relabelled = WrappedKey(**{name: handed[name] for name in WrappedKey._fields})
+        unwrap_for_owner(relabelled, ADDRESS, DATASET, key)
 
 
 def test_the_hybrid_key_is_x_wings():
@@ -113,7 +119,7 @@ def test_encapsulated_keys_have_the_length_of_their_kem(kem):
     ids=["none", "short", "short hybrid", "no lattice key", "text", "half"],
 )
 def test_what_is_no_public_key_is_refused(public_key):
-    for use in (check_public_key, lambda key: wrap_for_owner(DATA_KEY, ADDRESS, key)):
+    for use in (check_public_key, lambda key: wrap_for_owner(DATA_KEY, ADDRESS, DATASET, key)):
         with pytest.raises(ValueError, match="expected"):
             use(public_key)
 
@@ -121,7 +127,7 @@ def test_what_is_no_public_key_is_refused(public_key):
 def test_points_of_low_order_are_not_wrapped_to():
     """X25519 agrees on zeros with them, whoever's private key it is."""
     with pytest.raises(ValueError, match="can be wrapped to"):
-        wrap_for_owner(DATA_KEY, ADDRESS, bytes(32))
+        wrap_for_owner(DATA_KEY, ADDRESS, DATASET, bytes(32))
 
 
 # Files and texts
@@ -179,7 +185,7 @@ def test_keys_show_themselves_nowhere():
 
 def test_a_grant_is_canonical_json():
     made = grant(VaultKey(SECRET))
-    assert json.loads(made.to_json()) == {"format": "synthlib-grant/1", **made._asdict()}
+    assert json.loads(made.to_json()) == {"format": "synthlib-grant/2", **made._asdict()}
     assert made.to_json() == canonical_json(json.loads(made.to_json()))
     assert made.recipient == hashlib.sha256(VaultKey(SECRET).public_key).hexdigest()
     assert len(repr(made)) < 250
@@ -188,9 +194,10 @@ def test_a_grant_is_canonical_json():
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": "synthlib-grant/2"},
+        {"format": "synthlib-grant/1"},
         {"address": "A" * 64},
         {"address": "../" + "a" * 61},
+        {"dataset": "0x" + "a" * 62},
         {"recipient": 5},
         {"ciphertext": "00" * 47},
         {"encapsulated": "00" * 33},
@@ -199,7 +206,7 @@ def test_a_grant_is_canonical_json():
     ],
 )
 def test_what_is_no_grant_is_refused(change):
-    fields = {"format": "synthlib-grant/1", **grant(VaultKey(SECRET))._asdict()} | change
+    fields = {"format": "synthlib-grant/2", **grant(VaultKey(SECRET))._asdict()} | change
     with pytest.raises(MalformedGrant):
         Grant.from_json(canonical_json(fields))
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {IAgreements} from "./IAgreements.sol";
 import {IDatasets} from "./IDatasets.sol";
 import {IRegistry} from "./IRegistry.sol";
@@ -12,13 +14,14 @@ import {IRegistry} from "./IRegistry.sol";
 contract Agreements is IAgreements, EIP712 {
     bytes32 private constant ACCEPTANCE_TYPE =
         keccak256("Acceptance(bytes32 agreement,bytes32 encryptionKey)");
+    bytes32 private constant STEWARD_ROLE = keccak256("STEWARD_ROLE");
     uint256 private constant MOST_USES = 16;
 
     /// @notice The registry on whose datasets is agreed.
     IRegistry public immutable registry;
 
     mapping(bytes32 id => AgreementStatus status) private _statuses;
-    mapping(bytes32 dataset => mapping(bytes32 object => bool erased)) private _erased;
+    mapping(bytes32 dataset => mapping(bytes32 object => bytes32 certificate)) private _erasures;
 
     modifier whenNotPaused() {
         if (registry.paused()) revert Paused();
@@ -27,6 +30,15 @@ contract Agreements is IAgreements, EIP712 {
 
     modifier onlySteward(bytes32 dataset) {
         if (registry.datasetOf(dataset).steward != msg.sender) revert NotSteward(dataset, msg.sender);
+        _;
+    }
+
+    /// @dev For what lets data out: the dataset's steward, as long as it holds the role.
+    modifier onlyTrusted(bytes32 dataset) {
+        if (registry.datasetOf(dataset).steward != msg.sender) revert NotSteward(dataset, msg.sender);
+        if (!registry.hasRole(STEWARD_ROLE, msg.sender)) {
+            revert IAccessControl.AccessControlUnauthorizedAccount(msg.sender, STEWARD_ROLE);
+        }
         _;
     }
 
@@ -62,7 +74,7 @@ contract Agreements is IAgreements, EIP712 {
     function offer(Agreement calldata agreement)
         external
         whenNotPaused
-        onlySteward(agreement.dataset)
+        onlyTrusted(agreement.dataset)
         returns (bytes32 id)
     {
         _requireActive(agreement.dataset);
@@ -73,7 +85,7 @@ contract Agreements is IAgreements, EIP712 {
         if (agreement.expiry < block.timestamp) revert ExpiryNotLater(agreement.expiry, block.timestamp);
         id = _idOf(agreement);
         if (_statuses[id].state != AgreementState.Unknown) revert AlreadyOffered(id);
-        _statuses[id] = AgreementStatus(AgreementState.Offered, agreement.expiry, 0, 0);
+        _statuses[id] = AgreementStatus(AgreementState.Offered, agreement.expiry, 0, 0, 0, 0);
         emit Offered(id, agreement.dataset, agreement.grantee, agreement);
     }
 
@@ -92,15 +104,16 @@ contract Agreements is IAgreements, EIP712 {
             revert InvalidSignature(agreement.grantee, id);
         }
         status.state = AgreementState.Accepted;
-        status.acceptance = uint48(block.timestamp);
+        status.acceptance = uint40(block.timestamp);
+        status.head = bytes13(Hashes.efficientKeccak256(id, encryptionKey));
         emit Accepted(id, agreement.grantee, encryptionKey);
     }
 
     /// @inheritdoc IAgreements
-    function renew(Agreement calldata agreement, uint48 expiry)
+    function renew(Agreement calldata agreement, uint40 expiry)
         external
         whenNotPaused
-        onlySteward(agreement.dataset)
+        onlyTrusted(agreement.dataset)
     {
         _requireActive(agreement.dataset);
         bytes32 id = _idOf(agreement);
@@ -122,22 +135,27 @@ contract Agreements is IAgreements, EIP712 {
         }
         if (reason == 0) revert ZeroDigest("reason");
         status.state = AgreementState.Ended;
-        status.end = uint48(block.timestamp);
+        status.end = uint40(block.timestamp);
         emit Ended(id, msg.sender, reason);
     }
 
     /// @inheritdoc IAgreements
-    function logAccess(Agreement calldata agreement, bytes32 object)
+    function logAccess(Agreement calldata agreement, bytes32 object, uint24 number)
         external
         whenNotPaused
-        onlySteward(agreement.dataset)
+        onlyTrusted(agreement.dataset)
     {
         _requireActive(agreement.dataset);
         bytes32 id = _idOf(agreement);
-        _requireUnexpired(id, _in(id, AgreementState.Accepted));
+        AgreementStatus storage status = _in(id, AgreementState.Accepted);
+        _requireUnexpired(id, status);
         if (object == 0) revert ZeroDigest("object");
-        if (_erased[agreement.dataset][object]) revert ObjectIsErased(object);
-        emit Accessed(id, object, agreement.grantee);
+        if (_erasures[agreement.dataset][object] != 0) revert ObjectIsErased(object);
+        uint256 expected = uint256(status.accesses) + 1;
+        if (number != expected) revert AccessOutOfOrder(id, expected, number);
+        status.accesses = number;
+        status.head = bytes13(Hashes.efficientKeccak256(status.head, object));
+        emit Accessed(id, object, agreement.grantee, number);
     }
 
     /// @inheritdoc IAgreements
@@ -154,8 +172,8 @@ contract Agreements is IAgreements, EIP712 {
     function eraseObject(bytes32 dataset, bytes32 object, bytes32 certificate) external onlySteward(dataset) {
         if (object == 0) revert ZeroDigest("object");
         if (certificate == 0) revert ZeroDigest("certificate");
-        if (_erased[dataset][object]) revert ObjectIsErased(object);
-        _erased[dataset][object] = true;
+        if (_erasures[dataset][object] != 0) revert ObjectIsErased(object);
+        _erasures[dataset][object] = certificate;
         emit ObjectErased(dataset, object, certificate);
     }
 
@@ -165,8 +183,8 @@ contract Agreements is IAgreements, EIP712 {
     }
 
     /// @inheritdoc IAgreements
-    function isErased(bytes32 dataset, bytes32 object) external view returns (bool) {
-        return _erased[dataset][object];
+    function objectErasureOf(bytes32 dataset, bytes32 object) external view returns (bytes32 certificate) {
+        certificate = _erasures[dataset][object];
     }
 
     /// @inheritdoc IAgreements

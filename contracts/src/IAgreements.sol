@@ -32,20 +32,28 @@ interface IAgreements {
         bytes32 terms;
         bytes32 purpose;
         uint32[] uses;
-        uint48 expiry;
+        uint40 expiry;
         bytes32 request;
     }
 
     /// @notice What is stored of an agreement, in one slot.
+    /// @dev Whoever wants another key, or other objects, that lead to the head of an agreement tries 2^104 of them.
+    ///      (Two of one's own that lead to the same are found in 2^52 tries; but the events say which was meant, and
+    ///      a grantee signs one key.)
     /// @param state Where it stands.
     /// @param expiry Last second at which it is in force.
     /// @param acceptance When it was accepted; 0 before.
     /// @param end When it was ended; 0 before.
+    /// @param accesses How many accesses were logged under it.
+    /// @param head Hash chain over the key and the accesses: first bytes13(keccak256(abi.encode(id,
+    ///        encryptionKey))), then bytes13(keccak256(abi.encode(head, object))) with each. 0 before acceptance.
     struct AgreementStatus {
         AgreementState state;
-        uint48 expiry;
-        uint48 acceptance;
-        uint48 end;
+        uint40 expiry;
+        uint40 acceptance;
+        uint40 end;
+        uint24 accesses;
+        bytes13 head;
     }
 
     /// @notice Somebody asked for data.
@@ -87,7 +95,7 @@ interface IAgreements {
     /// @notice The steward prolonged an agreement.
     /// @param id The agreement's id.
     /// @param expiry Last second at which it is in force.
-    event Renewed(bytes32 indexed id, uint48 expiry);
+    event Renewed(bytes32 indexed id, uint40 expiry);
 
     /// @notice The steward or the grantee ended an agreement.
     /// @param id The agreement's id.
@@ -99,7 +107,10 @@ interface IAgreements {
     /// @param id The agreement's id.
     /// @param object Address of the object: SHA-256 of its sealed bytes.
     /// @param grantee Who gets it.
-    event Accessed(bytes32 indexed id, bytes32 indexed object, address indexed grantee);
+    /// @param number Its number among those under the agreement, from 1.
+    event Accessed(
+        bytes32 indexed id, bytes32 indexed object, address indexed grantee, uint24 number
+    );
 
     /// @notice The steward refused access to an object.
     /// @param dataset The dataset.
@@ -139,12 +150,12 @@ interface IAgreements {
     /// @param id The agreement's id.
     /// @param expiry Last second at which it is in force.
     /// @param time Time of the block.
-    error Expired(bytes32 id, uint48 expiry, uint256 time);
+    error Expired(bytes32 id, uint40 expiry, uint256 time);
 
     /// @notice An expiry has to lie in the future, and after the one before.
     /// @param expiry The expiry that was given.
     /// @param time Time of the block.
-    error ExpiryNotLater(uint48 expiry, uint256 time);
+    error ExpiryNotLater(uint40 expiry, uint256 time);
 
     /// @notice Uses are 1 to 16 numbers, ascending.
     error InvalidUses();
@@ -153,6 +164,12 @@ interface IAgreements {
     /// @param account Whose it should be.
     /// @param id The agreement's id.
     error InvalidSignature(address account, bytes32 id);
+
+    /// @notice An access has another number than the next one.
+    /// @param id The agreement's id.
+    /// @param expected Number of the next access.
+    /// @param given The number that was given.
+    error AccessOutOfOrder(bytes32 id, uint256 expected, uint256 given);
 
     /// @notice The object was erased.
     /// @param object Address of the object: SHA-256 of its sealed bytes.
@@ -176,13 +193,14 @@ interface IAgreements {
     /// @return id keccak256(abi.encode(dataset, requester, purpose, uses)).
     function request(bytes32 dataset, bytes32 purpose, uint32[] calldata uses) external returns (bytes32 id);
 
-    /// @notice Decline a request. For the dataset's steward.
+    /// @notice Decline a request. For the dataset's steward, with or without the role: it lets nothing out.
     /// @param id The request's id.
     /// @param dataset The dataset.
     /// @param reason SHA-256 of the reason.
     function denyRequest(bytes32 id, bytes32 dataset, bytes32 reason) external;
 
-    /// @notice Offer an agreement. For the steward of its dataset, which must be active.
+    /// @notice Offer an agreement. For the steward of its dataset, which must be active, as long as it holds
+    ///         STEWARD_ROLE.
     /// @param agreement What is agreed.
     /// @return id The agreement's id.
     function offer(Agreement calldata agreement) external returns (bytes32 id);
@@ -194,23 +212,26 @@ interface IAgreements {
     /// @param signature The grantee's, of `acceptanceDigest`.
     function accept(Agreement calldata agreement, bytes32 encryptionKey, bytes calldata signature) external;
 
-    /// @notice Prolong an agreement that was accepted and not ended. For the dataset's steward.
+    /// @notice Prolong an agreement that was accepted and not ended. For the dataset's steward, as long as it holds
+    ///         STEWARD_ROLE.
     /// @param agreement What is agreed.
     /// @param expiry Last second at which it is in force.
-    function renew(Agreement calldata agreement, uint48 expiry) external;
+    function renew(Agreement calldata agreement, uint40 expiry) external;
 
-    /// @notice End an agreement, or withdraw an offer. For the dataset's steward and the grantee.
+    /// @notice End an agreement, or withdraw an offer. For the grantee and the dataset's steward, who needs no role
+    ///         to take something back.
     /// @param agreement What is agreed.
     /// @param reason SHA-256 of the reason.
     function end(Agreement calldata agreement, bytes32 reason) external;
 
     /// @notice Log that an object's key is about to be handed over; refused unless the agreement is in force.
-    ///         For the dataset's steward.
+    ///         For the dataset's steward, as long as it holds STEWARD_ROLE.
     /// @param agreement What is agreed.
     /// @param object Address of the object: SHA-256 of its sealed bytes.
-    function logAccess(Agreement calldata agreement, bytes32 object) external;
+    /// @param number Its number; the call is refused unless it is the next, so that sending it twice is harmless.
+    function logAccess(Agreement calldata agreement, bytes32 object, uint24 number) external;
 
-    /// @notice Log that access to an object was refused. For the dataset's steward.
+    /// @notice Log that access to an object was refused. For the dataset's steward, with or without the role.
     /// @param dataset The dataset.
     /// @param object Address of the object: SHA-256 of its sealed bytes.
     /// @param account Who was refused.
@@ -218,7 +239,7 @@ interface IAgreements {
     function logDenial(bytes32 dataset, bytes32 object, address account, bytes32 reason) external;
 
     /// @notice Log that an object and its key were destroyed; no access to it is logged any more. For the
-    ///         dataset's steward.
+    ///         dataset's steward, with or without the role.
     /// @param dataset The dataset.
     /// @param object Address of the object: SHA-256 of its sealed bytes.
     /// @param certificate SHA-256 of the certificate of erasure.
@@ -235,9 +256,9 @@ interface IAgreements {
     /// @return What is stored.
     function statusOf(bytes32 id) external view returns (AgreementStatus memory);
 
-    /// @notice Whether an object was erased by the steward of a dataset.
+    /// @notice The certificate with which the steward of a dataset erased an object; zero if it was not.
     /// @param dataset The dataset.
     /// @param object Address of the object: SHA-256 of its sealed bytes.
-    /// @return Whether it was.
-    function isErased(bytes32 dataset, bytes32 object) external view returns (bool);
+    /// @return certificate SHA-256 of the certificate of erasure.
+    function objectErasureOf(bytes32 dataset, bytes32 object) external view returns (bytes32 certificate);
 }

@@ -10,13 +10,16 @@ pragma solidity 0.8.37;
 ///      The salt of a protocol that is open from the start is zero. The seal holds the researcher: somebody
 ///      else may register a copy of it, and can never reveal it as their own, salt or no salt.
 interface IProtocols {
-    /// @notice What is stored of a protocol, in one slot.
+    /// @notice What is stored of a protocol: one slot that attempts and releases change, and one with what it was
+    ///         given, which approval and closing alone look at. What was spent is the difference.
     /// @param head Hash chain over the attempts. Before approval it holds the block of registration.
     /// @param attempts How many attempts there were.
     /// @param budget Loss that releases under it may still cause, in millionths of the dataset's measure.
     /// @param privateReleases How many releases with differential privacy there were.
     /// @param openReleases How many releases without it may still be made.
     /// @param state REGISTERED (1), REVEALED (2), APPROVED (4), CLOSED (8), added up.
+    /// @param allotted What it was given of the dataset's cap and did not give back, in millionths.
+    /// @param openAllotted Releases without differential privacy that it was given; once closed, those made.
     struct Track {
         bytes20 head;
         uint24 attempts;
@@ -24,6 +27,8 @@ interface IProtocols {
         uint16 privateReleases;
         uint16 openReleases;
         uint8 state;
+        uint32 allotted;
+        uint16 openAllotted;
     }
 
     /// @notice A protocol was registered. Its block is before those of all its attempts.
@@ -44,8 +49,8 @@ interface IProtocols {
     /// @notice The dataset's steward lets a protocol run, or gives it more.
     /// @param protocol Its id.
     /// @param dataset What it is run on.
-    /// @param budget Loss set aside for it now, in millionths.
-    /// @param openReleases Releases without differential privacy allowed now.
+    /// @param budget Loss set aside for it until now, in millionths.
+    /// @param openReleases Releases without differential privacy allowed until now.
     event ProtocolApproved(
         bytes32 indexed protocol, bytes32 indexed dataset, uint32 budget, uint16 openReleases
     );
@@ -96,6 +101,12 @@ interface IProtocols {
     /// @param protocol Its id.
     error ProtocolSealed(bytes32 protocol);
 
+    /// @notice What a protocol was given is only ever raised. Whoever said these very totals before is done.
+    /// @param protocol Its id.
+    /// @param budget Loss set aside for it until now, in millionths.
+    /// @param openReleases Releases without differential privacy allowed until now.
+    error ApprovalNotRaised(bytes32 protocol, uint32 budget, uint16 openReleases);
+
     /// @notice The protocol was closed.
     /// @param protocol Its id.
     error ProtocolAlreadyClosed(bytes32 protocol);
@@ -111,9 +122,10 @@ interface IProtocols {
     /// @param given The number that was given.
     error AttemptOutOfOrder(bytes32 protocol, uint256 expected, uint256 given);
 
-    /// @notice A batch has to hold an attempt.
+    /// @notice A batch holds several attempts; one alone is logged by its digest.
     /// @param protocol The protocol's id.
-    error EmptyBatch(bytes32 protocol);
+    /// @param count How many it was said to hold.
+    error BatchTooSmall(bytes32 protocol, uint256 count);
 
     /// @notice Register a protocol whose digest stays sealed for now. For holders of RESEARCHER_ROLE.
     /// @param dataset What it is to be run on; must be active.
@@ -133,12 +145,14 @@ interface IProtocols {
     /// @param salt What its seal was blinded with; zero if it was open from the start.
     function revealProtocol(bytes32 dataset, bytes32 digest, bytes32 salt) external;
 
-    /// @notice Let a protocol run, or give a running one more. For the dataset's steward.
+    /// @notice Let a protocol run, or give a running one more. For the dataset's steward, as long as it holds
+    ///         STEWARD_ROLE. Totals are said and not what is added, so that sending it twice gives nothing twice:
+    ///         the second is refused by `ApprovalNotRaised`.
     /// @param researcher Who registered it.
     /// @param dataset What it is run on.
-    /// @param seal Its seal.
-    /// @param budget Loss to set aside for it, in millionths.
-    /// @param openReleases Releases without differential privacy to allow.
+    /// @param seal Its seal; the salt stays with the researcher.
+    /// @param budget Loss to set aside for it, with what was set aside before, in millionths.
+    /// @param openReleases Releases without differential privacy to allow, with those allowed before.
     function approveProtocol(
         address researcher,
         bytes32 dataset,
@@ -147,7 +161,8 @@ interface IProtocols {
         uint16 openReleases
     ) external;
 
-    /// @notice End a protocol: no attempt, no release follows. For the dataset's steward and the researcher.
+    /// @notice End a protocol: no attempt, no release follows, and what is left goes back. For the researcher and
+    ///         the dataset's steward, who needs no role to take something back.
     /// @param researcher Who registered it.
     /// @param dataset What it is run on.
     /// @param seal Its seal.
@@ -159,10 +174,11 @@ interface IProtocols {
     /// @param digest Digest of what is attempted.
     function logAttempt(bytes32 protocol, uint24 number, bytes32 digest) external;
 
-    /// @notice Log several attempts.
+    /// @notice Log several attempts. The contract sees a root and a number and cannot see whether anything leads
+    ///         to them: who publishes the digests shows what was attempted, and nobody else can.
     /// @param protocol The protocol's id.
     /// @param first Number of the first of them.
-    /// @param count How many there are.
+    /// @param count How many there are, 2 or more.
     /// @param root Root of the Merkle tree (RFC 6962) over their digests in order.
     function logAttemptBatch(bytes32 protocol, uint24 first, uint24 count, bytes32 root) external;
 

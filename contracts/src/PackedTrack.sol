@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 import {IProtocols} from "./IProtocols.sol";
 
-/// @dev An IProtocols.Track in one word, read once and written once: the compiler's own packing reads the slot
-///      again for every field.
+/// @dev What attempts and releases change of an IProtocols.Track, in one word, read once and written once: the
+///      compiler's own packing reads the slot again for every field.
 ///
 ///          bits    96..255  72..95    40..71  24..39           8..23         0..7
 ///                  head     attempts  budget  privateReleases  openReleases  state
@@ -86,7 +86,12 @@ library PackedTracks {
         return uint16(PackedTrack.unwrap(track) >> 8);
     }
 
-    function unpack(PackedTrack track) internal pure returns (IProtocols.Track memory) {
+    /// @dev As a struct, beside what the protocol was given.
+    function unpack(PackedTrack track, uint32 allotted, uint16 openAllotted)
+        internal
+        pure
+        returns (IProtocols.Track memory)
+    {
         uint256 word = PackedTrack.unwrap(track);
         return IProtocols.Track(
             bytes20(uint160(word >> 96)),
@@ -94,7 +99,9 @@ library PackedTracks {
             budget(track),
             uint16(word >> 24),
             openReleases(track),
-            uint8(word)
+            uint8(word),
+            allotted,
+            openAllotted
         );
     }
 
@@ -110,17 +117,15 @@ library PackedTracks {
     /// @dev Closed, and nothing left to spend.
     function close(PackedTrack track) internal pure returns (PackedTrack) {
         unchecked {
-            return PackedTrack.wrap((PackedTrack.unwrap(track) - budget(track) * LOSS) | CLOSED);
+            uint256 left = budget(track) * LOSS + openReleases(track) * OPEN_RELEASE;
+            return PackedTrack.wrap((PackedTrack.unwrap(track) - left) | CLOSED);
         }
     }
 
-    /// @dev More to spend.
+    /// @dev More to spend; what is left of a total is at most the total, which fits.
     function add(PackedTrack track, uint32 loss, uint16 releases) internal pure returns (PackedTrack) {
-        uint256 word = PackedTrack.unwrap(track);
-        if (uint256(budget(track)) + loss > type(uint32).max) revert TrackFull(word);
-        if (uint256(openReleases(track)) + releases > type(uint16).max) revert TrackFull(word);
         unchecked {
-            return PackedTrack.wrap(word + loss * LOSS + releases * OPEN_RELEASE);
+            return PackedTrack.wrap(PackedTrack.unwrap(track) + loss * LOSS + releases * OPEN_RELEASE);
         }
     }
 

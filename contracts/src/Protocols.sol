@@ -9,9 +9,16 @@ import {PackedTrack, PackedTracks} from "./PackedTrack.sol";
 /// @title Protocols registered before training, and every attempt under them
 /// @notice A slot a protocol: its hash chain of attempts, and what it may still spend.
 abstract contract Protocols is IProtocols, Datasets {
+    /// @dev What it was given until now. Attempts and releases never look at it.
+    struct Allotment {
+        uint32 budget;
+        uint16 openReleases;
+    }
+
     /// @dev In a struct, so that a pointer to it can be kept and is hashed once.
     struct Slot {
         PackedTrack track;
+        Allotment allotment;
     }
 
     mapping(bytes32 protocol => mapping(address researcher => Slot slot)) private _slots;
@@ -45,16 +52,22 @@ abstract contract Protocols is IProtocols, Datasets {
         uint32 budget,
         uint16 openReleases
     ) external whenNotPaused {
-        _allot(dataset, budget);
+        _owned(dataset);
+        _checkRole(STEWARD_ROLE);
         bytes32 protocol = _protocolOf(researcher, dataset, seal);
         (Slot storage slot, PackedTrack track) = _registered(protocol, researcher);
         if (track.isClosed()) revert ProtocolAlreadyClosed(protocol);
-        if (!track.isApproved()) {
-            uint256 registration = track.registration();
-            if (registration >= block.number) revert ProtocolTooRecent(protocol, registration);
-            track = track.approve(Hashes.efficientKeccak256(protocol, bytes32(registration)));
+        Allotment memory had = slot.allotment;
+        bool isLess = budget < had.budget || openReleases < had.openReleases;
+        bool isSame = budget == had.budget && openReleases == had.openReleases;
+        if (isLess || (isSame && track.isApproved())) {
+            revert ApprovalNotRaised(protocol, had.budget, had.openReleases);
         }
-        slot.track = track.add(budget, openReleases);
+        if (!track.isApproved()) track = _approve(protocol, track);
+        (uint32 moreBudget, uint16 moreReleases) = (budget - had.budget, openReleases - had.openReleases);
+        _allot(dataset, moreBudget);
+        slot.track = track.add(moreBudget, moreReleases);
+        slot.allotment = Allotment(budget, openReleases);
         emit ProtocolApproved(protocol, dataset, budget, openReleases);
     }
 
@@ -65,6 +78,8 @@ abstract contract Protocols is IProtocols, Datasets {
         if (msg.sender != researcher && !_isSteward(dataset, msg.sender)) revert NotParty(protocol, msg.sender);
         if (track.isClosed()) revert ProtocolAlreadyClosed(protocol);
         uint32 returned = track.budget();
+        Allotment memory had = slot.allotment;
+        slot.allotment = Allotment(had.budget - returned, had.openReleases - track.openReleases());
         slot.track = track.close();
         _returnAllotment(dataset, returned);
         emit ProtocolClosed(protocol, msg.sender, returned);
@@ -80,14 +95,15 @@ abstract contract Protocols is IProtocols, Datasets {
     /// @inheritdoc IProtocols
     function logAttemptBatch(bytes32 protocol, uint24 first, uint24 count, bytes32 root) external whenNotPaused {
         if (root == 0) revert ZeroDigest("root");
-        if (count == 0) revert EmptyBatch(protocol);
+        if (count < 2) revert BatchTooSmall(protocol, count);
         _extend(protocol, first, count, Hashes.efficientKeccak256(root, bytes32(uint256(count))));
         emit AttemptedBatch(protocol, root, first, count);
     }
 
     /// @inheritdoc IProtocols
     function trackOf(bytes32 protocol, address researcher) external view returns (Track memory) {
-        return _slots[protocol][researcher].track.unpack();
+        Slot storage slot = _slots[protocol][researcher];
+        return slot.track.unpack(slot.allotment.budget, slot.allotment.openReleases);
     }
 
     /// @dev The sender's track, which must be running, and where to write it back.
@@ -120,6 +136,13 @@ abstract contract Protocols is IProtocols, Datasets {
         uint256 expected = track.nextAttempt();
         if (first != expected) revert AttemptOutOfOrder(protocol, expected, first);
         slot.track = track.extend(Hashes.efficientKeccak256(track.head(), link), count);
+    }
+
+    /// @dev Approved, which takes a block between registration and now.
+    function _approve(bytes32 protocol, PackedTrack track) private view returns (PackedTrack) {
+        uint256 registration = track.registration();
+        if (registration >= block.number) revert ProtocolTooRecent(protocol, registration);
+        return track.approve(Hashes.efficientKeccak256(protocol, bytes32(registration)));
     }
 
     function _registered(bytes32 protocol, address researcher)

@@ -9,7 +9,8 @@ import {IRoles} from "./IRoles.sol";
 /// @title Who may do what
 /// @notice Roles that are handed over in two steps, and a pause.
 abstract contract Roles is IRoles, AccessControlDefaultAdminRules, Pausable {
-    /// @notice Who holds this role may register datasets, and owns those that it registered.
+    /// @notice Who holds this role may register datasets, and owns those that it registered. Whoever owns one without
+    ///         the role lets nothing out of it: no approval, offer, renewal or access; what takes back goes on.
     bytes32 public constant STEWARD_ROLE = keccak256("STEWARD_ROLE");
 
     /// @notice Who holds this role may register protocols.

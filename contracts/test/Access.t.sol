@@ -7,25 +7,76 @@ import {AgreementWorld} from "./AgreementWorld.sol";
 
 /// @title Accesses: logged by the steward while an agreement is in force, and never of what was erased
 contract AccessTest is AgreementWorld {
-    function testAccessIsLoggedWhileInForce(uint48 time) public {
+    function testAccessIsLoggedWhileInForce(uint40 time) public {
         IAgreements.Agreement memory agreement = _accepted();
         bytes32 id = keccak256(abi.encode(agreement));
-        time = uint48(within(time, NOW, NOW + 200));
+        time = uint40(within(time, NOW, NOW + 200));
         VM.warp(time);
         if (time > agreement.expiry) {
             _expectExpired(id, agreement.expiry, time);
         } else {
             VM.expectEmit(address(_agreements));
-            emit IAgreements.Accessed(id, OBJECT, GRANTEE);
+            emit IAgreements.Accessed(id, OBJECT, GRANTEE, 1);
         }
         _access(agreement, STEWARD);
+    }
+
+    function testAccessesAreNumberedAndChained(uint24 number) public {
+        IAgreements.Agreement memory agreement = _accepted();
+        bytes32 id = keccak256(abi.encode(agreement));
+        VM.assume(number != 2);
+        _access(agreement, STEWARD);
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.AccessOutOfOrder.selector, id, 2, number));
+        VM.prank(STEWARD);
+        _agreements.logAccess(agreement, OBJECT, number);
+        VM.expectEmit(address(_agreements));
+        emit IAgreements.Accessed(id, "other", GRANTEE, 2);
+        VM.prank(STEWARD);
+        _agreements.logAccess(agreement, "other", 2);
+        assertEq(_agreements.statusOf(id).accesses, 2);
+        bytes13 head = bytes13(keccak256(abi.encode(_fingerprint(id, KEY), OBJECT)));
+        head = bytes13(keccak256(abi.encode(head, bytes32("other"))));
+        assertTrue(_agreements.statusOf(id).head == head, "the key and both objects lead to the head");
+    }
+
+    function testAfterTheLastNumberNoAccessIsLogged() public {
+        IAgreements.Agreement memory agreement = _accepted();
+        bytes32 id = keccak256(abi.encode(agreement));
+        bytes32 slot = keccak256(abi.encode(id, uint256(2))); // as snapshots/storage.json has it
+        bytes32 full = VM.load(address(_agreements), slot) | bytes32(uint256(type(uint24).max) << 128);
+        VM.store(address(_agreements), slot, full);
+        assertEq(_agreements.statusOf(id).accesses, type(uint24).max);
+        for (uint24 number = 0; number < 2; ++number) {
+            VM.expectRevert(abi.encodeWithSelector(IAgreements.AccessOutOfOrder.selector, id, 2 ** 24, number));
+            VM.prank(STEWARD);
+            _agreements.logAccess(agreement, OBJECT, number);
+        }
+    }
+
+    function testAStewardWithoutTheRoleLetsNothingOutAndTakesBack() public {
+        IAgreements.Agreement memory agreement = _accepted();
+        VM.prank(ADMIN);
+        _registry.revokeRole(STEWARD_ROLE, STEWARD);
+        bytes memory unauthorized = _unauthorized(STEWARD, STEWARD_ROLE);
+        VM.expectRevert(unauthorized);
+        _access(agreement, STEWARD);
+        VM.expectRevert(unauthorized);
+        _renew(agreement);
+        VM.expectRevert(unauthorized);
+        _offer(_agreement(STRANGER, NOW));
+        VM.prank(STEWARD);
+        _agreements.denyRequest(0, DATASET, REASON);
+        VM.prank(STEWARD);
+        _agreements.logDenial(DATASET, OBJECT, GRANTEE, REASON);
+        _eraseObject();
+        _end(agreement, STEWARD);
     }
 
     function testAnErasedObjectIsNotAccessed() public {
         IAgreements.Agreement memory agreement = _accepted();
         VM.expectRevert(abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "object"));
         VM.prank(STEWARD);
-        _agreements.logAccess(agreement, 0);
+        _agreements.logAccess(agreement, 0, 1);
         VM.expectRevert(abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "object"));
         VM.prank(STEWARD);
         _agreements.eraseObject(DATASET, 0, REASON);
@@ -35,8 +86,8 @@ contract AccessTest is AgreementWorld {
         VM.expectEmit(address(_agreements));
         emit IAgreements.ObjectErased(DATASET, OBJECT, REASON);
         _eraseObject();
-        assertTrue(_agreements.isErased(DATASET, OBJECT), "erased");
-        assertTrue(!_agreements.isErased("other", OBJECT), "not in another dataset");
+        assertEq(_agreements.objectErasureOf(DATASET, OBJECT), REASON);
+        assertEq(_agreements.objectErasureOf("other", OBJECT), 0);
         bytes memory erased = abi.encodeWithSelector(IAgreements.ObjectIsErased.selector, OBJECT);
         VM.expectRevert(erased);
         _access(agreement, STEWARD);

@@ -32,7 +32,12 @@ abstract contract AgreementWorld is World {
 
     function _access(IAgreements.Agreement memory agreement, address sender) internal {
         VM.prank(sender);
-        _agreements.logAccess(agreement, OBJECT);
+        _agreements.logAccess(agreement, OBJECT, 1);
+    }
+
+    function _renew(IAgreements.Agreement memory agreement) internal {
+        VM.prank(STEWARD);
+        _agreements.renew(agreement, agreement.expiry + 1);
     }
 
     function _eraseObject() internal {
@@ -44,7 +49,7 @@ abstract contract AgreementWorld is World {
         VM.expectRevert(abi.encodeWithSelector(IAgreements.WrongState.selector, id, state));
     }
 
-    function _expectExpired(bytes32 id, uint48 expiry, uint256 time) internal {
+    function _expectExpired(bytes32 id, uint40 expiry, uint256 time) internal {
         VM.expectRevert(abi.encodeWithSelector(IAgreements.Expired.selector, id, expiry, time));
     }
 
@@ -54,5 +59,9 @@ abstract contract AgreementWorld is World {
 
     function _sign(string memory name, bytes32 id, bytes32 key) internal view returns (bytes memory) {
         return signatureOf(name, _agreements.acceptanceDigest(id, key));
+    }
+
+    function _fingerprint(bytes32 id, bytes32 key) internal pure returns (bytes13) {
+        return bytes13(keccak256(abi.encode(id, key)));
     }
 }

@@ -13,18 +13,18 @@ contract AgreementsTest is AgreementWorld {
         bytes32 terms,
         bytes32 purpose,
         bytes32 requested,
-        uint48 expiry
+        uint40 expiry
     ) public {
         VM.assume(grantee != address(0) && terms != 0 && purpose != 0);
         _registerDataset();
         IAgreements.Agreement memory agreement =
-            _agreement(grantee, uint48(within(expiry, NOW, type(uint48).max)));
+            _agreement(grantee, uint40(within(expiry, NOW, type(uint40).max)));
         (agreement.terms, agreement.purpose, agreement.request) = (terms, purpose, requested);
         bytes32 id = keccak256(abi.encode(agreement));
         VM.expectEmit(address(_agreements));
         emit IAgreements.Offered(id, DATASET, grantee, agreement);
         assertEq(_offer(agreement), id);
-        _check(id, IAgreements.AgreementStatus(IAgreements.AgreementState.Offered, agreement.expiry, 0, 0));
+        _check(id, IAgreements.AgreementStatus(IAgreements.AgreementState.Offered, agreement.expiry, 0, 0, 0, 0));
         VM.expectRevert(abi.encodeWithSelector(IAgreements.AlreadyOffered.selector, id));
         _offer(agreement);
     }
@@ -123,7 +123,10 @@ contract AgreementsTest is AgreementWorld {
         VM.prank(bearer);
         _agreements.accept(agreement, key, signature);
         _check(
-            id, IAgreements.AgreementStatus(IAgreements.AgreementState.Accepted, agreement.expiry, NOW, 0)
+            id,
+            IAgreements.AgreementStatus(
+                IAgreements.AgreementState.Accepted, agreement.expiry, NOW, 0, 0, _fingerprint(id, key)
+            )
         );
         _expectWrongState(id, IAgreements.AgreementState.Accepted);
         _agreements.accept(agreement, key, signature);
@@ -190,15 +193,18 @@ contract AgreementsTest is AgreementWorld {
         wallet.prepare(abi.encodeCall(IAgreements.end, (agreement, REASON)));
         _agreements.accept(agreement, KEY, "");
         _check(
-            id, IAgreements.AgreementStatus(IAgreements.AgreementState.Accepted, agreement.expiry, NOW, 0)
+            id,
+            IAgreements.AgreementStatus(
+                IAgreements.AgreementState.Accepted, agreement.expiry, NOW, 0, 0, _fingerprint(id, KEY)
+            )
         );
     }
 
-    function testAnAgreementIsProlonged(uint48 expiry, uint48 time) public {
+    function testAnAgreementIsProlonged(uint40 expiry, uint40 time) public {
         IAgreements.Agreement memory agreement = _accepted();
         bytes32 id = keccak256(abi.encode(agreement));
-        time = uint48(within(time, NOW, NOW + 300));
-        expiry = uint48(within(expiry, NOW, NOW + 300));
+        time = uint40(within(time, NOW, NOW + 300));
+        expiry = uint40(within(expiry, NOW, NOW + 300));
         VM.warp(time);
         bool isLater = expiry > agreement.expiry && expiry + 1 > time;
         if (isLater) {
@@ -214,7 +220,7 @@ contract AgreementsTest is AgreementWorld {
 
     function testALaterExpiryIsLaterThanBefore() public {
         IAgreements.Agreement memory agreement = _accepted();
-        uint48 expiry = agreement.expiry;
+        uint40 expiry = agreement.expiry;
         VM.expectRevert(abi.encodeWithSelector(IAgreements.ExpiryNotLater.selector, expiry, NOW));
         VM.prank(STEWARD);
         _agreements.renew(agreement, expiry);
@@ -255,7 +261,12 @@ contract AgreementsTest is AgreementWorld {
         _check(
             id,
             IAgreements.AgreementStatus(
-                IAgreements.AgreementState.Ended, agreement.expiry, isAccepted ? NOW : 0, NOW + 10
+                IAgreements.AgreementState.Ended,
+                agreement.expiry,
+                isAccepted ? NOW : 0,
+                NOW + 10,
+                0,
+                isAccepted ? _fingerprint(id, KEY) : bytes13(0)
             )
         );
         _expectWrongState(id, IAgreements.AgreementState.Ended);

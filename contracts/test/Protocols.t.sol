@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IDatasets} from "../src/IDatasets.sol";
 import {IProtocols} from "../src/IProtocols.sol";
+import {IReleases} from "../src/IReleases.sol";
 import {IRoles} from "../src/IRoles.sol";
 import {PackedTracks} from "../src/PackedTrack.sol";
 import {World} from "./World.sol";
@@ -102,25 +103,24 @@ contract ProtocolsTest is World {
         emit IProtocols.ProtocolApproved(protocol, DATASET, 1, 1);
         _approve(1, 1);
         bytes20 head = bytes20(keccak256(abi.encode(protocol, START)));
-        _checkTrack(protocol, IProtocols.Track(head, 0, 1, 0, 1, 7));
+        _checkTrack(protocol, IProtocols.Track(head, 0, 1, 0, 1, 7, 1, 1));
     }
 
-    function testWhatIsApprovedIsWithinTheCap(uint32 first, uint32 second) public {
+    function testTotalsAreApprovedWithinTheCap(uint32 first, uint32 second) public {
         first = uint32(within(first, 0, CAP));
-        second = uint32(within(second, 0, 2 * uint256(CAP)));
+        second = uint32(within(second, first + 1, 2 * uint256(CAP) + 1));
         bytes32 protocol = _runProtocol(first, 0);
-        bool fits = uint256(first) + second < uint256(CAP) + 1;
+        bool fits = second < CAP + 1;
         if (!fits) {
             VM.expectRevert(
-                abi.encodeWithSelector(
-                    IDatasets.BudgetExceeded.selector, DATASET, CAP, uint256(first) + second
-                )
+                abi.encodeWithSelector(IDatasets.BudgetExceeded.selector, DATASET, CAP, uint256(second))
             );
         }
         _approve(second, 0);
-        uint256 expected = fits ? uint256(first) + second : first;
+        uint256 expected = fits ? second : first;
         assertEq(_registry.datasetOf(DATASET).allotted, expected);
         assertEq(_track(protocol).budget, expected);
+        assertEq(_track(protocol).allotted, expected);
     }
 
     function testTheCapItselfIsAllottedAndNoMore() public {
@@ -128,9 +128,45 @@ contract ProtocolsTest is World {
         VM.expectRevert(
             abi.encodeWithSelector(IDatasets.BudgetExceeded.selector, DATASET, CAP, uint256(CAP) + 1)
         );
-        _approve(2, 0);
-        _approve(1, 0);
+        _approve(CAP + 1, 0);
+        _approve(CAP, 0);
         assertEq(_registry.datasetOf(DATASET).allotted, CAP);
+    }
+
+    function testTotalsAreRaisedAndNeverSaidTwice(uint32 budget, uint16 open, uint32 again, uint16 openAgain)
+        public
+    {
+        (budget, again) = (uint32(within(budget, 0, CAP)), uint32(within(again, 0, CAP)));
+        bytes32 protocol = _runProtocol(budget, open);
+        bytes memory notRaised =
+            abi.encodeWithSelector(IProtocols.ApprovalNotRaised.selector, protocol, budget, open);
+        VM.expectRevert(notRaised);
+        _approve(budget, open);
+        bool isRaised = !(again < budget) && !(openAgain < open) && (again != budget || openAgain != open);
+        if (!isRaised) VM.expectRevert(notRaised);
+        _approve(again, openAgain);
+        if (!isRaised) (again, openAgain) = (budget, open);
+        IProtocols.Track memory track = _track(protocol);
+        assertEq(abi.encode(track.budget, track.openReleases), abi.encode(again, openAgain));
+        assertEq(abi.encode(track.allotted, track.openAllotted), abi.encode(again, openAgain));
+        assertEq(_registry.datasetOf(DATASET).allotted, again);
+    }
+
+    function testNothingMayBeApprovedOnce() public {
+        bytes32 protocol = _runProtocol(0, 0);
+        assertEq(_track(protocol).state, 7);
+        VM.expectRevert(abi.encodeWithSelector(IProtocols.ApprovalNotRaised.selector, protocol, 0, 0));
+        _approve(0, 0);
+    }
+
+    function testAStewardWithoutTheRoleApprovesNothingAndCloses() public {
+        bytes32 protocol = _runProtocol(1, 1);
+        VM.prank(ADMIN);
+        _registry.revokeRole(STEWARD_ROLE, STEWARD);
+        VM.expectRevert(_unauthorized(STEWARD, STEWARD_ROLE));
+        _approve(2, 2);
+        _close(STEWARD);
+        assertEq(_track(protocol).state, 15);
     }
 
     function testWhatNobodyRegisteredIsNotApproved(bytes32 seal) public {
@@ -144,21 +180,13 @@ contract ProtocolsTest is World {
         _registry.approveProtocol(RESEARCHER, DATASET, seal, 0, 0);
     }
 
-    function testOpenReleasesDoNotOverflow(uint16 first, uint16 second) public {
-        bytes32 protocol = _runProtocol(0, first);
-        bool fits = uint256(first) + second < 2 ** 16;
-        if (!fits) VM.expectPartialRevert(PackedTracks.TrackFull.selector);
-        _approve(0, second);
-        assertEq(_track(protocol).openReleases, fits ? uint256(first) + second : first);
-    }
-
     function testAttemptsAreChained(bytes32[8] calldata digests, uint24[8] calldata counts) public {
         bytes32 protocol = _runProtocol(0, 0);
         bytes20 head = _track(protocol).head;
         uint256 attempts = 0;
         for (uint256 i = 0; i < digests.length; ++i) {
             bytes32 digest = keccak256(abi.encode(digests[i]));
-            uint24 count = uint24(within(counts[i], 1, 100_000));
+            uint24 count = uint24(within(counts[i], 2, 100_000));
             VM.expectEmit(address(_registry));
             if (count % 2 == 0) {
                 emit IProtocols.AttemptedBatch(protocol, digest, uint24(attempts + 1), count);
@@ -174,7 +202,7 @@ contract ProtocolsTest is World {
             attempts += count;
             head = bytes20(keccak256(abi.encode(head, digest)));
         }
-        _checkTrack(protocol, IProtocols.Track(head, uint24(attempts), 0, 0, 0, 7));
+        _checkTrack(protocol, IProtocols.Track(head, uint24(attempts), 0, 0, 0, 7, 0, 0));
     }
 
     function testAnotherNumberThanTheNextReverts(uint24 number) public {
@@ -186,7 +214,7 @@ contract ProtocolsTest is World {
         _attempt(protocol, number);
         VM.expectRevert(outOfOrder);
         VM.prank(RESEARCHER);
-        _registry.logAttemptBatch(protocol, number, 1, DIGEST);
+        _registry.logAttemptBatch(protocol, number, 2, DIGEST);
     }
 
     function testAttemptsNeverOverflow() public {
@@ -209,17 +237,19 @@ contract ProtocolsTest is World {
         }
     }
 
-    function testAnAttemptNeedsADigestAndABatchAnAttempt() public {
+    function testAnAttemptNeedsADigestAndABatchSeveral() public {
         bytes32 protocol = _runStudy();
         VM.expectRevert(abi.encodeWithSelector(IRoles.ZeroDigest.selector, "digest"));
         VM.prank(RESEARCHER);
         _registry.logAttempt(protocol, 2, 0);
         VM.expectRevert(abi.encodeWithSelector(IRoles.ZeroDigest.selector, "root"));
         VM.prank(RESEARCHER);
-        _registry.logAttemptBatch(protocol, 2, 1, 0);
-        VM.expectRevert(abi.encodeWithSelector(IProtocols.EmptyBatch.selector, protocol));
-        VM.prank(RESEARCHER);
-        _registry.logAttemptBatch(protocol, 2, 0, DIGEST);
+        _registry.logAttemptBatch(protocol, 2, 2, 0);
+        for (uint24 count = 0; count < 2; ++count) {
+            VM.expectRevert(abi.encodeWithSelector(IProtocols.BatchTooSmall.selector, protocol, count));
+            VM.prank(RESEARCHER);
+            _registry.logAttemptBatch(protocol, 2, count, DIGEST);
+        }
     }
 
     function testOnlyItsResearcherLogsAttempts(address stranger) public {
@@ -252,7 +282,8 @@ contract ProtocolsTest is World {
         emit IProtocols.ProtocolClosed(protocol, party, budget);
         _close(party);
         assertEq(_registry.datasetOf(DATASET).allotted, 0);
-        assertEq(_track(protocol).budget, 0);
+        IProtocols.Track memory track = _track(protocol);
+        _checkTrack(protocol, IProtocols.Track(track.head, 0, 0, 0, 0, 15, 0, 0));
         bytes memory closed = abi.encodeWithSelector(IProtocols.ProtocolAlreadyClosed.selector, protocol);
         VM.expectRevert(closed);
         _close(party);
@@ -263,6 +294,21 @@ contract ProtocolsTest is World {
         VM.expectRevert(abi.encodeWithSelector(IProtocols.ProtocolAlreadyRegistered.selector, protocol));
         VM.prank(RESEARCHER);
         _registry.registerOpenProtocol(DATASET, DIGEST);
+    }
+
+    function testWhatWasSpentStaysKnown() public {
+        bytes32 protocol = _runStudy();
+        IReleases.Generation memory generation = _generation("open", protocol);
+        _record(generation);
+        (generation.release, generation.spend) = ("private", 7);
+        _record(generation);
+        bytes20 head = _track(protocol).head;
+        _checkTrack(protocol, IProtocols.Track(head, 1, CAP / 2 - 7, 1, 9, 7, CAP / 2, 10));
+        _approve(CAP, 12);
+        _checkTrack(protocol, IProtocols.Track(head, 1, CAP - 7, 1, 11, 7, CAP, 12));
+        _close(STEWARD);
+        _checkTrack(protocol, IProtocols.Track(head, 1, 0, 1, 0, 15, 7, 1));
+        assertEq(_registry.datasetOf(DATASET).allotted, 7);
     }
 
     function testAProtocolMayBeClosedBeforeItRuns() public {

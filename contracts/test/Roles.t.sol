@@ -141,7 +141,7 @@ contract RolesTest is World {
         VM.expectRevert(paused);
         _agreements.renew(agreement, agreement.expiry + 1);
         VM.expectRevert(paused);
-        _agreements.logAccess(agreement, REASON);
+        _agreements.logAccess(agreement, REASON, 1);
         VM.expectRevert(paused);
         _agreements.logDenial(DATASET, REASON, GRANTEE, REASON);
         VM.expectRevert(abi.encodeWithSelector(IAttestations.Paused.selector));

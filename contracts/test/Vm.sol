@@ -28,6 +28,12 @@ interface Vm {
     /// @notice Forget all such answers.
     function clearMockedCalls() external;
 
+    /// @notice Write a word into a contract's storage.
+    function store(address place, bytes32 slot, bytes32 word) external;
+
+    /// @notice A word of a contract's storage.
+    function load(address place, bytes32 slot) external view returns (bytes32 word);
+
     /// @notice Drop this case of a fuzz test if the condition does not hold.
     function assume(bool condition) external pure;
 
@@ -60,6 +66,10 @@ abstract contract Test {
 
     function assertEq(address found, address expected) internal pure {
         assertEq(uint256(uint160(found)), uint256(uint160(expected)));
+    }
+
+    function assertEq(bytes memory found, bytes memory expected) internal pure {
+        assertEq(keccak256(found), keccak256(expected));
     }
 
     function assertTrue(bool condition, string memory what) internal pure {

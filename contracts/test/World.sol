@@ -27,7 +27,7 @@ abstract contract World is Test {
     /// @dev Block and time at which each test starts. The optimizer takes both for fixed within a function, so a
     ///      test counts from here instead of asking again.
     uint256 internal constant START = 1000;
-    uint48 internal constant NOW = 1_800_000_000;
+    uint40 internal constant NOW = 1_800_000_000;
 
     address internal immutable ADMIN = account("admin");
     address internal immutable STEWARD = account("steward");
@@ -138,7 +138,7 @@ abstract contract World is Test {
         _registry.eraseDataset(DATASET, REASON);
     }
 
-    function _agreement(address grantee, uint48 expiry)
+    function _agreement(address grantee, uint40 expiry)
         internal
         view
         returns (IAgreements.Agreement memory)

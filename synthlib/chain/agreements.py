@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,7 +9,8 @@ from eth_abi import encode
 from eth_account.messages import SignableMessage
 from eth_utils import keccak, to_checksum_address
 
-from synthlib.chain.errors import ChainError
+from synthlib.chain.data_uses import uses_to_abi
+from synthlib.chain.errors import AccessOutOfOrder, ChainError, IncompleteLog
 from synthlib.chain.events import Event
 from synthlib.chain.registry import ZERO_DIGEST, Ledger, digest_of_words, to_bytes32
 from synthlib.chain.typed_data import make_statement, sign_statement
@@ -27,32 +27,10 @@ TRAIL = (
     "AccessDenied",
     "ObjectErased",
 )
-DATA_USES = {
-    "DUO:0000004": "no restriction",
-    "DUO:0000006": "health or medical or biomedical research",
-    "DUO:0000007": "disease specific research",
-    "DUO:0000011": "population origins or ancestry research only",
-    "DUO:0000015": "no general methods research",
-    "DUO:0000016": "genetic studies only",
-    "DUO:0000018": "not for profit, non commercial use only",
-    "DUO:0000019": "publication required",
-    "DUO:0000020": "collaboration required",
-    "DUO:0000021": "ethics approval required",
-    "DUO:0000022": "geographical restriction",
-    "DUO:0000024": "publication moratorium",
-    "DUO:0000025": "time limit on use",
-    "DUO:0000026": "user specific restriction",
-    "DUO:0000027": "project specific restriction",
-    "DUO:0000028": "institution specific restriction",
-    "DUO:0000029": "return to database or resource",
-    "DUO:0000042": "general research use",
-    "DUO:0000043": "clinical care use",
-    "DUO:0000044": "population origins or ancestry research prohibited",
-    "DUO:0000045": "not for profit organisation use only",
-    "DUO:0000046": "non-commercial use only",
-}
+LATEST = 2**40 - 1  # as an expiry: in the year 36812
 _CONTRACT = "Agreements"
-_TYPES = "(bytes32,address,bytes32,bytes32,uint32[],uint48,bytes32)"
+_TYPES = "(bytes32,address,bytes32,bytes32,uint32[],uint40,bytes32)"
+_RACES = 3  # accesses that other processes may log first, before one gives up
 _ACCEPTANCE = (("agreement", "bytes32"), ("encryptionKey", "bytes32"))
 
 
@@ -81,8 +59,10 @@ class Agreement(NamedTuple):
         """As the contract takes it.
 
         Raises:
-            ValueError: if a use is no code of the ontology's form.
+            ValueError: if a use is no code of the ontology's form, or the expiry is no time that fits.
         """
+        if type(self.expiry) is not int or not 0 <= self.expiry <= LATEST:
+            raise ValueError(f"expected an expiry of 0 to {LATEST} seconds since 1970, got {self.expiry!r}")
         dataset, terms, purpose = map(to_bytes32, (self.dataset, self.terms, self.purpose))
         request = to_bytes32(self.request)
         grantee = to_checksum_address(self.grantee)
@@ -102,6 +82,7 @@ class Standing(NamedTuple):
         expiry: last second at which it is in force.
         acceptance_time, end_time: when that was, 0 before.
         encryption_key: SHA-256 of the grantee's public key, zeros before acceptance.
+        accesses: how many accesses were logged under it.
     """
 
     state: str
@@ -109,6 +90,7 @@ class Standing(NamedTuple):
     acceptance_time: int
     end_time: int
     encryption_key: str
+    accesses: int
 
     def is_in_force(self, time: int) -> bool:
         """Whether it is accepted, not ended and not expired at a block's time."""
@@ -124,6 +106,7 @@ class Access(NamedTuple):
         grantee: to whom.
         encryption_key: SHA-256 of the public key to which the data key is to be wrapped.
         transaction: where it was logged.
+        number: its number among the agreement's accesses, from 1.
     """
 
     agreement: str
@@ -131,6 +114,7 @@ class Access(NamedTuple):
     grantee: str
     encryption_key: str
     transaction: str
+    number: int
 
 
 class Agreements:
@@ -170,18 +154,22 @@ class Agreements:
         return sign_statement(self._ledger, self._to_statement(agreement, encryption_key))
 
     def accept(self, agreement: Agreement, encryption_key: str, signature: str) -> Standing:
-        """Bring the grantee's acceptance. For anybody.
+        """Bring the grantee's acceptance; a second time changes nothing. For anybody.
 
         Raises:
             WrongState, Expired, InvalidSignature: what the contract says.
         """
         signed = bytes.fromhex(signature.removeprefix("0x"))
-        self._send("accept", agreement.to_abi(), to_bytes32(encryption_key), signed)
+        found = self.find(agreement.id)
+        if found.state != ACCEPTED or found.encryption_key != encryption_key.removeprefix("0x"):
+            self._send("accept", agreement.to_abi(), to_bytes32(encryption_key), signed)
         return self.find(agreement.id)
 
     def renew(self, agreement: Agreement, expiry: int) -> Standing:
-        """Prolong an accepted agreement. For the dataset's steward."""
-        self._send("renew", agreement.to_abi(), expiry)
+        """Prolong an accepted agreement; a second time changes nothing. For the dataset's steward."""
+        found = self.find(agreement.id)
+        if found.state != ACCEPTED or found.expiry != expiry:
+            self._send("renew", agreement.to_abi(), expiry)
         return self.find(agreement.id)
 
     def end(self, agreement: Agreement, reason: str) -> Standing:
@@ -190,65 +178,170 @@ class Agreements:
         return self.find(agreement.id)
 
     def log_access(self, agreement_id: str, object_digest: str) -> Access:
-        """Log that an object's key is about to be handed over. For the dataset's steward.
+        """Log that an object's key is about to be handed over. For the dataset's steward, who holds the role.
 
         A vault calls this first, and hands nothing over unless it returns.
 
+        An object is logged once under an agreement, however often this is called: accesses are numbered, the
+        contract takes each number once, and one that the log has already is returned, if the contract would
+        still allow it. So call it again whenever it is not known whether it went through.
+
         Raises:
-            WrongState, Expired, ObjectIsErased, DatasetNotActive: what the contract refuses it with.
-            ChainError: if the chain knows no such agreement.
+            WrongState, Expired, ObjectIsErased, DatasetNotActive, AccessControlUnauthorizedAccount: what the
+                contract refuses it with.
+            AccessOutOfOrder: if other accesses under the agreement come first again and again.
+            IncompleteLog: if the log lacks accesses that the state counts.
+            ChainError: if the chain knows no such agreement, or its log does not fit its state.
         """
-        agreement = self.open(agreement_id)
-        (said,) = self._send("logAccess", agreement.to_abi(), to_bytes32(object_digest))
-        key = self.find(agreement_id).encryption_key
-        return Access(agreement_id, object_digest, agreement.grantee, key, said.transaction)
+        agreement, place = self.open(agreement_id), to_bytes32(object_digest)
+        for race in range(_RACES):
+            standing, logged = self._read(agreement_id)
+            arguments = (agreement.to_abi(), place, standing.accesses + 1)
+            found = next((event for event in logged if event.arguments["object"] == object_digest), None)
+            try:
+                if found is None:
+                    (found,) = self._send("logAccess", *arguments)
+                else:  # refused as it would be if it were new: ended, expired, erased
+                    self._ledger.call("logAccess", *arguments, contract=_CONTRACT)
+                break
+            except AccessOutOfOrder:
+                if race == _RACES - 1:
+                    raise
+        number = found.arguments["number"]
+        parts = (agreement_id, object_digest, agreement.grantee, standing.encryption_key)
+        return Access(*parts, found.transaction, number)
 
     def log_denial(self, dataset: str, object_digest: str, account: str, reason: str) -> None:
-        """Log that access was refused. For the dataset's steward."""
+        """Log that access was refused. For the dataset's steward.
+
+        What the log has in these very words is not logged again. The state counts no denials: one whose
+        transaction still waits somewhere may come twice, which says nothing that is not so.
+        """
         words = digest_of_words(reason, "reason")
         parts = (to_bytes32(dataset), to_bytes32(object_digest), to_checksum_address(account))
-        self._send("logDenial", *parts, words)
+        logged = self._ledger.find_events(
+            "AccessDenied", _CONTRACT, dataset=dataset, object=object_digest, account=account
+        )
+        if words.hex() not in [event.arguments["reason"] for event in logged]:
+            self._send("logDenial", *parts, words)
 
     def record_erasure(self, dataset: str, object_digest: str, certificate: str) -> None:
-        """Say that an object and its key were destroyed. For the dataset's steward.
+        """Say that an object and its key were destroyed; a second time changes nothing. For its steward.
 
         Args:
             certificate: SHA-256 of the certificate, hexadecimal.
+
+        Raises:
+            ObjectIsErased: if it was erased under another certificate.
         """
-        self._send("eraseObject", *map(to_bytes32, (dataset, object_digest, certificate)))
+        if self._read_erasure(dataset, object_digest) != certificate.removeprefix("0x"):
+            self._send("eraseObject", *map(to_bytes32, (dataset, object_digest, certificate)))
 
     def is_erased(self, dataset: str, object_digest: str) -> bool:
         """Whether the steward of a dataset said that an object was destroyed."""
-        parts = map(to_bytes32, (dataset, object_digest))
-        return self._ledger.call("isErased", *parts, contract=_CONTRACT)
+        return self._read_erasure(dataset, object_digest) != ZERO_DIGEST
 
-    def open(self, agreement_id: str) -> Agreement:
-        """The words of an agreement that was offered.
+    def find_erasure(self, dataset: str, object_digest: str) -> Event | None:
+        """The ObjectErased event of an object, with its certificate; None if it was not erased.
 
         Raises:
-            ChainError: if none was offered under this id.
+            IncompleteLog: if the log lacks it.
+            ChainError: if it says another certificate than the state.
+        """
+        certificate = self._read_erasure(dataset, object_digest)
+        if certificate == ZERO_DIGEST:
+            return None
+        parts = {"dataset": dataset, "object": object_digest}
+        said = self._find_one("ObjectErased", f"the erasure of {object_digest}", **parts)
+        if said.arguments["certificate"] != certificate:
+            raise self._contradiction(f"the certificate with which {object_digest} was erased")
+        return said
+
+    def open(self, agreement_id: str) -> Agreement:
+        """The words of an agreement that was offered; their hash is the id.
+
+        Raises:
+            ChainError: if none was offered under this id, or the log has other words under it.
         """
         for event in self._ledger.find_events("Offered", _CONTRACT, id=agreement_id):
             said = event.arguments["agreement"]
             uses = tuple(f"DUO:{number:07d}" for number in said["uses"])
-            return Agreement(**(said | {"uses": uses}))
+            agreement = Agreement(**(said | {"uses": uses}))
+            if agreement.id.removeprefix("0x") != agreement_id.removeprefix("0x"):
+                raise self._contradiction(f"the words of agreement {agreement_id}")
+            return agreement
         raise ChainError(
             f"expected the id of an agreement that was offered on {self._ledger.address}, found none under "
             f"{agreement_id}"
         )
 
     def find(self, agreement_id: str) -> Standing:
-        """Where an agreement stands."""
-        state, expiry, acceptance, end = self._ledger.call(
-            "statusOf", to_bytes32(agreement_id), contract=_CONTRACT
-        )
-        accepted = self._ledger.find_events("Accepted", _CONTRACT, id=agreement_id) if acceptance else []
-        key = accepted[-1].arguments["encryptionKey"] if accepted else ZERO_DIGEST
-        return Standing(STATES[state], expiry, acceptance, end, key)
+        """Where an agreement stands.
+
+        Events say the key and the accesses; they must lead to the head that the state holds.
+
+        Raises:
+            IncompleteLog: if the log lacks the acceptance, or an access, that the state speaks of.
+            ChainError: if it says another key, or accesses to other objects.
+        """
+        return self._read(agreement_id)[0]
 
     def trail(self) -> list[Event]:
-        """Every request, denial, grant, access and end, in the order in which the chain took them."""
-        return [event for event in self._ledger.find_events(contract=_CONTRACT) if event.name in TRAIL]
+        """Every request, denial, grant, access and end, in the order in which the chain took them.
+
+        Held against the state as far as that goes: words, keys and accesses of each agreement, certificates.
+        Requests, denials, renewals and reasons are events and nothing else.
+
+        Raises:
+            IncompleteLog: if accesses, acceptances or erasures are missing that the state counts.
+            ChainError: if the log says something else than the state.
+        """
+        said = [event for event in self._ledger.find_events(contract=_CONTRACT) if event.name in TRAIL]
+        for event in said:
+            if event.name == "Offered":
+                self.find(self.open(event.arguments["id"]).id)
+            elif event.name == "ObjectErased":
+                self.find_erasure(event.arguments["dataset"], event.arguments["object"])
+        return said
+
+    def _read(self, agreement_id: str) -> tuple[Standing, list[Event]]:
+        """Where an agreement stands, and the accesses under it."""
+        state, expiry, acceptance, end, num_accesses, head = self._ledger.call(
+            "statusOf", to_bytes32(agreement_id), contract=_CONTRACT
+        )
+        if not acceptance:
+            return Standing(STATES[state], expiry, 0, end, ZERO_DIGEST, 0), []
+        what = f"the key and {num_accesses} accesses of agreement {agreement_id}"
+        key = self._find_one("Accepted", what, id=agreement_id).arguments["encryptionKey"]
+        found = self._ledger.find_events("Accessed", _CONTRACT, id=agreement_id) if num_accesses else []
+        logged = [event for event in found if event.arguments["number"] <= num_accesses]  # others came since
+        if len(logged) < num_accesses:
+            raise self._missing("Accessed", what, len(logged))
+        if chain_accesses(agreement_id, key, [event.arguments["object"] for event in logged]) != head.hex():
+            raise self._contradiction(what)
+        return Standing(STATES[state], expiry, acceptance, end, key, num_accesses), logged
+
+    def _find_one(self, name: str, what: str, **arguments: str) -> Event:
+        said = self._ledger.find_events(name, _CONTRACT, **arguments)
+        if len(said) != 1:
+            raise self._missing(name, what, len(said))
+        return said[0]
+
+    def _missing(self, name: str, what: str, count: int) -> IncompleteLog:
+        return IncompleteLog(
+            f"expected the {name} events of {what}, {self._ledger.connection.place} gave {count}; ask a node "
+            "that keeps its logs"
+        )
+
+    def _contradiction(self, what: str) -> ChainError:
+        return ChainError(
+            f"expected {what}, {self._ledger.connection.place} gave another: its log does not fit its state; "
+            "ask another node"
+        )
+
+    def _read_erasure(self, dataset: str, object_digest: str) -> str:
+        parts = map(to_bytes32, (dataset, object_digest))
+        return self._ledger.call("objectErasureOf", *parts, contract=_CONTRACT).hex()
 
     def _to_statement(self, agreement: Agreement, encryption_key: str) -> SignableMessage:
         values = {"agreement": to_bytes32(agreement.id), "encryptionKey": to_bytes32(encryption_key)}
@@ -258,13 +351,18 @@ class Agreements:
         return self._ledger.send(name, *arguments, contract=_CONTRACT)
 
 
-def uses_to_abi(uses: Sequence[str]) -> list[int]:
-    """Codes of the Data Use Ontology as the contract takes them: their numbers, ascending.
+def chain_accesses(agreement_id: str, encryption_key: str, objects: Sequence[str]) -> str:
+    """The head that a key and the accesses after its acceptance lead to: what an agreement's state must hold.
 
-    Raises:
-        ValueError: if one has another form than `DUO:` and seven digits.
+    Args:
+        agreement_id: the agreement's id.
+        encryption_key: SHA-256 of the accepted public key.
+        objects: addresses of what was accessed, in the order of their numbers.
+
+    Returns:
+        13 bytes in hexadecimal. Another key that leads to the same takes 2^104 tries.
     """
-    wrong = [use for use in uses if not re.fullmatch(r"DUO:[0-9]{7}", use)]
-    if wrong:
-        raise ValueError(f"expected codes such as DUO:0000042, got {', '.join(map(repr, wrong))[:100]}")
-    return sorted({int(use[4:]) for use in uses})
+    head = keccak(to_bytes32(agreement_id) + to_bytes32(encryption_key))[:13]
+    for address in objects:
+        head = keccak(head + bytes(19) + to_bytes32(address))[:13]
+    return head.hex()

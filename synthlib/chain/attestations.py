@@ -14,7 +14,7 @@ from synthlib.chain.registry import ZERO_DIGEST, Ledger, digest_of_words, to_byt
 from synthlib.chain.typed_data import hash_statement, make_statement, sign_statement
 
 PASSED, FAILED, INCONCLUSIVE = "passed", "failed", "inconclusive"
-_OUTCOMES = ("unsaid", PASSED, FAILED, INCONCLUSIVE)
+OUTCOMES = ("unsaid", PASSED, FAILED, INCONCLUSIVE)
 _CONTRACT = "Attestations"
 _TYPES = (
     ("auditor", "address"),
@@ -149,11 +149,11 @@ class Attestations:
         """What an Attested event says, if that is what was signed and is stored."""
         said = event.arguments
         id, words = said["id"], [said[name] for name in Verdict._fields]
-        words[2] = _OUTCOMES[said["outcome"]] if said["outcome"] < len(_OUTCOMES) else ""
+        words[2] = OUTCOMES[said["outcome"]] if said["outcome"] < len(OUTCOMES) else ""
         verdict, place = Verdict(*words), self._ledger.connection.place
         stored = self._ledger.call("attestationOf", to_bytes32(id), contract=_CONTRACT)
         auditor, time, revocation, stored_reason = stored
-        is_signed = verdict.outcome in _OUTCOMES[1:] and self.id_of(verdict, said["auditor"]) == id
+        is_signed = verdict.outcome in OUTCOMES[1:] and self.id_of(verdict, said["auditor"]) == id
         is_stored = revocation or to_checksum_address(auditor) == said["auditor"]  # then the id alone tells
         if not is_signed or not is_stored:
             raise ChainError(
@@ -187,8 +187,8 @@ class Attestations:
 
 
 def _to_abi(verdict: Verdict) -> tuple:
-    if verdict.outcome not in _OUTCOMES[1:]:
-        raise ValueError(f"expected an outcome of {', '.join(_OUTCOMES[1:])}, got {verdict.outcome!r}")
+    if verdict.outcome not in OUTCOMES[1:]:
+        raise ValueError(f"expected an outcome of {', '.join(OUTCOMES[1:])}, got {verdict.outcome!r}")
     release, report, rubric = (to_bytes32(text) for text in (verdict.release, verdict.report, verdict.rubric))
-    outcome = _OUTCOMES.index(verdict.outcome)
+    outcome = OUTCOMES.index(verdict.outcome)
     return (release, to_address(verdict.issuer, "issuer"), outcome, report, rubric, verdict.deadline)

@@ -24,6 +24,7 @@ from synthlib.chain.facts import DEIDENTIFICATION, REPORT, SCHEMA, SYNTHETIC, Fa
 from synthlib.chain.registry import JOURNAL, RECORD
 from synthlib.chain.rows import ROWS_FILE
 from synthlib.chain.study import PROTOCOL_FILE
+from synthlib.chain.verdict_facts import VerdictFacts
 from synthlib.parsing import parse_json
 
 VERSION = "1.1"
@@ -126,6 +127,7 @@ def to_crate(
     actions = [_add_sampling(crate, facts, software, entities[f"{RELEASE}/{SYNTHETIC}"])]
     if facts.record is not None:
         actions.append(_add_record(crate, facts, facts.record))
+    actions += [_add_verdict(crate, verdict) for verdict in facts.verdicts]
     root["mentions"] = _single(actions)
     return crate.metadata.generate()
 
@@ -266,6 +268,43 @@ def _add_record(crate: ROCrate, facts: Facts, record: RecordFacts) -> ContextEnt
         object=crate.get(f"{RELEASE}/"),
         result=recorded,
         **when,
+    )
+
+
+def _add_verdict(crate: ROCrate, verdict: VerdictFacts) -> ContextEntity:
+    """An audit as an action of the auditor, and the verdict as the Review that came of it."""
+    release, identifier = crate.get(f"{RELEASE}/"), f"#auditor-{quote(verdict.auditor)}"
+    auditor = crate.get(identifier) or _add(
+        crate,
+        identifier,
+        type="Thing",
+        name=verdict.auditor,
+        description="An account with the role of an auditor. Whose it is, the chain does not tell.",
+        identifier=verdict.auditor,
+    )
+    standing = "It stands" if verdict.is_standing else "Its auditor took it back"
+    review = _add(
+        crate,
+        f"#review-{verdict.id}",
+        type="Review",
+        name=f"Verdict of an auditor: {verdict.outcome}",
+        reviewBody=f"{verdict.outcome}. {standing}.",
+        description=f"The report is {nih(verdict.report)}, the rubric {nih(verdict.rubric)}.",
+        author=auditor,
+        itemReviewed=release,
+        identifier=verdict.id,
+        **({} if verdict.is_standing else {"creativeWorkStatus": "Revoked"}),
+    )
+    return _add(
+        crate,
+        f"#audit-{verdict.id}",
+        type="CreateAction",
+        name="Audit of the release",
+        description="A verdict that an auditor signed, and that was brought to the chain.",
+        agent=auditor,
+        object=release,
+        result=review,
+        **({"endTime": verdict.time} if verdict.time else {}),
     )
 
 

@@ -159,6 +159,10 @@ ProtocolNotApproved = _define(
     "ProtocolNotApproved",
     "expected a protocol that this account registered and the dataset's steward approved before training",
 )
+ApprovalNotRaised = _define(
+    "ApprovalNotRaised",
+    "expected totals above these, which the protocol was given; these very totals stand already",
+)
 ProtocolAlreadyRevealed = _define("ProtocolAlreadyRevealed", "expected a sealed protocol; this one is open")
 ProtocolSealed = _define("ProtocolSealed", "expected a protocol that is open; reveal it before releasing")
 ProtocolAlreadyClosed = _define("ProtocolAlreadyClosed", "expected a protocol that runs; register another")
@@ -166,7 +170,7 @@ NotParty = _define("NotParty", "expected one of the two parties; ask one of them
 AttemptOutOfOrder = _define(
     "AttemptOutOfOrder", "expected the next attempt's number: none is left out, none comes twice"
 )
-EmptyBatch = _define("EmptyBatch", "expected attempts, got none")
+BatchTooSmall = _define("BatchTooSmall", "expected two attempts or more; log one alone by its digest")
 TrackFull = _define("TrackFull", "expected fewer attempts or releases under one protocol; register another")
 
 # Releases
@@ -224,6 +228,10 @@ WrongState = _define(
 Expired = _define("Expired", "expected an agreement in force; ask the steward to renew it")
 ExpiryNotLater = _define("ExpiryNotLater", "expected an expiry in the future and after the one before")
 InvalidUses = _define("InvalidUses", "expected 1 to 16 codes of the Data Use Ontology, each once, ascending")
+AccessOutOfOrder = _define(
+    "AccessOutOfOrder",
+    "expected the next access's number: another was logged or is on its way; try again",
+)
 ObjectIsErased = _define("ObjectIsErased", "expected an object that is there; this one was destroyed")
 
 # Row proofs

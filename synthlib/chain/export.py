@@ -13,6 +13,7 @@ import logging
 import secrets
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from synthlib.chain.evidence import read_plain
 from synthlib.chain.facts import SYNTHETIC, Facts, read_facts
 from synthlib.chain.prov_export import to_prov
 from synthlib.chain.registry import JOURNAL, RECORD
+from synthlib.chain.verdict_facts import read_verdicts
 
 _log = logging.getLogger(__name__)
 
@@ -35,13 +37,15 @@ def export_release(
     keywords: Iterable[str] = (),
     name: str | None = None,
     published: str | None = None,
+    rpc: str | None = None,
 ) -> Path:
     """Write a release as an RO-Crate that holds W3C PROV and Croissant metadata.
 
     The folder gets `ro-crate-metadata.json`, `provenance.json`, `croissant.json` and, in `release/`, the
     release's files as they are with its `ledger/`. The same release and arguments give the same bytes. What
     is written is what the folder says: of a release that was revoked later, or whose record is forged, only
-    `verify` with the chain at hand knows.
+    `verify` with the chain at hand knows. Auditors' verdicts are the exception: of a release on a node they
+    are asked for there, if its URL is given; of one on the in-process chain they are in its journal.
 
     The only times are the block's and `published`. RO-Crate requires a date of publication: where neither a
     public chain nor `published` gives one, it is left out, with a warning in the log.
@@ -53,18 +57,20 @@ def export_release(
         keywords: for finding it.
         name: title; "Synthetic patient table" and the start of the release's digest if None.
         published: ISO 8601 date or time; the day of the block on a public chain if None.
+        rpc: URL of the node on which it is recorded, to be asked for auditors' verdicts.
 
     Returns:
         The folder.
 
     Raises:
         BundleError: if the release is not what its manifest says.
-        ChainError: if its `ledger/` speaks of something else, or was changed.
+        ChainError: if its `ledger/` speaks of something else, or was changed; or the node does not answer.
         FileExistsError: if `destination` holds anything that is no earlier export's.
         ValueError: if it is no release, one of the folders lies in the other, or `published` is no date.
     """
     bundle = Bundle.open(path)
     facts = read_facts(bundle)
+    facts = replace(facts, verdicts=read_verdicts(bundle, rpc))
     destination = _check_destination(Path(destination).resolve(), bundle.path.resolve())
     title = name or f"Synthetic patient table {facts.digest[:12]}"
     words = [keywords] if isinstance(keywords, str) else list(keywords)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synthlib.bundle import LEDGER_FOLDER, Bundle
 from synthlib.chain.budgets import SCALE
@@ -22,6 +22,9 @@ from synthlib.chain.records import NOT_PRIVATE, failed_gate, is_digest, release_
 from synthlib.chain.registry import JOURNAL, RECORD
 from synthlib.parsing import parse_json
 from synthlib.schema import Schema
+
+if TYPE_CHECKING:
+    from synthlib.chain.verdict_facts import VerdictFacts
 
 SYNTHETIC, SCHEMA, REPORT, DEIDENTIFICATION = (
     "synthetic.csv",
@@ -95,6 +98,7 @@ class Facts:
         schema: the public Schema of `synthetic.csv`.
         protocol: what its manifest says of its protocol, None if it has none.
         record: what the chain says of it, None if it is not recorded.
+        verdicts: what auditors said of it, as far as that was read (`verdict_facts.read_verdicts`).
     """
 
     digest: str
@@ -104,6 +108,7 @@ class Facts:
     schema: Schema
     protocol: ProtocolFacts | None
     record: RecordFacts | None
+    verdicts: tuple[VerdictFacts, ...] = ()
 
     @property
     def loss(self) -> float | None:
@@ -201,11 +206,11 @@ def read_record(bundle: Bundle) -> RecordFacts | None:
             registry=f"{caip2}:{body['registry']}",
             issuer=f"{caip2}:{record['issuer']}",
             transaction=f"{caip2}:txn/{record['transaction']}",
-            time=_to_iso(record["time"]) if chain["kind"] == "node" else None,
+            time=to_iso(record["time"]) if chain["kind"] == "node" else None,
             is_signed=body.get("signature") is not None,
             is_failed=bool(record["failed"]),
             is_revoked=bool(record["revoked"]) or _given(record["reason"]) is not None,
-            revocation_time=_to_iso(record["revocation_time"])
+            revocation_time=to_iso(record["revocation_time"])
             if chain["kind"] == "node" and record["revocation_time"]
             else None,
             successor=_given(record["successor"]),
@@ -247,7 +252,8 @@ def _given(value: Any) -> str | None:
     return value if isinstance(value, str) and value and value not in _ZEROS else None
 
 
-def _to_iso(seconds: int) -> str:
+def to_iso(seconds: int) -> str:
+    """A block's time as ISO 8601 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 

@@ -148,6 +148,13 @@ class Journal:
                 return number
         return 1
 
+    def line_of(self, transaction: str) -> int:
+        """Number of the line that holds a transaction, by its hash; the first line if there is none."""
+        for number in range(len(self.lines), 1, -1):
+            if json.loads(self.lines[number - 1])["receipt"]["transaction"] == transaction:
+                return number
+        return 1
+
     def replay(
         self, connection: Connection, code: str, on_receipt: Callable[[dict], None] | None = None
     ) -> None:

@@ -13,6 +13,7 @@ from synthlib.chain.attempts import ATTEMPTS_FILE, Group, find_difference, read_
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import ChainError
 from synthlib.chain.evidence import guard, read_plain, show
+from synthlib.chain.gate_evidence import find_gate_problems
 from synthlib.chain.protocols import Protocol, Protocols, Track
 from synthlib.chain.records import NOT_PRIVATE, Generation, Record
 from synthlib.chain.registry import Ledger
@@ -110,6 +111,7 @@ def require_recordable(path: Path, manifest: Mapping[str, Any], ledger: Ledger, 
     except ValueError as error:
         difference = str(error)
     wrong += [f"{ATTEMPTS_FILE}: {difference}"] if difference else []
+    wrong += find_gate_problems(path, manifest)
     if wrong:
         raise ChainError(
             f"expected a release of its protocol with every attempt until now, got another: {wrong[0]}; "

@@ -13,7 +13,7 @@ from eth_utils import keccak, to_checksum_address
 
 from synthlib.bundle import canonical_json, write_atomically
 from synthlib.chain.budgets import budget_to_units
-from synthlib.chain.errors import ChainError, IncompleteLog
+from synthlib.chain.errors import ApprovalNotRaised, ChainError, IncompleteLog
 from synthlib.chain.events import Event
 from synthlib.chain.merkle import MerkleTree
 from synthlib.chain.registry import ZERO_DIGEST, Ledger, to_bytes32
@@ -68,6 +68,25 @@ class Protocol(NamedTuple):
         return cls(**fields)
 
 
+class SealedProtocol(NamedTuple):
+    """A protocol as its steward may see it: registered, and not to be read.
+
+    Attributes:
+        dataset: commitment to what it runs on.
+        researcher: address of who registered it.
+        seal: what the registry was told, hexadecimal.
+    """
+
+    dataset: str
+    researcher: str
+    seal: str
+
+    @property
+    def id(self) -> str:
+        """The protocol's id, `keccak256(abi.encode(researcher, dataset, seal))`."""
+        return protocol_id(self.researcher, self.dataset, self.seal)
+
+
 class Registration(NamedTuple):
     """A protocol in a researcher's hand. A sealed one's salt is secret until it is revealed.
 
@@ -95,6 +114,11 @@ class Registration(NamedTuple):
         return protocol_id(self.researcher, self.dataset, self.seal)
 
     @property
+    def sealed(self) -> SealedProtocol:
+        """What a steward needs to approve it, without digest and salt."""
+        return SealedProtocol(self.dataset, self.researcher, self.seal)
+
+    @property
     def is_sealed(self) -> bool:
         """Whether its digest is secret until it is revealed."""
         return self.salt != ZERO_DIGEST
@@ -115,6 +139,8 @@ class Track(NamedTuple):
         is_revealed, is_approved, is_closed: what has happened to it.
         digest: of the protocol, zeros while it is sealed.
         dataset: id of what it runs on (`datasets.dataset_id`).
+        allotted: loss that it was given of the dataset's cap and did not give back, in millionths.
+        open_allotted: releases without differential privacy that it was given; once closed, those made.
     """
 
     id: str
@@ -130,6 +156,18 @@ class Track(NamedTuple):
     is_closed: bool
     digest: str
     dataset: str
+    allotted: int
+    open_allotted: int
+
+    @property
+    def spent(self) -> int:
+        """Loss that its releases caused, in millionths."""
+        return self.allotted - self.budget
+
+    @property
+    def open_releases(self) -> int:
+        """How many releases without differential privacy there were."""
+        return self.open_allotted - self.open_releases_left
 
 
 class Protocols:
@@ -177,35 +215,44 @@ class Protocols:
             self._ledger.send("revealProtocol", *map(to_bytes32, parts))
         return self.find(registration.id, registration.researcher)
 
-    def approve(self, registration: Registration, budget: float = 0.0, open_releases: int = 0) -> Track:
-        """Let a protocol run, or give a running one more. For the dataset's steward.
+    def approve(
+        self, protocol: Registration | SealedProtocol, budget: float = 0.0, open_releases: int = 0
+    ) -> Track:
+        """Let a protocol run, or give a running one more. For the dataset's steward, who holds the role.
+
+        Totals are said, and only ever raised. So the same call again changes nothing: call it again whenever
+        it is not known whether it went through.
 
         Args:
-            registration: the protocol; its digest and salt, or their seal, are shown to the steward off
-            chain.
-            budget: loss to set aside for it, in the dataset's measure.
-            open_releases: releases without differential privacy to allow.
-
-        What is given adds up: where a call may have gone through though it raised, look at `find` first.
+            protocol: as it was registered; `Registration.sealed` is enough, and tells no digest and no salt.
+            budget: loss set aside for it from now on, with what was set aside before, in the dataset's
+                measure; what releases have spent of it is not taken off.
+            open_releases: releases without differential privacy allowed from now on, with those made.
 
         Raises:
-            ProtocolNotRegistered, ProtocolAlreadyClosed, NotSteward, BudgetExceeded: what the contract says.
+            ApprovalNotRaised: if it has more than one of the totals.
+            ProtocolNotRegistered, ProtocolAlreadyClosed, NotSteward, AccessControlUnauthorizedAccount,
+                BudgetExceeded: what the contract says.
         """
-        self._ledger.send(
-            "approveProtocol",
-            to_checksum_address(registration.researcher),
-            to_bytes32(registration.dataset),
-            to_bytes32(registration.seal),
-            budget_to_units(budget),
-            open_releases,
-        )
-        return self.find(registration.id, registration.researcher)
+        wanted = (budget_to_units(budget), open_releases)
+        found = self.find(protocol.id, protocol.researcher)
+        if found.is_approved and not found.is_closed and (found.allotted, found.open_allotted) == wanted:
+            return found
+        try:
+            self._ledger.send("approveProtocol", *_name(protocol), *wanted)
+        except ApprovalNotRaised as error:
+            if error.arguments[1:] != wanted:  # else an earlier call has arrived in the meantime
+                raise
+        return self.find(protocol.id, protocol.researcher)
 
-    def close(self, registration: Registration) -> Track:
-        """End a protocol; what it did not spend goes back. For the dataset's steward and the researcher."""
-        parts = (to_bytes32(registration.dataset), to_bytes32(registration.seal))
-        self._ledger.send("closeProtocol", to_checksum_address(registration.researcher), *parts)
-        return self.find(registration.id, registration.researcher)
+    def close(self, protocol: Registration | SealedProtocol) -> Track:
+        """End a protocol; what it did not spend goes back. A second time changes nothing.
+
+        For the dataset's steward and the researcher.
+        """
+        if not self.find(protocol.id, protocol.researcher).is_closed:
+            self._ledger.send("closeProtocol", *_name(protocol))
+        return self.find(protocol.id, protocol.researcher)
 
     def attempt(self, protocol: str, digests: str | Sequence[str], first: int | None = None) -> int:
         """Log an attempt, or several at once for the gas of one.
@@ -244,7 +291,7 @@ class Protocols:
             ChainError: if the log says what this protocol's id is no hash of.
         """
         researcher = to_checksum_address(researcher)
-        head, attempts, budget, private, left, state = self._ledger.call(
+        head, attempts, budget, private, left, state, allotted, open_allotted = self._ledger.call(
             "trackOf", to_bytes32(protocol), researcher
         )
         block, digest, dataset = self._find_words(protocol, researcher, state)
@@ -262,6 +309,8 @@ class Protocols:
             bool(state & _CLOSED),
             digest,
             dataset,
+            allotted,
+            open_allotted,
         )
 
     def _find_words(self, protocol: str, researcher: str, state: int) -> tuple[int, str, str]:
@@ -297,6 +346,12 @@ class Protocols:
                 f"expected to act as the researcher {registration.researcher}, acting as "
                 f"{self._ledger.sender}; use acting_as, or prepare a registration of your own"
             )
+
+
+def _name(protocol: Registration | SealedProtocol) -> tuple[str, bytes, bytes]:
+    """How the contract is told of a protocol by who has its words."""
+    dataset, seal = to_bytes32(protocol.dataset), to_bytes32(protocol.seal)
+    return to_checksum_address(protocol.researcher), dataset, seal
 
 
 def protocol_id(researcher: str, dataset: str, seal: str) -> str:

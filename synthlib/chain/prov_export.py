@@ -18,6 +18,7 @@ from prov.model import PROV, ProvDocument
 from synthlib.bundle import canonical_json
 from synthlib.chain.facts import DEIDENTIFICATION, REPORT, SYNTHETIC, Facts, RecordFacts
 from synthlib.chain.study import PROTOCOL_FILE
+from synthlib.chain.verdict_facts import VerdictFacts
 
 _URN = "urn:x-synthlib:"
 _NAMES = {
@@ -26,6 +27,7 @@ _NAMES = {
     "commitment": f"{_URN}commitment:hmac-sha-256:",
     "dataset": f"{_URN}dataset:",
     "protocol": f"{_URN}protocol:",
+    "verdict": f"{_URN}verdict:",
     "software": f"{_URN}software:",
 }
 
@@ -35,9 +37,9 @@ def to_prov(facts: Facts) -> ProvDocument:
 
     Entities are the training table, its dataset, the model and its parameters, the files, the release, its
     parents, the protocol and the record; activities are registration, de-identification, fit, sampling,
-    evaluation and recording; agents are the software and the pseudonyms of researcher and issuer. A withdrawn
-    release is invalidated, and one that replaces it is its revision. The only times are those of blocks,
-    where a public chain gave them.
+    evaluation, recording and auditors' verdicts; agents are the software and the pseudonyms of researcher,
+    issuer and auditors. A withdrawn release is invalidated, as is a verdict that was taken back; a release
+    that replaces another is its revision. The only times are those of blocks, where a public chain gave them.
 
     Args:
         facts: of the release.
@@ -64,6 +66,8 @@ class _Provenance:
         self._add_generation()
         if facts.record is not None:
             self._add_record(facts.record)
+        for verdict in facts.verdicts:
+            self._add_verdict(verdict)
 
     def _name(self, name: str) -> QualifiedName:
         return self.document.valid_qualified_name(name)
@@ -205,6 +209,24 @@ class _Provenance:
             label = "the release that replaces this one"
             successor = self._add_entity(f"sha256:{record.successor}", "Release", label)
             self.document.wasRevisionOf(successor, self.release)
+
+    def _add_verdict(self, verdict: VerdictFacts) -> None:
+        """What an auditor said, by which rubric, with which report; both are known by their SHA-256 alone."""
+        auditor = self._add_account(verdict.auditor, "auditor")
+        told = {"synthlib:outcome": verdict.outcome, "synthlib:stands": verdict.is_standing}
+        entity = self._add_entity(f"verdict:{verdict.id}", "Verdict", "an auditor's verdict", told)
+        judging = self._add_activity(f"verdict-{verdict.id}", "audit of the release", agent=auditor)
+        self.document.used(judging, self.release)
+        self.document.used(judging, self._add_entity(f"sha256:{verdict.rubric}", "Rubric", "rubric"))
+        report = self._add_entity(f"sha256:{verdict.report}", "AuditReport", "report of the audit")
+        for made in (entity, report):
+            self.document.wasGeneratedBy(made, judging, time=verdict.time)
+            self.document.wasAttributedTo(made, auditor)
+        self.document.wasDerivedFrom(entity, self.release)
+        if not verdict.is_standing:
+            label = "taking back of a verdict"
+            ended = self._add_activity(f"verdict-{verdict.id}-revocation", label, agent=auditor)
+            self.document.wasInvalidatedBy(entity, ended, time=verdict.revocation_time)
 
     def _add_entity(self, name: str, kind: str, label: str, told: dict | None = None) -> QualifiedName:
         identifier = self._name(name)

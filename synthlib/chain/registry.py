@@ -335,8 +335,8 @@ class Ledger:
         """Write `ledger/` into a recorded release's folder: all that `verify` needs to know.
 
         It holds the manifest as it was recorded, `record.json`, signed by the issuer if that is this
-        ledger's account, and of an in-process chain the journal up to the last line about the release.
-        Writing it again after a crash completes it.
+        ledger's account, and of an in-process chain the journal up to the last line about the release, a
+        verdict on it, or its dataset's end. Writing it again after a crash completes it.
 
         Args:
             bundle: the release.
@@ -359,7 +359,7 @@ class Ledger:
             partial.unlink()
         body = self._describe(record)
         if self.journal is not None:
-            part = self.journal.up_to(self.journal.last_line_about(record.release))
+            part = self.journal.up_to(self._find_last_line(record))
             body["journal"] = {"lines": len(part.lines), "head": part.head}
             write_atomically(folder / JOURNAL, b"".join(part.lines))
         write_atomically(folder / MANIFEST, (bundle.path / MANIFEST).read_bytes())
@@ -383,6 +383,18 @@ class Ledger:
             )
         (bundle.path / LEDGER_FOLDER).mkdir(exist_ok=True)
         write_atomically(bundle.path / LEDGER_FOLDER / JOURNAL, b"".join(self.journal.lines))
+
+    def _find_last_line(self, record: Record) -> int:
+        """Number of the journal's last line about a release, a verdict on it, or its dataset's end."""
+        verdicts = self.find_events("Attested", "Attestations", release=record.release)
+        topics = [record.release, *(said.arguments["id"].removeprefix("0x") for said in verdicts)]
+        ends = [
+            said.transaction
+            for protocol in self.find_events("ProtocolRegistered", protocol=record.protocol)
+            for name in ("DatasetErased", "DatasetRenounced")
+            for said in self.find_events(name, dataset=protocol.arguments["dataset"])
+        ]
+        return max(*map(self.journal.last_line_about, topics), 1, *map(self.journal.line_of, ends))
 
     def _describe(self, record: Record) -> dict[str, Any]:
         kind = "in-process" if self.connection.is_in_process else "node"

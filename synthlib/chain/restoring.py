@@ -15,20 +15,30 @@ from synthlib.chain.packing import unpack
 from synthlib.chain.sealing import FILE, DataKey, SealError, Source, open_segments, read_header
 
 
-def restore(source: Source, address: str, data_key: DataKey, destination: Path) -> None:
+def restore(
+    source: Source, address: str, data_key: DataKey, destination: Path, dataset: str | None = None
+) -> None:
     """Decrypt an object to where nothing is, for its owner alone (modes 600 and 700).
 
     Everything is written under a temporary name, which becomes `destination` when every segment, the address
     and, for a Bundle, each file against the manifest were checked. Else it is removed. A process that is
     killed leaves the temporary name; restoring to the same destination again removes it.
 
+    Args:
+        source: the sealed object.
+        address: its address.
+        data_key: its key.
+        destination: where nothing is yet.
+        dataset: id of the dataset that the object must be of; any if None.
+
     Raises:
+        OtherDataset: if it is of another dataset.
         WrongKey: if the key is another object's.
         SealError, PackingError: if the object is not as it was sealed.
     """
     with _partial(destination) as partial:
         header = read_header(source)
-        segments = open_segments(source, header, data_key, address)
+        segments = open_segments(source, header, data_key, address, dataset)
         if header.content == FILE:
             with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 for segment in segments:

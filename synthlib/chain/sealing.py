@@ -1,23 +1,25 @@
 """Sealed objects, byte for byte: a file or a Bundle's folder under AES-256-GCM, in segments.
 
-A sealed object is a header of 60 bytes and one or more segments. Numbers are big-endian.
+A sealed object is a header of 92 bytes and one or more segments. Numbers are big-endian.
 
-    header    16  the text "synthlib-seal/1" and a newline
+    header    16  the text "synthlib-seal/2" and a newline
                1  content: 0 the bytes of one file, 1 a Bundle's folder (form: packing.py)
                4  segment size s: plaintext bytes in every segment but the last, 1 to 2^24; 1 MiB unless asked
                7  nonce prefix, drawn for this object
-              32  commitment to the data key
+              32  id of the dataset, as the registry knows it
+              32  commitment to the data key and the dataset
     segment    n  ciphertext of n plaintext bytes: s in all but the last, 1 to s in the last, 0 in the only
                   segment of an empty plaintext
               16  its GCM tag
 
 The data key, 32 bytes drawn for this object alone, is never used itself. HKDF-Expand (RFC 5869, SHA-256, info
-"synthlib-seal/1 encryption key and commitment") makes 64 bytes of it: the encryption key, then the
-commitment. Segment i, counted from 0, has the nonce
+"synthlib-seal/2 encryption key and commitment", a newline and the dataset's id) makes 64 bytes of it: the
+encryption key, then the commitment. So the key opens the object as one of this dataset and of no other.
+Segment i, counted from 0, has the nonce
 
     prefix (7) | i (4) | 1 for the last segment, 0 for the others (1)
 
-and the 60 bytes of the header as associated data. This is the STREAM construction: a segment that was
+and the 92 bytes of the header as associated data. This is the STREAM construction: a segment that was
 changed, moved, repeated, left out, put in from another object or followed by more fails to decrypt, and so
 does the one before a cut. Nothing of a segment is given out before its tag is checked. What came before a
 failure was genuine, and is still no object: whoever writes it down uses a temporary name until the last
@@ -26,6 +28,8 @@ segment is in.
 The object's address is the SHA-256 of all its bytes. It is taken of ciphertext under a fresh key, so that it
 confirms no guess at the content. AES-GCM alone lets whoever makes an object craft two keys that open it to
 two contents; the commitment rules that out. So an address stands for one content, whoever is given the key.
+
+Objects of "synthlib-seal/1" said no dataset and are refused: put again what was sealed so.
 
 A plaintext has at most 2^32 segments (4 PiB at 1 MiB). Its length, and whether it is a file or a folder, are
 not hidden.
@@ -39,6 +43,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import struct
 from collections.abc import Iterable, Iterator
@@ -51,14 +56,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from synthlib.chain.errors import ChainError
 
-MAGIC = b"synthlib-seal/1\n"
+MAGIC, _OLD_MAGIC = b"synthlib-seal/2\n", b"synthlib-seal/1\n"
 FILE, BUNDLE = 0, 1
 SEGMENT_SIZE = 1 << 20
 LARGEST_SEGMENT = 1 << 24  # what a stranger's header may make a reader allocate
 TAG_SIZE = 16
-_HEADER = struct.Struct(">16sBI7s32s")
+_HEADER = struct.Struct(">16sBI7s32s32s")
 HEADER_SIZE = _HEADER.size
-_INFO = b"synthlib-seal/1 encryption key and commitment"
+_INFO = b"synthlib-seal/2 encryption key and commitment\n"
 
 
 class SealError(ChainError):
@@ -67,6 +72,10 @@ class SealError(ChainError):
 
 class WrongKey(SealError):
     """A key that does not open what it was tried on."""
+
+
+class OtherDataset(SealError):
+    """An object of another dataset than the one it was asked for."""
 
 
 class Source(Protocol):
@@ -107,9 +116,9 @@ class DataKey:
         """The 32 bytes, to be wrapped."""
         return self._secret
 
-    def derive(self) -> tuple[AESGCM, bytes]:
-        """The cipher under this key, and the commitment to it."""
-        derived = HKDFExpand(algorithm=SHA256(), length=64, info=_INFO).derive(self._secret)
+    def derive(self, dataset: bytes) -> tuple[AESGCM, bytes]:
+        """The cipher under this key for an object of a dataset (32 bytes), and the commitment to both."""
+        derived = HKDFExpand(algorithm=SHA256(), length=64, info=_INFO + dataset).derive(self._secret)
         return AESGCM(derived[:32]), derived[32:]
 
 
@@ -128,12 +137,13 @@ class Sealed(NamedTuple):
 
 
 class Header(NamedTuple):
-    """The first 60 bytes of a sealed object. Nothing in it is to be believed before a segment was opened.
+    """The first 92 bytes of a sealed object. Nothing in it is to be believed before a segment was opened.
 
     Attributes:
         content: FILE or BUNDLE.
         segment_size: plaintext bytes in all segments but the last.
         prefix: 7 bytes that every nonce begins with.
+        dataset: id of the dataset, 64 hexadecimal digits.
         commitment: 32 bytes that the data key must give.
         data: the header as it was read.
     """
@@ -141,18 +151,24 @@ class Header(NamedTuple):
     content: int
     segment_size: int
     prefix: bytes
+    dataset: str
     commitment: bytes
     data: bytes
 
 
 def seal(
-    chunks: Iterable[bytes], sink: Sink, content: int = FILE, segment_size: int = SEGMENT_SIZE
+    chunks: Iterable[bytes],
+    sink: Sink,
+    dataset: str,
+    content: int = FILE,
+    segment_size: int = SEGMENT_SIZE,
 ) -> Sealed:
     """Encrypt bytes under a key drawn for them alone, in constant memory.
 
     Args:
         chunks: the plaintext in pieces of any length.
         sink: where the sealed bytes are written.
+        dataset: id of the dataset that it belongs to, 64 hexadecimal digits, with or without 0x in front.
         content: FILE or BUNDLE: how `chunks` is to be understood later.
         segment_size: plaintext bytes in a segment, 1 to 2^24.
 
@@ -160,16 +176,23 @@ def seal(
         Address, data key and size. The key is drawn here and cannot be passed: a key is never used twice.
     """
     key, prefix = DataKey(secrets.token_bytes(32)), secrets.token_bytes(7)
-    return _seal(chunks, sink, content, segment_size, key, prefix)
+    return _seal(chunks, sink, dataset, content, segment_size, key, prefix)
 
 
 def _seal(
-    chunks: Iterable[bytes], sink: Sink, content: int, segment_size: int, data_key: DataKey, prefix: bytes
+    chunks: Iterable[bytes],
+    sink: Sink,
+    dataset: str,
+    content: int,
+    segment_size: int,
+    data_key: DataKey,
+    prefix: bytes,
 ) -> Sealed:
     if content not in (FILE, BUNDLE) or not 1 <= segment_size <= LARGEST_SEGMENT:
         raise ValueError(f"expected content 0 or 1 and segments of 1 to {LARGEST_SEGMENT} bytes")
-    cipher, commitment = data_key.derive()
-    header = _HEADER.pack(MAGIC, content, segment_size, prefix, commitment)
+    place = bytes.fromhex(plain_id(dataset))
+    cipher, commitment = data_key.derive(place)
+    header = _HEADER.pack(MAGIC, content, segment_size, prefix, place, commitment)
     hasher, num_bytes = hashlib.sha256(header), len(header)
     sink.write(header)
     for number, (segment, is_last) in enumerate(_split(chunks, segment_size)):
@@ -197,6 +220,18 @@ def _nonce(prefix: bytes, number: int, is_last: bool) -> bytes:
     return prefix + struct.pack(">IB", number, is_last)
 
 
+def plain_id(dataset: str) -> str:
+    """A dataset's id as the header's 64 hexadecimal digits.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    digits = dataset.removeprefix("0x").lower() if isinstance(dataset, str) else ""
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise ValueError("expected the id of a dataset, 64 hexadecimal digits, got something else")
+    return digits
+
+
 def read_header(source: Source) -> Header:
     """The header of a sealed object, checked for its form alone.
 
@@ -204,23 +239,28 @@ def read_header(source: Source) -> Header:
         SealError: if these bytes do not begin a sealed object.
     """
     data = _read(source, HEADER_SIZE)
+    if data.startswith(_OLD_MAGIC):
+        raise SealError(
+            "expected an object sealed as synthlib-seal/2, found one of synthlib-seal/1, which said no "
+            "dataset; put what it holds again"
+        )
     if len(data) < HEADER_SIZE:
         raise SealError(
             f"expected a header of {HEADER_SIZE} bytes, found {len(data)}; fetch the object again"
         )
-    magic, content, segment_size, prefix, commitment = _HEADER.unpack(data)
+    magic, content, segment_size, prefix, dataset, commitment = _HEADER.unpack(data)
     if magic != MAGIC or content not in (FILE, BUNDLE) or not 1 <= segment_size <= LARGEST_SEGMENT:
-        raise SealError("expected an object sealed as synthlib-seal/1, found other bytes")
-    return Header(content, segment_size, prefix, commitment, data)
+        raise SealError("expected an object sealed as synthlib-seal/2, found other bytes")
+    return Header(content, segment_size, prefix, dataset.hex(), commitment, data)
 
 
 def check_key(header: Header, data_key: DataKey) -> AESGCM:
-    """The cipher for an object, if the key is the one that its header commits to.
+    """The cipher for an object, if the key is the one that its header commits to, for the dataset it says.
 
     Raises:
-        WrongKey: if it is another.
+        WrongKey: if it is another, or the header says another dataset than the object was sealed for.
     """
-    cipher, commitment = data_key.derive()
+    cipher, commitment = data_key.derive(bytes.fromhex(header.dataset))
     if not hmac.compare_digest(commitment, header.commitment):
         raise WrongKey(
             "expected the data key of this object, got another (or the object's header was changed); "
@@ -229,8 +269,26 @@ def check_key(header: Header, data_key: DataKey) -> AESGCM:
     return cipher
 
 
+def check_dataset(header: Header, dataset: str) -> None:
+    """That a header says this dataset.
+
+    Raises:
+        OtherDataset: if it says another.
+        ValueError: if `dataset` is no id.
+    """
+    if plain_id(dataset) != header.dataset:
+        raise OtherDataset(
+            f"expected an object of dataset {plain_id(dataset)}, found one of {header.dataset}; use an "
+            "agreement on that dataset"
+        )
+
+
 def open_segments(
-    source: Source, header: Header, data_key: DataKey, address: str | None = None
+    source: Source,
+    header: Header,
+    data_key: DataKey,
+    address: str | None = None,
+    dataset: str | None = None,
 ) -> Iterator[bytes]:
     """The plaintext, segment by segment, each given out only after its tag was checked.
 
@@ -239,11 +297,15 @@ def open_segments(
         header: what `read_header` made of that.
         data_key: its key.
         address: what all the bytes must hash to; checked before the last segment is given out.
+        dataset: id of the dataset that the object must be of; any if None.
 
     Raises:
+        OtherDataset: if it is of another dataset.
         WrongKey: if the key is another object's.
         SealError: at the first segment that is not as it was sealed.
     """
+    if dataset is not None:
+        check_dataset(header, dataset)
     cipher, hasher = check_key(header, data_key), hashlib.sha256(header.data)
     size = header.segment_size + TAG_SIZE
     number, data = 0, _read(source, size)

@@ -1,11 +1,12 @@
 """The vault: files and Bundles kept encrypted, and their keys handed over under agreements in force.
 
     vault = Vault("s3://bucket/vault", owner=VaultKey.open("vault.key"), gate=gate, options={…})
-    address = vault.put(Bundle.open("releases/first"))
+    address = vault.put(Bundle.open("releases/first"), dataset)
     grant = vault.hand_over(address, agreement_id, grantees_public_key)      # recorded on the chain first
-    Vault("s3://bucket/vault").fetch(address, open_grant(grant, my_key), "first")      # at the grantee's
+    Vault("s3://bucket/vault").fetch(address, open_grant(grant, my_key), "first", grant.dataset)  # grantee's
 
-An object is one sealed file or Bundle (sealing.py, packing.py). Under `ab/`, the first two digits of its
+An object is one sealed file or Bundle (sealing.py, packing.py), tied to the dataset whose agreements open it
+(handing_over.py). Under `ab/`, the first two digits of its
 address:
 
     <address>.sealed      the object; its SHA-256 is the address
@@ -35,11 +36,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from synthlib.bundle import Bundle
 from synthlib.chain.erasure import Erasure
 from synthlib.chain.errors import ChainError
+from synthlib.chain.handing_over import Gate, deny, permit
 from synthlib.chain.packing import pack
 from synthlib.chain.restoring import restore
 from synthlib.chain.sealing import (
@@ -49,6 +51,7 @@ from synthlib.chain.sealing import (
     DataKey,
     SealError,
     check_key,
+    plain_id,
     read_header,
     seal,
 )
@@ -58,7 +61,6 @@ from synthlib.chain.wrapping import (
     VaultKey,
     WrappedKey,
     check_public_key,
-    digest_public_key,
     unwrap_for_owner,
     wrap_for_grantee,
     wrap_for_owner,
@@ -80,34 +82,6 @@ class KeyDestroyed(VaultError):
     """The object was erased: nobody can read it again."""
 
 
-class NotAccepted(VaultError):
-    """The public key is not the one that the grantee accepted the agreement with."""
-
-
-class Access(Protocol):
-    """What the chain says of an access that it has recorded.
-
-    Attributes:
-        grantee: the account that accepted the agreement.
-        encryption_key: SHA-256 of the public key that it accepted with, in hexadecimal.
-    """
-
-    grantee: str
-    encryption_key: str
-
-
-class AccessLog(Protocol):
-    """Records accesses under agreements; asked before a key is handed over."""
-
-    def log_access(self, agreement_id: str, object_digest: str) -> Access:
-        """Record that an object is handed over under an agreement, and wait until that stands on the chain.
-
-        Raises:
-            ChainError: if the agreement is not in force, or nothing could be recorded.
-        """
-        ...
-
-
 class Vault:
     """Sealed objects in a store, and who may have their keys.
 
@@ -115,7 +89,8 @@ class Vault:
         url: a local folder, or a URL that fsspec knows (`memory://`, `s3://`, …).
         owner: the owner's VaultKey; or its public key, with which objects can be put and no key unwrapped; or
             None, which is enough to fetch with a key that was handed over.
-        gate: records accesses on the chain. Without one, nothing is handed over.
+        gate: the agreements on the chain, where accesses and denials are recorded. Without one, nothing is
+            handed over.
         options: fsspec's storage options. They are shown nowhere.
     """
 
@@ -123,7 +98,7 @@ class Vault:
         self,
         url: Path | str,
         owner: VaultKey | bytes | None = None,
-        gate: AccessLog | None = None,
+        gate: Gate | None = None,
         options: Mapping[str, Any] | None = None,
     ):
         if isinstance(owner, bytes):
@@ -133,13 +108,15 @@ class Vault:
     def __repr__(self) -> str:
         return f"Vault({self.store!r})"
 
-    def put(self, source: Bundle | Path | str, segment_size: int = SEGMENT_SIZE) -> str:
+    def put(self, source: Bundle | Path | str, dataset: str, segment_size: int = SEGMENT_SIZE) -> str:
         """Seal a file, or a Bundle with its `ledger/`, under a key drawn for it.
 
         A file's name is not kept. Putting the same thing twice gives two objects.
 
         Args:
             source: the path of a file or of a Bundle, or a Bundle (as one with keyed digests must be).
+            dataset: id of the dataset that it is of, on the registry: 64 hexadecimal digits. An agreement on
+                another one never opens it.
             segment_size: plaintext bytes that are encrypted at a time.
 
         Returns:
@@ -149,7 +126,9 @@ class Vault:
             FileNotFoundError: if there is no such file.
             BundleError: if the folder is not what its manifest describes.
             StoreError: if the store does not take it; then nothing of it can be read there.
+            ValueError: if `dataset` is no id.
         """
+        dataset = plain_id(dataset)
         public_key = self._owner.public_key if isinstance(self._owner, VaultKey) else self._owner
         if public_key is None:
             raise VaultError("expected a vault with its owner's key, or public key, to put something in")
@@ -158,8 +137,8 @@ class Vault:
         is_bundle = isinstance(source, Bundle)
         chunks = pack(source) if is_bundle else _read_chunks(Path(source), segment_size)
         with self.store.stage() as staged:
-            sealed = seal(chunks, staged, BUNDLE if is_bundle else FILE, segment_size)
-            wrapped = wrap_for_owner(sealed.data_key, sealed.address, public_key)
+            sealed = seal(chunks, staged, dataset, BUNDLE if is_bundle else FILE, segment_size)
+            wrapped = wrap_for_owner(sealed.data_key, sealed.address, dataset, public_key)
             self.store.write(_name(sealed.address, "key"), wrapped.to_json())
             self.store.publish(staged, _name(sealed.address, "sealed"))
         return sealed.address
@@ -169,7 +148,7 @@ class Vault:
 
         Raises:
             NotStored, KeyDestroyed: if there is none.
-            WrongKey: if the owner's key does not unwrap it, or it is another object's.
+            WrongKey: if the owner's key does not unwrap it, or it is another object's or dataset's.
         """
         if not isinstance(self._owner, VaultKey):
             raise VaultError(
@@ -181,12 +160,15 @@ class Vault:
             wrapped = WrappedKey.from_json(self.store.read(_name(address, "key")))
         except FileNotFoundError:
             raise self._absence(address) from None
-        data_key = unwrap_for_owner(wrapped, address, self._owner)
+        data_key = unwrap_for_owner(wrapped, address, header.dataset, self._owner)
         check_key(header, data_key)
         return data_key
 
     def hand_over(self, address: str, agreement: str, recipient_public_key: bytes) -> Grant:
         """Wrap an object's key to a grantee, after the access was recorded on the chain.
+
+        What is refused is recorded there as a denial before it is raised; where even that fails, the error
+        has a note. Call it again whenever it is not known whether it went through: no access comes twice.
 
         Args:
             address: the object's.
@@ -197,9 +179,13 @@ class Vault:
             The Grant, which only the grantee can open.
 
         Raises:
-            ChainError: whatever the chain refuses with, or that it cannot be reached; no key was unwrapped.
-            NotAccepted: if the agreement was accepted with another public key; no key was unwrapped.
-            NotStored, KeyDestroyed: if there is nothing to hand over; nothing was recorded.
+            ContractError: what the chain refuses with (not in force, erased); a denial was recorded.
+            OtherDataset: if the object is of another dataset than the agreement; a denial was recorded.
+            NotAccepted: if the agreement was accepted with another public key; a denial was recorded.
+            KeyDestroyed: if the object was erased; a denial was recorded.
+            ChainError: if there is no such agreement, or the chain does not answer; no key was unwrapped.
+            WrongKey: if the store holds another key, or a changed header; nothing left.
+            NotStored: if there is no such object; nothing was recorded.
             ValueError: if the public key is none; nothing was recorded.
         """
         if self.gate is None or not isinstance(self._owner, VaultKey):
@@ -207,21 +193,31 @@ class Vault:
                 "expected a vault with its owner's private key and a gate to the chain to hand over"
             )
         check_public_key(recipient_public_key)
-        self._require(address)
-        access = self.gate.log_access(agreement, address)
-        accepted = str(access.encryption_key).lower().removeprefix("0x")
-        if accepted != digest_public_key(recipient_public_key):
-            raise NotAccepted(
-                f"expected the public key with SHA-256 {accepted[:64]}, with which the grantee accepted the "
-                "agreement, got another; ask the grantee for that key"
-            )
+        try:
+            with self._open(address) as source:
+                dataset = read_header(source).dataset
+        except KeyDestroyed as refusal:
+            agreed = self.gate.open(agreement)
+            deny(self.gate, refusal, agreement, address, agreed.dataset, agreed.grantee)
+            raise
+        access = permit(self.gate, agreement, address, dataset, recipient_public_key)
+        data_key = self.data_key(address)  # of a header that says this dataset, or it would not unwrap
         grantee = str(access.grantee)
-        return wrap_for_grantee(self.data_key(address), address, agreement, grantee, recipient_public_key)
+        return wrap_for_grantee(data_key, address, dataset, agreement, grantee, recipient_public_key)
 
-    def fetch(self, address: str, data_key: DataKey, destination: Path | str) -> Path:
+    def fetch(
+        self, address: str, data_key: DataKey, destination: Path | str, dataset: str | None = None
+    ) -> Path:
         """Decrypt an object into a file or a Bundle's folder that its owner alone can read.
 
         Nothing is at `destination` before all of it was checked (restoring.py).
+
+        Args:
+            address: the object's.
+            data_key: its key.
+            destination: where nothing is yet.
+            dataset: id of the dataset that it must be of, such as a Grant's; any if None. The key opens it as
+                one of its own dataset alone, whatever is given here.
 
         Returns:
             `destination`.
@@ -229,6 +225,7 @@ class Vault:
         Raises:
             FileExistsError: if something is there already.
             NotStored, KeyDestroyed: if there is nothing to be read.
+            OtherDataset: if it is of another dataset.
             WrongKey: if the key is another object's.
             SealError: if the object is not as it was sealed.
         """
@@ -237,7 +234,7 @@ class Vault:
             raise FileExistsError(f"expected nothing at {destination}, found something; choose another place")
         with self._open(address) as source:
             destination.parent.mkdir(parents=True, exist_ok=True)
-            restore(source, address, data_key, destination)
+            restore(source, address, data_key, destination, dataset)
         return destination
 
     def erase(self, address: str, when: str | None = None) -> Erasure:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,18 @@ from synthlib.chain.evidence import (
     shorten,
     show,
 )
+from synthlib.chain.gate_evidence import check_gate, find_gate_caveat
+from synthlib.chain.history import (
+    ASKED,
+    VERDICT,
+    check_now,
+    check_then,
+    is_standing_failure,
+    parse_moment,
+)
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
 from synthlib.chain.protocol_evidence import check_protocol, find_erasure
 from synthlib.chain.records import (
-    SUPERSEDED,
     Generation,
     Record,
     failed_gate,
@@ -60,8 +69,9 @@ from synthlib.parsing import parse_json
 from synthlib.schema import Schema
 
 DIGEST, SIGNATURE = "release digest", f"{RECORD_FILE}: signature"
-OPTIONAL = frozenset({DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT})
+OPTIONAL = frozenset({DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT, VERDICT})
 DEMO = "recorded by the demo issuer, whose key anybody has: compare the digest with one you trust"
+FAILED = "an auditor's verdict on it that stands is: failed"
 MAX_LINES = 20_000  # of a journal: each takes milliseconds to replay
 
 
@@ -74,8 +84,13 @@ def verify(
     digest: str | None = None,
     dataset: pd.DataFrame | None = None,
     schema: Schema | None = None,
+    at: str | int | datetime | None = None,
 ) -> list[Finding]:
     """Check a release against its record. Never raises for bad content: what is unreadable "differs".
+
+    Auditors' verdicts on it are shown, each with whether it stands, and inform: what the release is does not
+    change with what somebody thinks of it, so that no verdict turns a yes into a no. `find_caveat` puts a
+    standing "failed" beside the yes.
 
     Args:
         path: the release's folder.
@@ -89,13 +104,17 @@ def verify(
             "unchecked", which `verdict` does not count either.
         dataset, schema: with the key, the whole de-identified table as it was registered, and its Schema, to
             divide it again as the protocol says and see whether that is what the release was fitted to.
+        at: a point in time (`history.parse_moment`: ISO 8601 with a zone, seconds since 1970, `"block:17"`).
+            Then it is asked whether the release was recorded by then and stood, which verdicts did, and
+            whether its dataset was active, instead of how all this is now. The files are those of today.
 
     Returns:
         Findings in the order of checking, the training table last; see `verdict`.
 
     Raises:
-        TypeError, ValueError: if `issuer` is no address or `digest` no digest.
+        TypeError, ValueError: if `issuer` is no address, `digest` no digest or `at` no time.
     """
+    moment = None if at is None else parse_moment(at)
     issuer = None if issuer is None else to_address(issuer, "issuer")
     digest = None if digest is None else to_digest(digest, "digest")
     try:
@@ -133,10 +152,17 @@ def verify(
         _check_issuer(record, issuer, _find_others(chain, record.release, record.issuer), findings)
     said = record or (Record(**body["record"]) if body else None)
     _check_content(path, manifest, said, findings)
+    check_gate(path, manifest, findings)
     certificate = ""
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
         certificate = find_erasure(chain, record, findings)
+        if moment is None:
+            check_now(chain, record, findings)
+        else:
+            check_then(chain, record, moment, findings)
+    elif moment is not None:
+        findings.append(Finding(ASKED, "unchecked", "no chain could be asked what held then"))
     check_split(path, chain, record, key, dataset, schema, findings)
     _check_training(said, key, training, certificate, findings)
     return [
@@ -159,10 +185,14 @@ def verdict(findings: list[Finding]) -> int:
 
 
 def find_caveat(findings: list[Finding]) -> str:
-    """What must be said beside a yes: that anybody could have recorded it, unless its digest was compared."""
+    """What must be said beside a yes: that anybody could have recorded it, unless its digest was compared;
+    that an auditor judged it failed; and that it failed the thresholds of its own protocol, as it says."""
     is_compared = any(finding.subject == DIGEST and finding.verdict == "matched" for finding in findings)
     is_demo = any(finding.subject == "issuer" and DEMO in finding.detail for finding in findings)
-    return f"whole, but {DEMO}" if is_demo and not is_compared else ""
+    caveats = [DEMO] if is_demo and not is_compared else []
+    caveats += [FAILED] if any(map(is_standing_failure, findings)) else []
+    caveats += find_gate_caveat(findings)
+    return f"whole, but {'; and '.join(caveats)}" if caveats else ""
 
 
 def _printable(text: str) -> str:
@@ -326,16 +356,6 @@ def _check_record(said: Mapping[str, Any], record: Record, findings: list[Findin
         if said[name] != value:
             detail = f"says {show(said[name])}, the chain says {show(value)}"
             findings.append(Finding(f"{RECORD_FILE}: record.{name}", "differs", detail))
-    if record.revoked:
-        how = (
-            f"replaced by {record.successor}" if record.state_at() == SUPERSEDED else "revoked by its issuer"
-        )
-        detail = f"{how} at {record.revocation_time}; SHA-256 of the reason: {record.reason}"
-        findings.append(Finding("revocation", "differs", detail))
-    else:
-        findings.append(
-            Finding("revocation", "matched", "not revoked, as far as the chain that was asked shows")
-        )
 
 
 def _check_issuer(record: Record, issuer: str | None, others: str, findings: list[Finding]) -> None:

@@ -14,8 +14,8 @@ states when accepting an agreement, are exactly those above, with nothing around
 
 HPKE's `info` says what was wrapped and why, so that nothing unwraps under another name:
 
-    synthlib-wrap/1 LF owner LF address
-    synthlib-wrap/1 LF grant LF address LF grantee LF agreement id
+    synthlib-wrap/2 LF owner LF dataset LF address
+    synthlib-wrap/2 LF grant LF dataset LF address LF grantee LF agreement id
 
 Base mode does not say who wrapped: anybody can wrap some key to a public key. A wrong one is noticed, because
 an object commits to its data key (sealing.py).
@@ -48,7 +48,7 @@ from synthlib.keys import check_secret, write_secret
 from synthlib.parsing import parse_json
 
 HYBRID, CLASSICAL = "mlkem768-x25519", "x25519"
-GRANT_FORMAT, KEY_FORMAT = "synthlib-grant/1", "synthlib-wrapped-key/1"
+GRANT_FORMAT, KEY_FORMAT = "synthlib-grant/2", "synthlib-wrapped-key/2"
 _KEY_FILE = "synthlib-vault-key/1"
 _MLKEM_SIZE, _X25519_SIZE = 1184, 32
 _SUITES = {
@@ -136,7 +136,8 @@ class Grant(NamedTuple):
 
     Attributes:
         address: the object's.
-        agreement: id of the agreement under which it was handed over.
+        dataset: id of the dataset that it is of, 64 hexadecimal digits.
+        agreement: id of the agreement under which it was handed over, which is on that dataset.
         grantee: the account that accepted the agreement.
         recipient: SHA-256 of the public key that it is wrapped to, in hexadecimal.
         encapsulated: HPKE's encapsulated key, in hexadecimal.
@@ -144,6 +145,7 @@ class Grant(NamedTuple):
     """
 
     address: str
+    dataset: str
     agreement: str
     grantee: str
     recipient: str
@@ -171,6 +173,7 @@ class WrappedKey(NamedTuple):
     """A data key wrapped to the vault's owner, as it lies beside the object. Attributes as a Grant's."""
 
     address: str
+    dataset: str
     recipient: str
     encapsulated: str
     ciphertext: str
@@ -188,34 +191,50 @@ def digest_public_key(public_key: bytes) -> str:
     return hashlib.sha256(public_key).hexdigest()
 
 
-def wrap_for_owner(data_key: DataKey, address: str, public_key: bytes) -> WrappedKey:
+def read_public_key(path: Path | str) -> bytes:
+    """A public key from a file of its hexadecimal digits.
+
+    Raises:
+        ValueError: if the file holds no public key.
+    """
+    try:
+        data = bytes.fromhex(Path(path).read_text(encoding="ascii"))
+        check_public_key(data)
+    except ValueError:
+        raise ValueError(
+            f"expected a public key in hexadecimal digits in {path}, found something else"
+        ) from None
+    return data
+
+
+def wrap_for_owner(data_key: DataKey, address: str, dataset: str, public_key: bytes) -> WrappedKey:
     """Wrap an object's key to the vault's owner.
 
     Raises:
         ValueError: if the public key is none.
     """
-    return WrappedKey(address, *_wrap(data_key, public_key, _owner_info(address)))
+    return WrappedKey(address, dataset, *_wrap(data_key, public_key, _owner_info(address, dataset)))
 
 
-def unwrap_for_owner(wrapped: WrappedKey, address: str, private_key: VaultKey) -> DataKey:
-    """The data key of the object at `address`.
+def unwrap_for_owner(wrapped: WrappedKey, address: str, dataset: str, private_key: VaultKey) -> DataKey:
+    """The data key of the object at `address`, which is of `dataset`.
 
     Raises:
-        WrongKey: if it was wrapped to another key, or for another object.
+        WrongKey: if it was wrapped to another key, or for another object or dataset.
     """
-    return _unwrap(wrapped, private_key, _owner_info(address))
+    return _unwrap(wrapped, private_key, _owner_info(address, dataset))
 
 
 def wrap_for_grantee(
-    data_key: DataKey, address: str, agreement: str, grantee: str, public_key: bytes
+    data_key: DataKey, address: str, dataset: str, agreement: str, grantee: str, public_key: bytes
 ) -> Grant:
     """Wrap an object's key to a grantee. Whether the grantee may have it was asked before.
 
     Raises:
         ValueError: if the public key is none.
     """
-    wrapped = _wrap(data_key, public_key, _grant_info(address, agreement, grantee))
-    return Grant(address, agreement, grantee, *wrapped)
+    wrapped = _wrap(data_key, public_key, _grant_info(address, dataset, agreement, grantee))
+    return Grant(address, dataset, agreement, grantee, *wrapped)
 
 
 def open_grant(grant: Grant, private_key: VaultKey) -> DataKey:
@@ -224,7 +243,7 @@ def open_grant(grant: Grant, private_key: VaultKey) -> DataKey:
     Raises:
         WrongKey: if it was made for another key, or was changed.
     """
-    info = _grant_info(grant.address, grant.agreement, grant.grantee)
+    info = _grant_info(grant.address, grant.dataset, grant.agreement, grant.grantee)
     return _unwrap(grant, private_key, info)
 
 
@@ -237,14 +256,14 @@ def check_public_key(public_key: bytes) -> str:
     return _load_public_key(public_key)[0]
 
 
-def _owner_info(address: str) -> bytes:
-    return f"synthlib-wrap/1\nowner\n{address}".encode()
+def _owner_info(address: str, dataset: str) -> bytes:
+    return f"synthlib-wrap/2\nowner\n{dataset}\n{address}".encode()
 
 
-def _grant_info(address: str, agreement: str, grantee: str) -> bytes:
-    if "\n" in address + grantee:
-        raise ValueError("expected an address and a grantee of one line")
-    return f"synthlib-wrap/1\ngrant\n{address}\n{grantee}\n{agreement}".encode()
+def _grant_info(address: str, dataset: str, agreement: str, grantee: str) -> bytes:
+    if "\n" in address + dataset + grantee:
+        raise ValueError("expected an address, a dataset and a grantee of one line")
+    return f"synthlib-wrap/2\ngrant\n{dataset}\n{address}\n{grantee}\n{agreement}".encode()
 
 
 def _wrap(data_key: DataKey, public_key: bytes, info: bytes) -> tuple[str, str, str]:
@@ -299,7 +318,7 @@ def _parse(data: bytes, expected: str, fields: tuple[str, ...]) -> dict[str, str
         raise MalformedGrant(f"expected {expected} with the fields {', '.join(fields)}, found something else")
     if not all(isinstance(value, str) for value in found.values()):
         raise MalformedGrant(f"expected every field of {expected} to be text, found others")
-    sizes = {"address": 32, "recipient": 32, "ciphertext": _WRAPPED_SIZE}
+    sizes = {"address": 32, "dataset": 32, "recipient": 32, "ciphertext": _WRAPPED_SIZE}
     wrong = [name for name, size in sizes.items() if not re.fullmatch(f"[0-9a-f]{{{2 * size}}}", found[name])]
     if not re.fullmatch("([0-9a-f]{64}|[0-9a-f]{2240})", found["encapsulated"]):
         wrong.append("encapsulated")

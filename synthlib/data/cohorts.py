@@ -83,6 +83,7 @@ def support2_schema() -> Schema:
         leaks=("death", "slos", "d.time", "charges", "totcst", "totmcst", "avtisst", "sps", "aps", "surv2m",
                "surv6m", "prg2m", "prg6m", "dnr", "dnrday", "adlp", "sfdm2", "adlsc"),
         quasi_identifiers=("age", "sex", "race", "edu", "income"),
+        protected=("sex", "race", "age"),
     )
 
 

@@ -204,7 +204,8 @@ def mimic_schema() -> Schema:
         Column("hospital_expire_flag", "boolean", "int64", categories=(0, 1), description="died in hospital"),
     )
     return Schema(columns, target="hospital_expire_flag", patient_id="subject_id", leaks=("length_of_stay",),
-                  quasi_identifiers=("age", "sex", "ethnicity", "insurance", "length_of_stay"))
+                  quasi_identifiers=("age", "sex", "ethnicity", "insurance", "length_of_stay"),
+                  protected=("sex", "ethnicity", "age"))
 
 
 def _find_tables(folder: Path, names: Sequence[str]) -> dict[str, Path]:

@@ -126,6 +126,25 @@ def simulate_cohort(
     return frame[simulation_schema().names]
 
 
+def simulate_trial(num_rows: int, seed: int, arm: str = "treated", missing: bool = True) -> pd.DataFrame:
+    """A randomised trial in the simulated cohort: who gets `arm` is a coin's fall, whatever their history.
+
+    Args:
+        num_rows: patients, at least 1; half of them, to within one, get the arm.
+        seed: of patients and coin.
+        arm: a column of 0 and 1.
+        missing: whether labs go missing.
+
+    Returns:
+        DataFrame of shape (num_rows, 13). The arm's effect on an outcome is what `average_effect` says, up to
+        chance.
+    """
+    worlds = [simulate_cohort(num_rows, seed, {arm: value}, missing) for value in (0, 1)]
+    given = np.random.default_rng((seed, 1)).permutation(num_rows) % 2 == 1
+    drawn = pd.concat([worlds[0][~given], worlds[1][given]])
+    return drawn.sort_index()
+
+
 def average_effect(treatment: str, outcome: str = "died", num_rows: int = 100_000, seed: int = 0) -> float:
     """The true average effect on an outcome of setting `treatment` to 1 rather than 0 for everybody.
 
@@ -183,7 +202,8 @@ def simulation_schema() -> Schema:
         lab("length_of_stay", "d", "days in hospital"),
         flag("died", "died in hospital"),
     )
-    return Schema(columns, target="died", leaks=("length_of_stay",), quasi_identifiers=("age", "sex"))
+    return Schema(columns, target="died", leaks=("length_of_stay",), quasi_identifiers=("age", "sex"),
+                  protected=("sex",))
 
 
 def _terms(table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

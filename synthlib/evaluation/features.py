@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +13,26 @@ import pandas as pd
 from synthlib.schema import Column
 
 MAX_TREE_LEVELS = 250  # scikit-learn's histogram trees hold 255 bins
+# Pairs of how many rows were used, of how many; None where nobody asked to know.
+_samples: ContextVar[set[tuple[int, int]] | None] = ContextVar("samples", default=None)
+
+
+@contextmanager
+def noting_samples() -> Iterator[set[tuple[int, int]]]:
+    """Collect each (rows used, rows there were) of what `sample_rows` and `matched_parts` leave out."""
+    found: set[tuple[int, int]] = set()
+    token = _samples.set(found)
+    try:
+        yield found
+    finally:
+        _samples.reset(token)
+
+
+def note_sample(used: int, num_rows: int) -> None:
+    """Say that only `used` of `num_rows` rows are looked at, for the report's notes."""
+    found = _samples.get()
+    if found is not None and used < num_rows:
+        found.add((used, num_rows))
 
 
 def numbers(table: pd.DataFrame, column: Column) -> np.ndarray:
@@ -123,6 +145,8 @@ def matched_parts(num_rows: int, size: int, rng: np.random.Generator, most: int 
     """
     order = rng.permutation(num_rows)
     num_parts = min(num_rows // size, most) if size else 0
+    if size and num_rows // size > most:  # else what is left over does not fill another part
+        note_sample(num_parts * size, num_rows)
     return [order[part * size : (part + 1) * size] for part in range(num_parts)]
 
 
@@ -136,4 +160,5 @@ def sample_rows(table: pd.DataFrame, most: int, rng: np.random.Generator) -> pd.
     """The table, or `most` of its rows drawn without replacement when it has more."""
     if len(table) <= most:
         return table
+    note_sample(most, len(table))
     return table.iloc[np.sort(rng.choice(len(table), most, replace=False))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,6 +15,7 @@ from synthlib.evaluation.features import (
     codes,
     matched_parts,
     missing,
+    note_sample,
     numbers,
     present,
     sample_rows,
@@ -41,7 +42,9 @@ C2ST_ROWS = 10_000
 NUM_FOLDS = 5
 
 
-def marginal_accuracy(train, holdout, synthetic, schema, rng) -> list[Score]:
+def marginal_accuracy(
+    train, holdout, synthetic, schema, rng, ways: Sequence[int] = (1, 2, 3), most: int = MAX_SETS
+) -> list[Score]:
     """One minus the total variation distance of the 1-, 2- and 3-way tables of all columns, averaged.
 
     Numbers fall into ten quantile bins of train, levels beyond the ten most frequent into one; missing is a
@@ -51,8 +54,10 @@ def marginal_accuracy(train, holdout, synthetic, schema, rng) -> list[Score]:
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns).
         schema: theirs.
-        rng: draws the parts of the synthetic table that are as large as the holdout, and 2,000 sets of
+        rng: draws the parts of the synthetic table that are as large as the holdout, and `most` sets of
             columns where there are more.
+        ways: how many columns a table has.
+        most: sets of columns that are looked at.
 
     Returns:
         `marginal_accuracy_1way`, `_2way`, `_3way` in [0, 1]; reference: the holdout's accuracy.
@@ -65,8 +70,8 @@ def marginal_accuracy(train, holdout, synthetic, schema, rng) -> list[Score]:
     parts = [made[:, rows] for rows in matched_parts(len(synthetic), size, rng)]
     others = [fresh[:, rows] for rows in matched_parts(len(holdout), size, rng)]
     scores = []
-    for way in (1, 2, 3):
-        sets = _column_sets(len(num_bins), way, rng)
+    for way in ways:
+        sets = _column_sets(len(num_bins), way, rng, most)
         if not sets:
             continue
         first, second = _excess_shares(real, parts, num_bins, sets)
@@ -148,6 +153,7 @@ def sdmetrics_quality(train, holdout, synthetic, schema, rng) -> Score:
             for rows in matched_parts(len(synthetic), size, rng, most=3)
         ]
     )
+    note_sample(size, len(holdout))
     reference = _quality(train, holdout.iloc[rng.permutation(len(holdout))[:size]], schema)
     value = float(found.mean())
     return Score("sdmetrics_quality", value, *clip(mean_interval(value, found), 0, 1), reference)
@@ -174,11 +180,13 @@ def _bin(train: pd.DataFrame, tables: list[pd.DataFrame], schema: Schema) -> tup
     return (*(np.array(rows) for rows in binned), num_bins)
 
 
-def _column_sets(num_columns: int, way: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
+def _column_sets(
+    num_columns: int, way: int, rng: np.random.Generator, most: int = MAX_SETS
+) -> list[tuple[int, ...]]:
     sets = list(itertools.combinations(range(num_columns), way))
-    if len(sets) <= MAX_SETS:
+    if len(sets) <= most:
         return sets
-    return [sets[chosen] for chosen in np.sort(rng.choice(len(sets), MAX_SETS, replace=False))]
+    return [sets[chosen] for chosen in np.sort(rng.choice(len(sets), most, replace=False))]
 
 
 def _excess_shares(real: np.ndarray, parts: list[np.ndarray], num_bins: list[int], sets: list) -> tuple:

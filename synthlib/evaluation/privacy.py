@@ -8,15 +8,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.features import DenseEncoder, sample_rows, tree_matrix
+from synthlib.evaluation.distances import closest_by_group, log_distance
+from synthlib.evaluation.features import DenseEncoder, note_sample, sample_rows, tree_matrix
 from synthlib.evaluation.intervals import NAN, auroc, auroc_error, auroc_interval, share_interval
 from synthlib.scores import Score, wilson_interval
 
 MAX_ROWS = 50_000
 MAX_QUERIES = 10_000
 NUM_GROUPS = 20
-NUM_NEIGHBOURS = 3
-BLOCK_CELLS = 4_000_000
 
 
 def exact_copies(train, holdout, synthetic, schema, rng) -> Score:
@@ -65,7 +64,7 @@ def dcr_share(train, holdout, synthetic, schema, rng) -> Score:
     real, made = _encode(train, holdout, synthetic, schema)
     group = np.concatenate([rng.permutation(len(table)) % num_groups for table in (train, holdout)])
     group[len(train) :] += num_groups
-    closest = _closest_by_group(real, group, made)  # (num_synthetic, 2 * num_groups), train's groups first
+    closest = closest_by_group(real, group, made)  # (num_synthetic, 2 * num_groups), train's groups first
     wins = _wins(closest[:, :num_groups].min(axis=1), closest[:, num_groups:].min(axis=1))
     share, weight = float(wins.mean()), len(train) / len(holdout)
     variance = wins.var() / len(wins)
@@ -103,6 +102,7 @@ def membership_attack(train, holdout, synthetic, schema, rng) -> list[Score]:
     real, made = _encode(train, holdout, synthetic, schema)
     copied = _encode(train, holdout, control, schema)[1]
     members = rng.permutation(len(train))[: len(holdout)]
+    note_sample(len(members), len(train))
     halves = np.array_split(len(train) + rng.permutation(len(holdout)), 2)
     return [
         Score(name, *_attack(real, members, halves, rows), 0.5)
@@ -117,11 +117,11 @@ def _attack(
     if min(len(half) for half in halves) < 2:
         return NAN, NAN, NAN
     everyone = np.concatenate([members, *halves])
-    near_made = dict(zip(everyone, _log_distance(made, real[everyone]), strict=True))
+    near_made = dict(zip(everyone, log_distance(made, real[everyone]), strict=True))
     values, errors = [], []
     for population, others in (halves, halves[::-1]):
         targets = np.concatenate([members, others])
-        near_population = _log_distance(real[population], real[targets])
+        near_population = log_distance(real[population], real[targets])
         score = near_population - np.array([near_made[row] for row in targets])
         truth = np.arange(len(targets)) < len(members)
         values.append(auroc(truth, score))
@@ -153,32 +153,3 @@ def _min_without_each(closest: np.ndarray) -> np.ndarray:
     """Column g: the smallest of each row when column g is left out, shape of `closest`."""
     groups = range(closest.shape[1])
     return np.column_stack([np.delete(closest, group, axis=1).min(axis=1) for group in groups])
-
-
-def _blocks(points: np.ndarray, queries: np.ndarray):
-    """Squared distances from blocks of queries to all points, rounded so that equal rows are at 0 and tie."""
-    norms = (points**2).sum(axis=1)
-    step = max(1, BLOCK_CELLS // max(len(points), 1))
-    for start in range(0, len(queries), step):
-        block = queries[start : start + step]
-        squares = norms - 2 * block @ points.T + (block**2).sum(axis=1)[:, None]
-        yield slice(start, start + step), np.round(np.maximum(squares, 0), 9)
-
-
-def _closest_by_group(points: np.ndarray, group: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Squared distance from each query to each group's closest point, shape (num_queries, num_groups)."""
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(group.max() + 1))
-    found = np.empty((len(queries), len(starts)))
-    for rows, squares in _blocks(points[order], queries):
-        found[rows] = np.minimum.reduceat(squares, starts, axis=1)
-    return found
-
-
-def _log_distance(points: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Mean logarithm of the distances to the nearest points, shape (num_queries,): low where dense."""
-    k, found = min(NUM_NEIGHBOURS, len(points)), np.empty(len(queries))
-    for rows, squares in _blocks(points, queries):
-        nearest = np.partition(squares, k - 1, axis=1)[:, :k]
-        found[rows] = np.log(np.sqrt(nearest) + 1e-3).mean(axis=1)
-    return found

@@ -8,8 +8,16 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation import association, columns, fidelity, privacy, utility
+from synthlib.areas import HEADLINES
+from synthlib.evaluation import association, columns, fidelity, privacy, representation, utility
+from synthlib.evaluation.augmentation import augmentation_gain
+from synthlib.evaluation.fairness import explain_fairness, fairness
+from synthlib.evaluation.features import noting_samples
+from synthlib.evaluation.importance import importance_agreement
+from synthlib.evaluation.inference_agreement import inference_scores
+from synthlib.evaluation.leakage import add_leakage, leakage_report
 from synthlib.evaluation.learners import one_thread
+from synthlib.evaluation.ranking import model_ranking
 from synthlib.schema import Schema, SchemaError
 from synthlib.scores import Score, to_report
 
@@ -20,6 +28,13 @@ METRICS: tuple[Callable, ...] = (
     fidelity.sdmetrics_quality,
     fidelity.invalid_share,
     utility.train_on_synthetic,
+    model_ranking,
+    importance_agreement,
+    augmentation_gain,
+    inference_scores,
+    fairness,
+    representation.representation,
+    representation.group_fidelity,
     privacy.exact_copies,
     privacy.dcr_share,
     privacy.membership_attack,
@@ -32,26 +47,6 @@ METRICS: tuple[Callable, ...] = (
     columns.total_variation,
 )
 
-HEADLINES = {
-    "marginal_accuracy_1way": "Are single columns distributed as in train?",
-    "marginal_accuracy_2way": "Are pairs of columns?",
-    "marginal_accuracy_3way": "Are triples of columns?",
-    "association_distance": "How far are associations from those of train?",
-    "missing_rate_difference": "How far are missing rates from those of train?",
-    "c2st_boosting": "Do boosted trees tell synthetic rows from real ones? (0.5: they cannot)",
-    "c2st_logistic": "Does logistic regression tell them? (0.5: it cannot)",
-    "sdmetrics_quality": "What does SDMetrics' quality score say?",
-    "invalid_share": "What share of values cannot be?",
-    "tstr_auroc_boosting": "Does a model learnt from synthetic rows discriminate among real patients?",
-    "tstr_auroc_gap_boosting": "How much discrimination is lost against learning from real rows?",
-    "tstr_brier_boosting": "How large is that model's squared error?",
-    "tstr_r2_boosting": "How much of a real patient's value does a model learnt from synthetic rows explain?",
-    "exact_copies": "What share of rows are copies of training rows?",
-    "dcr_share": "Are rows closer to train than to holdout? (copying check, no evidence of privacy)",
-    "membership_auroc": "Does one attack tell who was in train? (0.5: it cannot; no proof of privacy)",
-    "membership_auroc_control": "Would that attack have caught a generator that copies?",
-}
-
 
 def evaluate(
     train: pd.DataFrame,
@@ -60,11 +55,13 @@ def evaluate(
     schema: Schema,
     seed: int = 0,
     progress: bool | None = None,
+    attacks: bool = False,
 ) -> pd.DataFrame:
-    """Score a synthetic table's fidelity, usefulness and leakage, each beside what real patients score.
+    """Score a synthetic table's fidelity, usefulness, leakage and fairness, each beside what real ones score.
 
     Identifiers are ignored. Runs on one thread, so that results do not depend on the number of cores: 7,284
-    rows and 47 columns take about half a minute, most of it in SDMetrics and the boosted trees.
+    rows and 36 columns take about a minute, most of it in SDMetrics and the learners, and the attacks as
+    long again and a half.
 
     Args:
         train: rows the generator learnt from, shape (num_train, num_columns).
@@ -74,10 +71,12 @@ def evaluate(
         schema: that of train and holdout.
         seed: of every random choice; each metric has a stream of its own.
         progress: show a bar; None shows it on a terminal only.
+        attacks: also attack the table in every way that `leakage_report` knows, beside copies of train.
 
     Returns:
         Report: DataFrame of `metric, value, low, high, reference`, a row per Score.
-        `report.attrs["notes"]` lists what could not be computed, and why. It is as confidential as train:
+        `report.attrs["notes"]` lists what could not be computed, and why, and which metrics looked at a
+        sample of a table's rows. It is as confidential as train:
         means, quantiles and missing rates of train's columns can be solved from the scores of single columns.
 
     Raises:
@@ -89,15 +88,27 @@ def evaluate(
     synthetic = _check(train, holdout, synthetic, schema)
     train, holdout = (table.reset_index(drop=True) for table in (train, holdout))
     scores: list[Score] = []
+    samples: dict[tuple[int, int], list[str]] = {}
     hidden = None if progress is None else not progress
-    with one_thread():
-        for metric in tqdm(METRICS, desc="evaluate", unit="metric", disable=hidden):
+    with one_thread(), tqdm(METRICS, unit="metric", disable=hidden) as bar:
+        for metric in bar:
+            bar.set_description(f"evaluate: {metric.__name__}")
             rng = np.random.default_rng([seed, zlib.crc32(metric.__name__.encode())])
-            found = metric(train, holdout, synthetic, schema, rng)
+            with noting_samples() as sampled:
+                found = metric(train, holdout, synthetic, schema, rng)
             scores += [found] if isinstance(found, Score) else found
+            for sample in sampled:
+                samples.setdefault(sample, []).append(metric.__name__)
     report = to_report(scores)
-    notes = utility.explain_utility(train, holdout, synthetic, schema)
-    report.attrs["notes"] = [*notes, *_explain_gaps(report)]
+    sizes = {"train": len(train), "holdout": len(holdout), "synthetic": len(synthetic)}
+    report.attrs["notes"] = [
+        *utility.explain_utility(train, holdout, synthetic, schema),
+        *explain_fairness(train, holdout, synthetic, schema),
+        *_explain_gaps(report),
+        *_explain_samples(samples, sizes),
+    ]
+    if attacks:
+        return add_leakage(report, leakage_report(train, holdout, synthetic, schema, seed, progress))
     return report
 
 
@@ -152,3 +163,13 @@ def _explain_gaps(report: pd.DataFrame) -> list[str]:
         return []
     shown = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
     return [f"could not be computed (too few, missing or constant values): {shown}"]
+
+
+def _explain_samples(samples: dict[tuple[int, int], list[str]], sizes: dict[str, int]) -> list[str]:
+    """A note for each size that a table was sampled down to, largest tables first."""
+    notes = []
+    for used, num_rows in sorted(samples, key=lambda pair: (-pair[1], -pair[0])):
+        tables = " or ".join(name for name, size in sizes.items() if size == num_rows) or "a part of a table"
+        metrics = ", ".join(samples[used, num_rows])
+        notes.append(f"sampled: {used:,} of {num_rows:,} rows ({tables}) were looked at by {metrics}")
+    return notes

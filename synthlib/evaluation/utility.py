@@ -9,36 +9,44 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from synthlib.evaluation.features import codes, missing, numbers, sample_rows
-from synthlib.evaluation.intervals import NAN, auroc
-from synthlib.evaluation.learners import CLASSIFIERS, REGRESSORS, fit_classifier, fit_regressor, one_thread
-from synthlib.schema import Column, Schema
-from synthlib.scores import Score, bootstrap_interval
+from synthlib.evaluation.intervals import NAN
+from synthlib.evaluation.learners import CLASSIFIERS, one_thread
+from synthlib.evaluation.outcomes import (
+    enough,
+    families,
+    labelled,
+    performance,
+    predict,
+    predict_alike,
+    truth_of,
+)
+from synthlib.evaluation.resampling import draw_weights, percentiles, weighted_mean, weighted_precision
+from synthlib.scores import Score
 
-MAX_ROWS = 20_000
 NUM_RESAMPLES = 400
-MIN_ROWS = 10
 
 
 def train_on_synthetic(train, holdout, synthetic, schema, rng) -> list[Score]:
     """How a model trained on the synthetic table predicts the target of the holdout's real patients.
 
-    Features are `schema.features` (leaks excluded), learners boosted trees and a linear model. Intervals
-    resample the holdout's patients (NaN with fewer than ten of a kind); what another synthetic table would
-    teach is not in them.
+    Features are `schema.features` (leaks excluded), learners those of five families (see
+    `learners.CLASSIFIER_FAMILIES`). Intervals resample the holdout's patients (NaN with fewer than ten of a
+    kind); what another synthetic table would teach is not in them.
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns); rows without the target are
             left out, and no more than 20,000 are learnt from.
         schema: theirs, with a target. Two levels: the last one counts as the event. More levels: AUROC of
-            each against the rest, averaged. A number: R² and mean absolute error in its own unit.
+            each against the rest, averaged. A number: R², and mean absolute and root mean squared error in
+            its own unit.
         rng: resamples the holdout.
 
     Returns:
         For each learner `tstr_auroc_*`, `tstr_auroc_gap_*` (synthetic minus real on the same patients;
         reference 0) and for two levels `tstr_brier_*`, `tstr_calibration_slope_*`,
-        `tstr_calibration_intercept_*`; for a number `tstr_r2_*`, `tstr_mae_*`. Reference: the same learner
-        trained on train. None without a target. A synthetic table with one level of the target teaches
+        `tstr_calibration_intercept_*`, `tstr_auprc_*` (average precision; what says nothing has the event's
+        rate); for a number `tstr_r2_*`, `tstr_mae_*`, `tstr_rmse_*`. Reference: the same learner trained on
+        train. None without a target. A synthetic table with one level of the target teaches
         nothing: AUROC 0.5 (see `explain_utility`).
 
     Reference: Esteban, Hyland and Rätsch 2017, "Real-valued (medical) time series generation with recurrent
@@ -47,11 +55,11 @@ def train_on_synthetic(train, holdout, synthetic, schema, rng) -> list[Score]:
     if schema.target is None or not schema.features:
         return []
     target, scores = schema[schema.target], []
-    train, holdout, synthetic = (_labelled(table, target) for table in (train, holdout, synthetic))
+    train, holdout, synthetic = (labelled(table, target) for table in (train, holdout, synthetic))
     if not len(holdout) or not len(train):
         return []
     score_all = _score_numbers if target.is_numeric else _score_levels
-    for learner in REGRESSORS if target.is_numeric else CLASSIFIERS:
+    for learner in families(target):
         scores += score_all(learner, train, holdout, synthetic, schema, rng)
     return scores
 
@@ -64,8 +72,8 @@ def explain_utility(train, holdout, synthetic, schema) -> list[str]:
         return ["utility is left out: no column but the target, its leaks and identifiers"]
     target, notes = schema[schema.target], []
     for name, table in (("training", train), ("holdout", holdout), ("synthetic", synthetic)):
-        rows = _labelled(table, target)
-        num_levels = len(np.unique(_truth(rows, target))) if len(rows) else 0
+        rows = labelled(table, target)
+        num_levels = len(np.unique(truth_of(rows, target))) if len(rows) else 0
         if num_levels == 0:
             notes.append(f"utility: no row of the {name} table has a value of {target.name}")
         elif num_levels == 1 and name == "holdout":
@@ -97,11 +105,11 @@ def predict_holdout(train, holdout, synthetic, schema, rng) -> pd.DataFrame:
     target = None if schema.target is None else schema[schema.target]
     if target is None or len(target.categories) != 2:
         raise ValueError(f"expected a target of two levels, got {'none' if target is None else target.kind}")
-    train, holdout, synthetic = (_labelled(table, target) for table in (train, holdout, synthetic))
-    truth, frames = _truth(holdout, target), []
+    train, holdout, synthetic = (labelled(table, target) for table in (train, holdout, synthetic))
+    truth, frames = truth_of(holdout, target), []
     with one_thread():
         for learner, (name, table) in product(CLASSIFIERS, (("train", train), ("synthetic", synthetic))):
-            probability = _probabilities(learner, table, holdout, schema, rng)[:, 1]
+            probability = predict(learner, table, holdout, schema, rng)
             columns = {"truth": truth, "learner": learner, "trained_on": name, "probability": probability}
             frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
@@ -119,125 +127,83 @@ def calibration(truth: np.ndarray, probability: np.ndarray) -> tuple[float, floa
 
     Reference: Van Calster et al. 2016, "A calibration hierarchy for risk models was defined".
     """
+    slope, intercept = _calibrate(truth, probability, np.ones((1, len(truth))))
+    return float(slope[0]), float(intercept[0])
+
+
+def _calibrate(truth: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Slopes and intercepts of resamples, shape (2, num_resamples)."""
     x = logit(np.clip(probability, 1e-6, 1 - 1e-6))
-    if np.ptp(truth) == 0:
-        return NAN, NAN
-    slope = _newton(x, truth, free_slope=True)[0] if np.ptp(x) > 0 else NAN
-    return slope, _newton(x, truth, free_slope=False)[1]
+    slope = _newton(x, truth, weights, free_slope=True)[0] if np.ptp(x) > 0 else np.full(len(weights), NAN)
+    return np.array([slope, _newton(x, truth, weights, free_slope=False)[1]])
 
 
-def _newton(x: np.ndarray, truth: np.ndarray, free_slope: bool) -> tuple[float, float]:
-    """Slope and intercept of a logistic regression on x, by Newton's method; NaN where it does not settle."""
-    slope, intercept = 0.0 if free_slope else 1.0, 0.0
+def _newton(x: np.ndarray, truth: np.ndarray, weights: np.ndarray, free_slope: bool) -> np.ndarray:
+    """Slopes and intercepts of logistic regressions on x by Newton's method; NaN where it does not settle."""
+    now = np.zeros((2, len(weights)))
+    now[0] = 0.0 if free_slope else 1.0
+    found, events = np.full((2, len(weights)), NAN), weights @ truth
+    open_ = np.flatnonzero((events > 0) & (events < weights.sum(axis=1)))
     for _ in range(50):
+        slope, intercept = now[:, open_, None]
         mean = expit(slope * x + intercept)
-        weight, rest = mean * (1 - mean), truth - mean
-        a, b, c = (weight * x * x).sum(), (weight * x).sum(), weight.sum()
+        weight, rest = weights[open_] * mean * (1 - mean), weights[open_] * (truth - mean)
+        a, b, c = weight @ x**2, weight @ x, weight.sum(axis=1)
         if not free_slope:
-            a, b = 1.0, 0.0
+            a, b = np.ones_like(c), np.zeros_like(c)
         determinant = a * c - b * b
-        if determinant <= 1e-12 * a * c:
+        of_slope, of_intercept = (rest @ x) * free_slope, rest.sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            step = np.array([c * of_slope - b * of_intercept, a * of_intercept - b * of_slope]) / determinant
+        regular = determinant > 1e-12 * a * c
+        now[:, open_] += np.where(regular, np.clip(step, -5, 5), 0)
+        settled = regular & (np.abs(step).max(axis=0) < 1e-8)
+        found[:, open_[settled]] = now[:, open_[settled]]
+        open_ = open_[regular & ~settled]
+        if not len(open_):
             break
-        of_slope, of_intercept = (rest * x).sum() * free_slope, rest.sum()
-        step = np.array([c * of_slope - b * of_intercept, a * of_intercept - b * of_slope]) / determinant
-        slope, intercept = np.array([slope, intercept]) + np.clip(step, -5, 5)
-        if np.abs(step).max() < 1e-8:
-            return float(slope), float(intercept)
-    return NAN, NAN
-
-
-def _labelled(table: pd.DataFrame, target: Column) -> pd.DataFrame:
-    """Rows that say the target, and a level of it that the Schema knows."""
-    known = ~missing(table, target)
-    if target.is_discrete:
-        known &= codes(table, target) < len(target.categories)
-    return table[known]
-
-
-def _truth(table: pd.DataFrame, target: Column) -> np.ndarray:
-    return codes(table, target) if target.is_discrete else numbers(table, target)
-
-
-def _features(schema: Schema) -> list[Column]:
-    return [schema[name] for name in schema.features]
-
-
-def _probabilities(
-    learner: str, table: pd.DataFrame, holdout: pd.DataFrame, schema: Schema, rng: np.random.Generator
-) -> np.ndarray:
-    """Shape (num_holdout, num_levels); constant where the table has fewer than two levels."""
-    target = schema[schema.target]
-    table = sample_rows(table, MAX_ROWS, rng)
-    labels = codes(table, target)
-    found = np.unique(labels)
-    probabilities = np.zeros((len(holdout), len(target.categories)))
-    if len(found) > 1:
-        probabilities[:, found] = fit_classifier(learner, table, labels, _features(schema), rng)(holdout)
-    else:
-        probabilities[:, found if len(found) else slice(None)] = 1 / (len(found) or len(target.categories))
-    return probabilities
+    return found
 
 
 def _score_levels(learner, train, holdout, synthetic, schema, rng) -> list[Score]:
-    truth = codes(holdout, schema[schema.target])
-    real, made = (_probabilities(learner, table, holdout, schema, rng) for table in (train, synthetic))
-    if real.shape[1] == 2:
-        real, made = real[:, 1], made[:, 1]
-    statistics: dict[str, Callable] = {"auroc": _discrimination}
-    if real.ndim == 1:
-        statistics |= {
-            "brier": lambda y, p: float(np.mean((p - y) ** 2)),
-            "calibration_slope": lambda y, p: calibration(y, p)[0],
-            "calibration_intercept": lambda y, p: calibration(y, p)[1],
-        }
-    scores = _bootstrapped(learner, statistics, truth, real, made, rng)
-
-    def gap(y: np.ndarray, p: np.ndarray, q: np.ndarray) -> float:
-        return _discrimination(y, p) - _discrimination(y, q)
-
-    ends = _resample(gap, truth, made, real, rng=rng)
-    scores.insert(1, Score(f"tstr_auroc_gap_{learner}", gap(truth, made, real), *ends, 0.0))
-    return scores
+    target = schema[schema.target]
+    truth = truth_of(holdout, target)
+    both = predict_alike(learner, (train, synthetic), holdout, schema, rng)
+    weights = draw_weights(len(truth), NUM_RESAMPLES, rng)
+    real, made = (performance(target, truth, predicted, weights) for predicted in both)
+    found = {"auroc": (made, real[0]), "auroc_gap": (made - real, 0.0)}
+    if both[0].ndim == 1:
+        briers = [weighted_mean((predicted - truth) ** 2, weights) for predicted in both]
+        slopes, intercepts = zip(*(_calibrate(truth, predicted, weights) for predicted in both), strict=True)
+        precisions = [weighted_precision(truth, predicted, weights) for predicted in both]
+        pairs = {"brier": briers, "calibration_slope": slopes, "calibration_intercept": intercepts}
+        found |= {name: (made, real[0]) for name, (real, made) in (pairs | {"auprc": precisions}).items()}
+    return _to_scores(learner, found, enough(target, truth))
 
 
 def _score_numbers(learner, train, holdout, synthetic, schema, rng) -> list[Score]:
-    target, truth = schema[schema.target], numbers(holdout, schema[schema.target])
-    predicted = []
-    for table in (train, synthetic):
-        rows = sample_rows(table, MAX_ROWS, rng)
-        values = numbers(rows, target)
-        if len(values) > 1:
-            predicted.append(fit_regressor(learner, rows, values, _features(schema), rng)(holdout))
-        else:
-            predicted.append(np.full(len(holdout), values.mean() if len(values) else NAN))
-    statistics = {"r2": _explained, "mae": lambda y, p: float(np.mean(np.abs(p - y)))}
-    return _bootstrapped(learner, statistics, truth, *predicted, rng)
+    target = schema[schema.target]
+    truth = truth_of(holdout, target)
+    both = predict_alike(learner, (train, synthetic), holdout, schema, rng)
+    weights = draw_weights(len(truth), NUM_RESAMPLES, rng)
+    statistics: dict[str, Callable] = {
+        "r2": lambda predicted: performance(target, truth, predicted, weights),
+        "mae": lambda predicted: weighted_mean(np.abs(predicted - truth), weights),
+        "rmse": lambda predicted: np.sqrt(weighted_mean((predicted - truth) ** 2, weights)),
+    }
+    real, made = ({name: of(predicted) for name, of in statistics.items()} for predicted in both)
+    found = {name: (made[name], real[name][0]) for name in statistics}
+    return _to_scores(learner, found, enough(target, truth))
 
 
-def _bootstrapped(learner, statistics, truth, real, made, rng) -> list[Score]:
-    scores = []
-    for name, statistic in statistics.items():
-        ends = _resample(statistic, truth, made, rng=rng)
-        scores.append(Score(f"tstr_{name}_{learner}", statistic(truth, made), *ends, statistic(truth, real)))
-    return scores
-
-
-def _resample(statistic: Callable, truth: np.ndarray, *predicted: np.ndarray, rng) -> tuple[float, float]:
-    """Bootstrap interval; a handful of rows resamples to itself too often to say anything."""
-    rarest = np.unique(truth, return_counts=True)[1].min() if truth.dtype.kind == "i" else len(truth)
-    if rarest < MIN_ROWS:
-        return NAN, NAN
-    return bootstrap_interval(statistic, truth, *predicted, rng=rng, num_resamples=NUM_RESAMPLES)
-
-
-def _discrimination(truth: np.ndarray, probability: np.ndarray) -> float:
-    """AUROC; with a column of probabilities per level, the mean over levels, each against the rest."""
-    if probability.ndim == 1:
-        return auroc(truth, probability)
-    found = [auroc(truth == level, probability[:, level]) for level in np.unique(truth)]
-    return float(np.mean(found))
-
-
-def _explained(truth: np.ndarray, predicted: np.ndarray) -> float:
-    spread = np.sum((truth - truth.mean()) ** 2)
-    return float(1 - np.sum((truth - predicted) ** 2) / spread) if spread > 0 else NAN
+def _to_scores(learner: str, found: dict[str, tuple[np.ndarray, float]], sure: bool) -> list[Score]:
+    """Scores of resampled statistics, the table's own first, and their references."""
+    return [
+        Score(
+            f"tstr_{name}_{learner}",
+            float(values[0]),
+            *(percentiles(values) if sure else (NAN, NAN)),
+            float(reference),
+        )
+        for name, (values, reference) in found.items()
+    ]

@@ -24,6 +24,7 @@ SYNTHESIZERS = {
     "IndependentMarginals": "synthlib.models.synthesizer",
     "TabularGAN": "synthlib.models.gan",
     "TabularGPT": "synthlib.models.gpt",
+    "PrivateTabularGPT": "synthlib.models.private_gpt",
 }
 
 SAMPLE_BATCH = 8192  # rows drawn at once

@@ -11,14 +11,14 @@ abstract contract AgreementActs is ReleaseActs {
 
     IAgreements.Agreement[] private _deals;
     mapping(bytes32 id => IAgreements.AgreementStatus expected) private _statuses;
-    mapping(bytes32 dataset => mapping(bytes32 object => bool erased)) private _gone;
+    mapping(bytes32 dataset => mapping(bytes32 object => bytes32 certificate)) private _gone;
 
     /// @notice Somebody offers an agreement.
     function offer(uint256 seed) external seeded(seed) {
         IAgreements.Agreement memory agreement = _drawAgreement();
         bytes32 id = keccak256(abi.encode(agreement));
         address sender = _drawSender(_datasets[agreement.dataset].steward);
-        bool isAllowed = !_isPaused && _isOwner(agreement.dataset, sender)
+        bool isAllowed = !_isPaused && _isTrusted(agreement.dataset, sender)
             && !(agreement.expiry < block.timestamp) && _stateOf(id) == IAgreements.AgreementState.Unknown
             && _deals.length < MOST_AGREEMENTS;
         bytes memory call = abi.encodeCall(AGREEMENTS.offer, (agreement));
@@ -26,7 +26,7 @@ abstract contract AgreementActs is ReleaseActs {
         if (!_act("offer", sender, address(AGREEMENTS), call, isAllowed)) return;
         _deals.push(agreement);
         _statuses[id] =
-            IAgreements.AgreementStatus(IAgreements.AgreementState.Offered, agreement.expiry, 0, 0);
+            IAgreements.AgreementStatus(IAgreements.AgreementState.Offered, agreement.expiry, 0, 0, 0, 0);
     }
 
     /// @notice Somebody brings an acceptance, signed by the grantee or by another.
@@ -41,7 +41,8 @@ abstract contract AgreementActs is ReleaseActs {
         bytes memory call = abi.encodeCall(AGREEMENTS.accept, (agreement, key, signature));
         if (!_act("accept", _drawActor(), address(AGREEMENTS), call, isAllowed)) return;
         (status.state, status.acceptance) =
-            (IAgreements.AgreementState.Accepted, uint48(block.timestamp));
+            (IAgreements.AgreementState.Accepted, uint40(block.timestamp));
+        status.head = bytes13(keccak256(abi.encode(id, key)));
     }
 
     /// @notice Somebody prolongs an agreement.
@@ -49,8 +50,8 @@ abstract contract AgreementActs is ReleaseActs {
         IAgreements.Agreement memory agreement = _drawAgreement();
         IAgreements.AgreementStatus storage status = _statuses[keccak256(abi.encode(agreement))];
         address sender = _drawSender(_datasets[agreement.dataset].steward);
-        uint48 expiry = uint48(block.timestamp + _draw(60 days) - 1 days);
-        bool isAllowed = !_isPaused && _isOwner(agreement.dataset, sender)
+        uint40 expiry = uint40(block.timestamp + _draw(60 days) - 1 days);
+        bool isAllowed = !_isPaused && _isTrusted(agreement.dataset, sender)
             && status.state == IAgreements.AgreementState.Accepted && expiry > status.expiry
             && !(expiry < block.timestamp);
         bytes memory call = abi.encodeCall(AGREEMENTS.renew, (agreement, expiry));
@@ -69,7 +70,7 @@ abstract contract AgreementActs is ReleaseActs {
         bool isAllowed = isLive && reason != 0 && (sender == agreement.grantee || sender == steward);
         bytes memory call = abi.encodeCall(AGREEMENTS.end, (agreement, reason));
         if (!_act("end", sender, address(AGREEMENTS), call, isAllowed)) return;
-        (status.state, status.end) = (IAgreements.AgreementState.Ended, uint48(block.timestamp));
+        (status.state, status.end) = (IAgreements.AgreementState.Ended, uint40(block.timestamp));
     }
 
     /// @notice Somebody logs an access: done between acceptance and expiry or end, and never outside.
@@ -80,10 +81,13 @@ abstract contract AgreementActs is ReleaseActs {
         bytes32 object = bytes32(_draw(NUM_OBJECTS));
         bool isInForce = status.acceptance != 0 && !(block.timestamp < status.acceptance)
             && !(block.timestamp > status.expiry) && status.end == 0;
-        bool isAllowed = !_isPaused && _isOwner(agreement.dataset, sender) && isInForce && object != 0
-            && !_gone[agreement.dataset][object];
-        bytes memory call = abi.encodeCall(AGREEMENTS.logAccess, (agreement, object));
-        _act("logAccess", sender, address(AGREEMENTS), call, isAllowed);
+        uint24 number = _draw(8) == 0 ? uint24(_draw(4)) : status.accesses + 1;
+        bool isAllowed = !_isPaused && _isTrusted(agreement.dataset, sender) && isInForce && object != 0
+            && _gone[agreement.dataset][object] == 0 && number == status.accesses + 1;
+        bytes memory call = abi.encodeCall(AGREEMENTS.logAccess, (agreement, object, number));
+        if (!_act("logAccess", sender, address(AGREEMENTS), call, isAllowed)) return;
+        ++status.accesses;
+        status.head = bytes13(keccak256(abi.encode(status.head, object)));
     }
 
     /// @notice Somebody says that an object is gone.
@@ -91,9 +95,10 @@ abstract contract AgreementActs is ReleaseActs {
         (bytes32 dataset, bytes32 object) = (_drawDataset(), bytes32(_draw(NUM_OBJECTS)));
         (address sender, bytes32 certificate) = (_drawSender(_datasets[dataset].steward), _drawDigest());
         bool isAllowed = _datasets[dataset].steward == sender && object != 0 && certificate != 0
-            && !_gone[dataset][object];
+            && _gone[dataset][object] == 0;
         bytes memory call = abi.encodeCall(AGREEMENTS.eraseObject, (dataset, object, certificate));
-        if (_act("eraseObject", sender, address(AGREEMENTS), call, isAllowed)) _gone[dataset][object] = true;
+        if (!_act("eraseObject", sender, address(AGREEMENTS), call, isAllowed)) return;
+        _gone[dataset][object] = certificate;
     }
 
     /// @notice Somebody asks, or says that somebody was refused.
@@ -119,7 +124,7 @@ abstract contract AgreementActs is ReleaseActs {
         }
         for (uint256 i = 0; i < NUM_DATASETS * NUM_OBJECTS; ++i) {
             (bytes32 dataset, bytes32 object) = (_datasetAt(i / NUM_OBJECTS), bytes32(i % NUM_OBJECTS));
-            assertTrue(AGREEMENTS.isErased(dataset, object) == _gone[dataset][object], "erased for good");
+            assertEq(AGREEMENTS.objectErasureOf(dataset, object), _gone[dataset][object]);
         }
     }
 
@@ -128,7 +133,12 @@ abstract contract AgreementActs is ReleaseActs {
         if (_deals.length != 0 && _draw(4) != 0) return _deals[_draw(_deals.length)];
         (agreement.dataset, agreement.grantee) = (_drawDataset(), _drawActor());
         (agreement.terms, agreement.purpose, agreement.uses) = ("terms", "purpose", new uint32[](1));
-        agreement.expiry = uint48(block.timestamp + _draw(60 days) - 5 days);
+        agreement.expiry = uint40(block.timestamp + _draw(60 days) - 5 days);
+    }
+
+    /// @dev Who may let something out of a dataset.
+    function _isTrusted(bytes32 dataset, address sender) private view returns (bool) {
+        return _isOwner(dataset, sender) && _holds[STEWARD_ROLE][sender];
     }
 
     function _stateOf(bytes32 id) private view returns (IAgreements.AgreementState) {

@@ -17,6 +17,7 @@ abstract contract ProtocolActs is DatasetActs {
         uint256 registration;
         uint256 firstAttempt;
         uint256 spent;
+        uint256 opened;
         IProtocols.Track track;
     }
 
@@ -41,8 +42,8 @@ abstract contract ProtocolActs is DatasetActs {
             ? abi.encodeCall(REGISTRY.registerOpenProtocol, (study.dataset, study.digest))
             : abi.encodeCall(REGISTRY.registerProtocol, (study.dataset, _sealOf(study)));
         if (!_act("registerProtocol", study.researcher, address(REGISTRY), call, isAllowed)) return;
-        (study.registration, study.firstAttempt, study.spent) = (block.number, 0, 0);
-        study.track = IProtocols.Track(bytes20(uint160(block.number)), 0, 0, 0, 0, isOpen ? 3 : 1);
+        (study.registration, study.firstAttempt, study.spent, study.opened) = (block.number, 0, 0, 0);
+        study.track = IProtocols.Track(bytes20(uint160(block.number)), 0, 0, 0, 0, isOpen ? 3 : 1, 0, 0);
         _studies.push(study);
         _places[protocol] = _studies.length;
     }
@@ -60,32 +61,29 @@ abstract contract ProtocolActs is DatasetActs {
         _studies[place - 1].track.state |= REVEALED;
     }
 
-    /// @notice Somebody approves a protocol, or gives it more.
+    /// @notice Somebody approves a protocol, or gives it more; or says again what they said before, or less.
     function approveProtocol(uint256 seed) external seeded(seed) {
         Study memory study = _drawStudy();
+        uint256 place = _places[_protocolOf(study)];
+        if (place != 0) study = _studies[place - 1];
+        IProtocols.Track memory track = study.track;
         IDatasets.Dataset storage dataset = _datasets[study.dataset];
         address sender = _drawSender(dataset.steward);
-        (uint32 budget, uint16 openReleases) = (uint32(_draw(dataset.cap / 2 + 2)), uint16(_draw(4)));
-        uint256 place = _places[_protocolOf(study)];
-        bool isAllowed = !_isPaused && _isOwner(study.dataset, sender) && place != 0
-            && !(uint256(dataset.allotted) + budget > dataset.cap);
-        if (isAllowed) {
-            study = _studies[place - 1];
-            bool isLater = study.track.state & APPROVED != 0 || study.registration < block.number;
-            isAllowed = study.track.state & CLOSED == 0 && isLater;
-        }
+        (uint32 budget, uint16 openReleases) = (track.allotted, track.openAllotted);
+        if (_draw(8) != 0) budget += uint32(_draw(dataset.cap / 2 + 2));
+        if (_draw(8) != 0) openReleases += uint16(_draw(4));
+        if (_draw(8) == 0) budget = uint32(_draw(uint256(budget) + 1));
+        bool isApproved = track.state & APPROVED != 0;
+        bool isRaised = !isApproved || budget != track.allotted || openReleases != track.openAllotted;
+        bool isAllowed = !_isPaused && _isOwner(study.dataset, sender) && _holds[STEWARD_ROLE][sender] && place != 0
+            && track.state & CLOSED == 0 && (isApproved || study.registration < block.number) && isRaised
+            && !(budget < track.allotted) && !(openReleases < track.openAllotted)
+            && !(uint256(dataset.allotted) + budget > uint256(dataset.cap) + track.allotted);
         bytes memory call = abi.encodeCall(
             REGISTRY.approveProtocol, (study.researcher, study.dataset, _sealOf(study), budget, openReleases)
         );
         if (!_act("approveProtocol", sender, address(REGISTRY), call, isAllowed)) return;
-        IProtocols.Track storage track = _studies[place - 1].track;
-        if (track.state & APPROVED == 0) {
-            track.head = bytes20(keccak256(abi.encode(_protocolOf(study), study.registration)));
-            track.state |= APPROVED;
-        }
-        track.budget += budget;
-        track.openReleases += openReleases;
-        dataset.allotted += budget;
+        _allot(place, budget, openReleases);
     }
 
     /// @notice Somebody closes a protocol. Seldom, so that some run.
@@ -102,7 +100,9 @@ abstract contract ProtocolActs is DatasetActs {
         if (!_act("closeProtocol", sender, address(REGISTRY), call, isAllowed)) return;
         IProtocols.Track storage track = _studies[place - 1].track;
         _datasets[study.dataset].allotted -= track.budget;
-        (track.state, track.budget) = (track.state | CLOSED, 0);
+        track.allotted -= track.budget;
+        track.openAllotted -= track.openReleases;
+        (track.state, track.budget, track.openReleases) = (track.state | CLOSED, 0, 0);
     }
 
     /// @notice Somebody logs an attempt.
@@ -119,8 +119,8 @@ abstract contract ProtocolActs is DatasetActs {
         (uint256 place, bytes32 protocol, address sender, uint24 first) = _drawAttempt();
         (uint24 count, bytes32 root) = (uint24(_draw(1000)), _drawDigest());
         if (_draw(8) == 0) count = type(uint24).max;
-        if (_draw(8) == 0) count = 0;
-        bool isAllowed = _isNext(place, sender, first) && root != 0 && count != 0
+        if (_draw(8) == 0) count = uint24(_draw(2));
+        bool isAllowed = _isNext(place, sender, first) && root != 0 && count > 1
             && uint256(first) + count < uint256(type(uint24).max) + 2;
         bytes memory call = abi.encodeCall(REGISTRY.logAttemptBatch, (protocol, first, count, root));
         if (!_act("logAttemptBatch", sender, address(REGISTRY), call, isAllowed)) return;
@@ -135,11 +135,13 @@ abstract contract ProtocolActs is DatasetActs {
             Study storage study = _studies[i];
             IProtocols.Track memory found = REGISTRY.trackOf(_protocolOf(study), study.researcher);
             assertEq(keccak256(abi.encode(found)), keccak256(abi.encode(study.track)));
+            assertEq(uint256(found.allotted) - found.budget, study.spent);
+            assertEq(uint256(found.openAllotted) - found.openReleases, study.opened);
             assertTrue(
                 found.attempts == 0 || study.registration < study.firstAttempt, "registered before any attempt"
             );
             for (uint256 j = 0; j < NUM_DATASETS; ++j) {
-                if (study.dataset == _datasetAt(j)) sums[j] += found.budget + study.spent;
+                if (study.dataset == _datasetAt(j)) sums[j] += found.allotted;
             }
         }
         for (uint256 j = 0; j < NUM_DATASETS; ++j) {
@@ -174,6 +176,20 @@ abstract contract ProtocolActs is DatasetActs {
         sender = _drawSender(study.researcher);
         number = uint24(uint256(study.track.attempts) + 1); // 0 after the last number of all
         if (_draw(4) == 0) number = uint24(_draw(2 * uint256(number) + 1));
+    }
+
+    function _allot(uint256 place, uint32 budget, uint16 openReleases) private {
+        Study storage study = _studies[place - 1];
+        IProtocols.Track storage track = study.track;
+        if (track.state & APPROVED == 0) {
+            bytes32 protocol = _protocolOf(study);
+            track.head = bytes20(keccak256(abi.encode(protocol, study.registration)));
+            track.state |= APPROVED;
+        }
+        _datasets[study.dataset].allotted += budget - track.allotted;
+        track.budget += budget - track.allotted;
+        track.openReleases += openReleases - track.openAllotted;
+        (track.allotted, track.openAllotted) = (budget, openReleases);
     }
 
     function _extend(uint256 place, uint24 count, bytes32 link) private {

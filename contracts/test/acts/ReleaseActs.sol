@@ -101,6 +101,7 @@ abstract contract ReleaseActs is ProtocolActs {
         if (!_act(name, sender, address(REGISTRY), call, isAllowed)) return;
         if (generation.spend == NOT_PRIVATE) {
             --study.track.openReleases;
+            ++study.opened;
         } else {
             study.track.budget -= generation.spend;
             ++study.track.privateReleases;

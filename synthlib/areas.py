@@ -1,0 +1,282 @@
+"""What each metric is about: its area, the question it answers, and which way is better.
+
+One table, `AREAS`, for the summary, the gate and the page. A new metric gets a row, or falls under a pattern.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from functools import lru_cache
+from typing import NamedTuple
+
+FIDELITY, USEFULNESS, LEAKAGE, FAIRNESS, VALIDITY = NAMES = (
+    "fidelity",
+    "usefulness",
+    "leakage",
+    "fairness",
+    "validity",
+)
+QUESTIONS = {
+    FIDELITY: "Do synthetic patients look like real ones?",
+    USEFULNESS: "Does what is learnt from them hold for real patients?",
+    LEAKAGE: "Do they give away who was in the training table, or what was true of them?",
+    FAIRNESS: "Are some groups of patients served worse?",
+    VALIDITY: "Can such patients exist?",
+}
+
+
+class Measure(NamedTuple):
+    """What is known of the metrics that a pattern names.
+
+    Attributes:
+        pattern: a metric's name; `*` stands for any text.
+        area: one of `NAMES`.
+        label: a few words.
+        question: that it answers, in plain words.
+        better: `"higher"`, `"lower"` or `"closer"` (to the reference, from either side).
+        scale: smallest and largest value, for an axis; None where there is none.
+        is_headline: whether the summary has it. Headlines have no `*`.
+        needs_control: whether its value says nothing without a positive control that is caught.
+        is_published: whether a release tells it although its name has brackets: they name no column.
+    """
+
+    pattern: str
+    area: str
+    label: str
+    question: str
+    better: str
+    scale: tuple[float, float] | None = (0.0, 1.0)
+    is_headline: bool = False
+    needs_control: bool = False
+    is_published: bool = False
+
+
+def _head(pattern: str, area: str, label: str, question: str, better: str, **rest) -> Measure:
+    return Measure(pattern, area, label, question, better, is_headline=True, **rest)
+
+
+_LEARNS = "Does a model learnt from synthetic rows"
+# The first row that fits counts: names before patterns.
+AREAS: tuple[Measure, ...] = (
+    _head("marginal_accuracy_1way", FIDELITY, "single columns, accuracy",
+          "Are single columns distributed as in train?", "higher"),
+    _head("marginal_accuracy_2way", FIDELITY, "pairs of columns, accuracy",
+          "Are pairs of columns?", "higher"),
+    _head("marginal_accuracy_3way", FIDELITY, "triples of columns, accuracy",
+          "Are triples of columns?", "higher"),
+    _head("association_distance", FIDELITY, "associations, distance",
+          "How far are associations from those of train?", "lower", scale=None),
+    _head("missing_rate_difference", FIDELITY, "missing rates, distance",
+          "How far are missing rates from those of train?", "lower", scale=None),
+    _head("c2st_boosting", FIDELITY, "told apart by boosted trees, AUROC",
+          "Do boosted trees tell synthetic rows from real ones? (0.5: they cannot)", "closer"),
+    _head("c2st_logistic", FIDELITY, "told apart by logistic regression, AUROC",
+          "Does logistic regression tell them? (0.5: it cannot)", "closer"),
+    _head("sdmetrics_quality", FIDELITY, "SDMetrics quality",
+          "What does SDMetrics' quality score say?", "higher"),
+    _head("invalid_share", VALIDITY, "impossible values, share",
+          "What share of values cannot be?", "lower", scale=None),
+    _head("tstr_auroc_boosting", USEFULNESS, "real outcomes predicted by boosted trees, AUROC",
+          f"{_LEARNS} discriminate among real patients?", "higher"),
+    _head("tstr_auroc_gap_boosting", USEFULNESS, "discrimination lost by boosted trees, AUROC difference",
+          "How much discrimination is lost against learning from real rows?", "higher", scale=None),
+    _head("tstr_brier_boosting", USEFULNESS, "squared error of boosted trees, Brier score",
+          "How large is that model's squared error?", "lower", scale=None),
+    _head("tstr_r2_boosting", USEFULNESS, "share explained by boosted trees, R²",
+          "How much of a real patient's value does a model learnt from synthetic rows explain?", "higher",
+          scale=None),
+    _head("exact_copies", LEAKAGE, "copies of training rows, share",
+          "What share of rows are copies of training rows?", "lower", scale=None),
+    _head("dcr_share", LEAKAGE, "rows closer to train than to holdout, share",
+          "Are rows closer to train than to holdout? (copying check, no evidence of privacy)", "closer"),
+    _head("membership_auroc", LEAKAGE, "membership attack, AUROC",
+          "Does one attack tell who was in train? (0.5: it cannot; no proof of privacy)", "lower",
+          needs_control=True),
+    _head("membership_auroc_control", LEAKAGE, "the same attack on copies, AUROC",
+          "Would that attack have caught a generator that copies?", "higher"),
+    # Patterns. Of leakage and fairness, names in brackets are attacks or groups.
+    Measure("membership_auroc*", LEAKAGE, "membership attack, AUROC",
+            "Does this attack tell who was in train? (0.5: it cannot)", "lower",
+            needs_control=True, is_published=True),
+    Measure("membership_tpr*", LEAKAGE, "members found at few false alarms, share",
+            "What share of members does this attack find at a fixed, low rate of false alarms?", "lower",
+            needs_control=True, is_published=True),
+    Measure("membership_*", LEAKAGE, "membership attack",
+            "Does this attack tell who was in train?", "lower", needs_control=True, is_published=True),
+    Measure("singling_out_risk*", LEAKAGE, "singling out, risk",
+            "Can one patient be picked out of the training table?", "lower",
+            needs_control=True, is_published=True),
+    Measure("linkability_risk*", LEAKAGE, "linkability, risk",
+            "Can two parts of a patient's record be linked?", "lower", needs_control=True, is_published=True),
+    Measure("inference_risk*", LEAKAGE, "inference from the nearest row, risk",
+            "Can an unknown value be guessed better for patients in train than for others?", "lower",
+            needs_control=True, is_published=True),
+    Measure("attribute_risk*", LEAKAGE, "inference by a model, risk",
+            "Can an unknown value be guessed better for patients in train than for others?", "lower",
+            needs_control=True, is_published=True),
+    Measure("epsilon_audit*", LEAKAGE, "audit of differential privacy, ε",
+            "Does an audit contradict the claim to differential privacy?", "lower", scale=None),
+    Measure("dcr_*", LEAKAGE, "distance to the closest record", "Are rows too close to train?", "closer"),
+    Measure("tstr_auroc_gap_*", USEFULNESS, "discrimination lost, AUROC difference",
+            "How much discrimination is lost against learning from real rows?", "higher", scale=None),
+    Measure("tstr_auroc_*", USEFULNESS, "real outcomes predicted, AUROC",
+            f"{_LEARNS} discriminate among real patients?", "higher"),
+    Measure("tstr_auprc_*", USEFULNESS, "real outcomes found, average precision",
+            f"{_LEARNS} find those who have the event?", "higher"),
+    Measure("tstr_brier_*", USEFULNESS, "squared error, Brier score",
+            "How large is the model's squared error?", "lower", scale=None),
+    Measure("tstr_calibration_*", USEFULNESS, "calibration of predicted risks",
+            "Are predicted risks right, neither too extreme nor too flat?", "closer", scale=None),
+    Measure("tstr_mae_*", USEFULNESS, "mean absolute error", "How far off are predictions?", "lower",
+            scale=None),
+    Measure("tstr_*", USEFULNESS, "learnt from synthetic, tried on real rows",
+            f"{_LEARNS} predict real patients?", "higher", scale=None),
+    Measure("trts_*", USEFULNESS, "learnt from real, tried on synthetic rows",
+            "Does what holds for real patients hold for synthetic ones?", "closer", scale=None),
+    Measure("importance_agreement_*", USEFULNESS, "agreement on what matters",
+            "Do models rely on the same columns as models learnt from real rows?", "higher", scale=None),
+    Measure("model_choice_regret", USEFULNESS, "loss by choosing a model on synthetic rows",
+            "What is lost by choosing among models on synthetic rows alone?", "lower", scale=None),
+    Measure("model_ranking_*", USEFULNESS, "ranking of models",
+            "Would the same models be found best?", "higher", scale=None),
+    Measure("augmentation_gain_*", USEFULNESS, "gain by adding synthetic rows",
+            "Do synthetic rows beside real ones improve a model?", "higher", scale=None),
+    Measure("inference_bias*", USEFULNESS, "bias of regression coefficients",
+            "How far off are effects that a regression finds?", "lower", scale=None),
+    Measure("inference_width*", USEFULNESS, "width of confidence intervals, ratio",
+            "Are confidence intervals as wide as they should be?", "closer", scale=None),
+    Measure("inference_*", USEFULNESS, "agreement of regressions",
+            "Would a regression lead to the same conclusions?", "higher"),
+    Measure("km_*", USEFULNESS, "survival curves, distance",
+            "How far are survival curves from those of real patients?", "closer", scale=None),
+    Measure("survival_*", USEFULNESS, "survival", "Does survival follow the same laws?", "closer",
+            scale=None),
+    Measure("fairness_*_amplification*", FAIRNESS, "differences between groups, amplified by",
+            "Does a model learnt from synthetic rows treat groups less alike than one learnt from real rows?",
+            "lower", scale=None),
+    Measure("fairness_*_gap*", FAIRNESS, "difference between groups", "How differently are groups served?",
+            "lower", scale=None),
+    Measure("fairness_auroc*", FAIRNESS, "discrimination within a group, AUROC",
+            "Does the model discriminate in each group?", "higher"),
+    Measure("fairness_calibration*", FAIRNESS, "calibration within a group",
+            "Are predicted risks right in each group?", "closer", scale=None),
+    Measure("fairness_*", FAIRNESS, "error within a group", "How large is the error in each group?", "lower",
+            scale=None),
+    Measure("worst_group_*", FAIRNESS, "the group served worst",
+            "How well is the group served that is served worst?", "higher", scale=None),
+    Measure("representation_smallest_ratio", FAIRNESS, "the group that shrank most, ratio",
+            "Is any group of patients going missing?", "higher", scale=None),
+    Measure("representation_distance", FAIRNESS, "shares of groups, distance",
+            "Are groups as large as among real patients?", "lower", scale=None),
+    Measure("representation*", FAIRNESS, "share of a group, difference",
+            "Is the group as large as among real patients?", "closer", scale=None),
+    Measure("group_fidelity_loss", FAIRNESS, "fidelity lost by the worst group",
+            "Is any group drawn less faithfully?", "lower", scale=None),
+    Measure("group_fidelity*", FAIRNESS, "fidelity within a group, accuracy",
+            "Is the group drawn faithfully?", "higher"),
+    Measure("invalid_*", VALIDITY, "impossible values, share", "What cannot be?", "lower", scale=None),
+    Measure("rule_*", VALIDITY, "broken rules, share", "Are clinical rules broken?", "lower", scale=None),
+    Measure("marginal_accuracy_*", FIDELITY, "groups of columns, accuracy",
+            "Are groups of columns distributed as in train?", "higher"),
+    Measure("association_*", FIDELITY, "associations, distance",
+            "How far are associations from those of train?", "lower", scale=None),
+    Measure("c2st_*", FIDELITY, "told apart, AUROC", "Does a classifier tell synthetic rows from real ones?",
+            "closer"),
+    Measure("missing_rate_difference*", FIDELITY, "missing rate, difference",
+            "How far is this missing rate from train's?", "closer", scale=None),
+    Measure("ks[*", FIDELITY, "distribution of a number, distance", "How far is this column from train's?",
+            "lower"),
+    Measure("tv[*", FIDELITY, "distribution of levels, distance", "How far is this column from train's?",
+            "lower"),
+    Measure("variance_ratio*", FIDELITY, "variance, ratio", "Does it vary as much as in train?", "closer",
+            scale=None),
+    Measure("relation_*", FIDELITY, "clinical relations", "Are clinical relations as strong as in train?",
+            "closer", scale=None),
+    Measure("conditional_*", FIDELITY, "conditional chances",
+            "Do chances follow a patient's profile as they should?", "closer", scale=None),
+    Measure("sdmetrics_*", FIDELITY, "SDMetrics", "What does SDMetrics say?", "higher"),
+    Measure("smd*", FIDELITY, "standardised mean difference", "How far is this mean from train's?", "closer",
+            scale=None),
+    Measure("quantile_difference*", FIDELITY, "quantiles, difference", "How far are quantiles from train's?",
+            "closer", scale=None),
+    Measure("wasserstein*", FIDELITY, "distribution, distance", "How far is this column from train's?",
+            "lower", scale=None),
+)  # fmt: skip
+HEADLINES = {measure.pattern: measure.question for measure in AREAS if measure.is_headline}
+
+
+def find_measure(metric: str) -> Measure | None:
+    """The first row of `AREAS` whose pattern a metric's name fits; None if none does."""
+    return next((measure for measure in AREAS if fits(metric, measure.pattern)), None)
+
+
+def fits(metric: str, pattern: str) -> bool:
+    """Whether a metric's name is of a pattern, in which `*` alone is special."""
+    return _compile(pattern).fullmatch(metric) is not None
+
+
+def may_fit(pattern: str) -> bool:
+    """Whether some name could fit both this pattern and a row of `AREAS`."""
+    return bool(find_area(pattern))
+
+
+def find_area(pattern: str) -> str:
+    """The area of the first row that some name of a pattern could fall under; empty if there is none."""
+    return next((measure.area for measure in AREAS if _overlap(pattern, measure.pattern)), "")
+
+
+def is_control(metric: str) -> bool:
+    """Whether a score is a positive control: what an attack finds where there is something to be found."""
+    stem, inner = split_name(metric)
+    return stem.endswith("_control") or "control" in inner.split(",")
+
+
+def find_control(metric: str, names: Collection[str]) -> str | None:
+    """The name of a metric's positive control among those of a report, None if it has none."""
+    stem, inner = split_name(metric)
+    suffix = f"[{inner}]" if inner else ""
+    first = inner.split(",")[0]
+    wanted = [f"{stem}_control{suffix}", f"{stem}[{inner},control]"]
+    wanted += [f"{stem}_control[{first}]", f"{stem}[{first},control]"] if inner else []
+    return next((name for name in wanted if name in names and not is_control(metric)), None)
+
+
+def is_published(metric: str) -> bool:
+    """Whether a release tells a score: an overall one does, one of a single column does not."""
+    if "[" not in metric:
+        return True
+    measure = find_measure(metric)
+    return measure is not None and measure.is_published
+
+
+def split_name(metric: str) -> tuple[str, str]:
+    """`"ks[age]"` as `("ks", "age")`; the second is empty without brackets."""
+    stem, _, inner = metric.partition("[")
+    return stem, inner.removesuffix("]")
+
+
+@lru_cache(maxsize=1024)
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether some text fits both patterns: at each star, either it ends or it takes a sign of the other."""
+    reached = {(0, 0)}
+    seen: set[tuple[int, int]] = set()
+    while reached:
+        at = reached.pop()
+        seen.add(at)
+        left, right = one[at[0] :], other[at[1] :]
+        if not left and not right:
+            return True
+        following = []
+        if left[:1] == "*":
+            following += [(at[0] + 1, at[1]), (at[0], at[1] + 1)] if right else [(at[0] + 1, at[1])]
+        if right[:1] == "*":
+            following += [(at[0], at[1] + 1), (at[0] + 1, at[1])] if left else [(at[0], at[1] + 1)]
+        if left[:1] == right[:1] and left[:1] not in ("", "*"):
+            following.append((at[0] + 1, at[1] + 1))
+        reached |= set(following) - seen
+    return False

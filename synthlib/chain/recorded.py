@@ -1,0 +1,151 @@
+"""Recorded releases, later: withdrawn, replaced, judged; and `ledger/` brought up to date with it.
+
+The issuer's `ledger/` is brought up to date with what was done. On a node others act too, and their copies of
+the folder stay as the issuer signed them. The journal of an in-process chain is signed by the issuer as it
+stands, so that nobody else adds to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from eth_account.signers.local import LocalAccount
+
+from synthlib.bundle import LEDGER_FOLDER, Bundle
+from synthlib.chain.attestations import Attestation, Attestations
+from synthlib.chain.errors import ChainError, WrongChain
+from synthlib.chain.evidence import parse_record, read_plain
+from synthlib.chain.papers import Desk, Paper
+from synthlib.chain.records import Record
+from synthlib.chain.registry import JOURNAL, RECORD, Ledger
+
+_Made = TypeVar("_Made")
+
+
+class Recorded:
+    """A release in a folder with the ledger that holds its record.
+
+    Args:
+        path: the release's folder.
+        rpc: URL of a node of the chain on which it is recorded; None if that is in process.
+        account: who acts.
+
+    Raises:
+        BundleError: if the folder is not what its manifest says.
+        WrongChain: if it is recorded elsewhere.
+        ChainError: if it is not recorded; later, if another than the issuer is to add to its journal.
+    """
+
+    def __init__(self, path: Path | str, rpc: str | None, account: LocalAccount | None):
+        self.bundle = Bundle.open(path)
+        body = read_place(self.bundle)
+        self._issuer = body["record"]["issuer"]
+        is_on_node = body["chain"]["kind"] == "node"
+        if is_on_node != (rpc is not None):
+            where = (
+                f"on chain {body['chain']['id']}: give the URL of one of its nodes"
+                if is_on_node
+                else ("on the in-process chain, on no node: leave the URL out")
+            )
+            raise WrongChain(f"expected to act where {self.bundle.path.name} is recorded, {where}")
+        if rpc is None:
+            journal = self.bundle.path / LEDGER_FOLDER / JOURNAL
+            self.ledger = Ledger.in_process(journal, account, keep=False)
+            return
+        self.ledger = Ledger.connect(rpc, body["registry"], account)
+        here = (self.ledger.connection.chain_id, self.ledger.connection.genesis)
+        if here != (body["chain"]["id"], body["chain"]["genesis"]):
+            raise WrongChain(
+                f"expected a node of chain {body['chain']['id']}, on which the release is recorded, got one "
+                f"of chain {here[0]} (or with another first block)"
+            )
+
+    def verdicts(self) -> list[Attestation]:
+        """The verdicts on the release; see `Attestations.find`."""
+        return Attestations(self.ledger).find(self.bundle.digest)
+
+    def revoke(self, reason: str) -> Record:
+        """Withdraw the release; see `Ledger.revoke`."""
+        return self._act(lambda: self.ledger.revoke(self.bundle.digest, reason))
+
+    def supersede(self, successor: str, reason: str) -> Record:
+        """Withdraw the release in favour of another; see `Ledger.supersede`.
+
+        Args:
+            successor: its digest.
+            reason: in words, of which the chain gets the SHA-256.
+        """
+        return self._act(lambda: self.ledger.supersede(self.bundle.digest, successor, reason))
+
+    def bring(self, paper: Paper) -> Attestation:
+        """Bring an auditor's signed verdict on the release.
+
+        Raises:
+            ChainError: if it is of another release, or what `Attestations.attest` raises.
+        """
+        paper.require_place(self.ledger)
+        if paper.verdict.release != self.bundle.digest:
+            raise ChainError("expected a verdict on this release, got one on another; give that one's folder")
+        return self._act(lambda: bring_verdict(self.ledger, paper))
+
+    def take_back(self, verdict: str, reason: str) -> Attestation:
+        """Take a verdict on the release back; for the auditor who signed it.
+
+        Raises:
+            ChainError: if there is no such verdict, or what `Attestations.revoke` raises.
+        """
+        self._find(verdict)
+        self._act(lambda: Attestations(self.ledger).revoke(verdict, reason))
+        return self._find(verdict)
+
+    def _find(self, verdict: str) -> Attestation:
+        for found in self.verdicts():
+            if found.id.lower() == verdict.lower():
+                return found
+        raise ChainError(
+            "expected the id of a verdict on this release, found none under it; verify lists them"
+        )
+
+    def _act(self, action: Callable[[], _Made]) -> _Made:
+        is_issuer = self.ledger.sender == self._issuer
+        if self.ledger.journal is not None and not is_issuer:
+            raise ChainError(
+                f"expected to act as the issuer {self._issuer}, who signs what the release's in-process "
+                f"journal says, acting as {self.ledger.sender}; others act on a node"
+            )
+        done = action()
+        if is_issuer:
+            self.ledger.save(self.bundle)
+        return done
+
+
+def read_place(bundle: Bundle) -> dict:
+    """record.json of a recorded release.
+
+    Raises:
+        ChainError: if it is not recorded, or its record cannot be read or is of another release.
+    """
+    findings: list = []
+    path = bundle.path / LEDGER_FOLDER / RECORD
+    body = parse_record(read_plain(path), findings) if path.is_file() else None
+    if body is None or body["record"]["release"] != bundle.digest:
+        raise ChainError(
+            f"expected a recorded release, {bundle.path.name} has no {LEDGER_FOLDER}/{RECORD} of its own "
+            "that can be read; record it first"
+        )
+    return body
+
+
+def desk_of(path: Path | str, account: LocalAccount | None) -> tuple[Bundle, Desk]:
+    """A recorded release, and where a verdict on it is signed: no node is needed."""
+    bundle = Bundle.open(path)
+    body = read_place(bundle)
+    return bundle, Desk(body["chain"]["id"], body["registry"], account)
+
+
+def bring_verdict(ledger: Ledger, paper: Paper) -> Attestation:
+    """Bring a signed verdict to the registry that it was signed for; see `Attestations.attest`."""
+    paper.require_place(ledger)
+    return Attestations(ledger).attest(paper.verdict, paper.text("auditor"), paper.text("signature"))

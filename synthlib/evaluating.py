@@ -1,0 +1,89 @@
+"""What `synthlib evaluate` does: read three tables, score, judge, and write what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from synthlib.data.tables import read_table
+from synthlib.evaluation.report import evaluate
+from synthlib.evaluation.utility import predict_holdout
+from synthlib.gate import Verdict, judge
+from synthlib.options import read_schema, refuse, spell_as
+from synthlib.release import public_report
+from synthlib.reporting import SUFFIXES, check_folder, read_acceptance, write_report
+from synthlib.schema import Schema
+from synthlib.terminal import say
+from synthlib.thresholds import default_acceptance
+
+__all__ = ["check_out", "read_acceptance", "read_tables", "score", "write"]
+
+
+def check_out(out: Path | None, inputs: Sequence[Path]) -> None:
+    """Refuse, before any work, to write over what is read, or a kind of file that nobody writes."""
+    if out is None:
+        return
+    if out.suffix and out.suffix not in SUFFIXES and not out.is_dir():
+        refuse("--out", f"expected a folder, or a name that ends in {', '.join(SUFFIXES)}; got {out}")
+    if out.resolve() in [path.resolve() for path in inputs]:
+        refuse("--out", f"expected another file than those that are read, got {out}")
+    if out.suffix not in SUFFIXES:
+        check_folder(out)
+
+
+def read_tables(
+    paths: Sequence[Path], schema: Path | None, *described: Any
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, Schema]:
+    """Train, holdout and the synthetic table, spelled as the Schema has it, and the Schema."""
+    *real, made = (read_table(path) for path in paths)
+    say(f"read {', '.join(f'{len(table):,}' for table in (*real, made))} rows of train, holdout, synthetic")
+    found = read_schema(schema, pd.concat(real, ignore_index=True), *described)
+    train, holdout = (found.conform(part) for part in real)
+    return train, holdout, spell_as(found, made), found
+
+
+def score(
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    schema: Schema,
+    seed: int,
+    acceptance: Any,
+    gate: bool,
+) -> tuple[pd.DataFrame, Verdict | None]:
+    """The report, and the verdict where thresholds are given or asked for."""
+    report = evaluate(train, holdout, synthetic, schema, seed=seed)
+    if acceptance is None and gate:
+        acceptance = default_acceptance(schema)
+    return report, None if acceptance is None else judge(report, acceptance)
+
+
+def write(
+    report: pd.DataFrame,
+    out: Path,
+    verdict: Verdict | None,
+    schema: Schema,
+    tables: Sequence[pd.DataFrame],
+    seed: int,
+    public: bool,
+) -> None:
+    """Write the report, or what a release may tell of it; a page for the steward has ROC and calibration."""
+    options: dict[str, Any] = {}
+    if public:
+        notes = report.attrs.get("notes", [])
+        report = public_report(report)
+        report.attrs["notes"] = notes
+    elif out.suffix not in (".csv", ".json"):
+        options["schema"] = schema
+        target = None if schema.target is None else schema[schema.target]
+        if target is not None and len(target.categories) == 2:
+            from synthlib.paper.figures import roc_and_calibration
+
+            predictions = predict_holdout(*tables, schema, np.random.default_rng(seed))
+            caption = f"Discrimination and calibration: {target.name} predicted for patients of the holdout"
+            options["figures"] = {caption: roc_and_calibration(predictions)}
+    write_report(report, out, verdict, **options)

@@ -1,0 +1,335 @@
+"""One call that attacks a synthetic table in many ways, beside tables of which it is known what they leak."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from synthlib.evaluation.attacks import ATTACKS, Attack
+from synthlib.evaluation.attributes import attribute_inference, choose_secrets, guess_trials
+from synthlib.evaluation.controls import CONTROLS, make_controls
+from synthlib.evaluation.exposure import most_exposed
+from synthlib.evaluation.features import sample_rows
+from synthlib.evaluation.learners import one_thread
+from synthlib.evaluation.linkage import linkability, nearest_inference
+from synthlib.evaluation.membership import (
+    RATES,
+    Scored,
+    Turn,
+    enough_others,
+    membership_p_value,
+    membership_scores,
+    split_turns,
+)
+from synthlib.evaluation.risks import Trials, risk_p_value, risk_score
+from synthlib.evaluation.singling import singling_out
+from synthlib.schema import Schema
+from synthlib.scores import Score, to_report
+
+MAX_ROWS = 20_000
+MAX_TARGETS = 2_000
+ALPHA = 0.05
+NUM_COLUMNS = 4
+SURE_SHARE = 0.1
+COLUMNS = ("attack", "population", "table", *Score._fields, "p_value", "conclusion", "blind_to", "note")
+ORDER = ("caught", "inconclusive", "not caught")
+
+
+class World(NamedTuple):
+    """Who is asked about, what the attacker holds, and who of them is exposed.
+
+    Attributes:
+        turns: the two halves of every membership attack.
+        exposed: of each turn, bool arrays over its members and over its others.
+        members, others: everybody asked about, in the order of the turns.
+        rest: rows of train that nobody asks about.
+        secrets: names of the columns to infer.
+    """
+
+    turns: list[Turn]
+    exposed: list[Scored]
+    members: pd.DataFrame
+    others: pd.DataFrame
+    rest: pd.DataFrame
+    secrets: list[str]
+
+
+def leakage_report(
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    schema: Schema,
+    seed: int = 0,
+    progress: bool | None = None,
+    attacks: Mapping[str, Attack] | None = None,
+    secrets: Sequence[str] | None = None,
+    max_targets: int = MAX_TARGETS,
+) -> pd.DataFrame:
+    """Attack a synthetic table, and four tables of which it is known what they leak.
+
+    Membership, singling out, linkability, and two kinds of inference; everybody, the most exposed tenth, and
+    of learnt guesses the surest tenth. An attack's conclusion is
+
+    - `caught` where the synthetic table is told from one that leaks nothing, at 5% over all attacks on it;
+    - `not caught` where it is not, and the attack did catch a copy of train. `blind_to` names the controls
+      that it missed: "not caught" says nothing of leaks as small as those;
+    - `inconclusive` where a copy was not caught either, or where rows that leak nothing were (unless the
+      table's interval lies above theirs: then it is caught all the same).
+
+    No conclusion says that a table is safe: these are the attacks that were made, not those that there are.
+
+    Args:
+        train: rows the generator learnt from, shape (num_train, num_columns), at least four. At most half are
+            asked about.
+        holdout: rows it never saw, drawn like train, at least four; each half is the attacker's reference
+            once.
+        synthetic: rows to judge, shape (num_synthetic, num_columns). They may break the Schema.
+        schema: that of train and holdout.
+        seed: of every random choice; each attack has a stream of its own, the same on every table.
+        progress: show a bar; None shows it on a terminal only.
+        attacks: name → membership attack; by default `attacks.ATTACKS`. `shadow_attack(...)` can join them.
+        secrets: names of the columns to infer; by default the target and two more.
+        max_targets: most members, and most others, to ask about.
+
+    Returns:
+        DataFrame with a row per attack, population (`all`, `exposed`, `sure`), table (`synthetic`, `copy`,
+        `leak`, `perturbed`, `fresh`) and metric: `attack, population, table, metric, value, low, high,
+        reference, p_value, conclusion, blind_to, note`. The p value and what follows from it are those of the
+        attack, not of the metric. `attrs["notes"]` says what was sampled. As confidential as train.
+
+    Raises:
+        ValueError: if train or holdout has fewer than four rows, synthetic none, or lacks a column; or if
+            `secrets` names no modelled column.
+
+    Reference: Giomi et al. 2023; Carlini et al. 2022; Stadler, Oprisanu and Troncoso 2022.
+    """
+    from tqdm import tqdm
+
+    absent = [column.name for column in schema.modelled if column.name not in synthetic]
+    if absent or not len(synthetic):
+        lacking = f"it lacks {', '.join(absent)}" if absent else "it has no rows"
+        raise ValueError(f"expected a synthetic table with the schema's columns; {lacking}")
+    rng = np.random.default_rng([seed, 1])
+    world = make_world(train, holdout, schema, rng, secrets, max_targets)
+    tables = {"synthetic": sample_rows(synthetic, MAX_ROWS, rng).reset_index(drop=True)}
+    tables |= make_controls(world.members, world.rest, schema, rng)
+    runs = list_attacks(world, schema, ATTACKS if attacks is None else attacks)
+    rows, steps = [], [(table, name) for table in tables for name in runs]
+    with one_thread():
+        for table, name in tqdm(steps, desc="attack", disable=None if progress is None else not progress):
+            stream = np.random.default_rng([seed, zlib.crc32(name.encode())])
+            rows += [{"table": table} | row for row in runs[name](tables[table], stream)]
+    report = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+    report = conclude(report)
+    report.attrs["notes"] = [
+        f"asked about {len(world.members):,} of {len(train):,} training rows and {len(world.others):,} of "
+        f"{len(holdout):,} holdout rows",
+        f"attacked {len(tables['synthetic']):,} of {len(synthetic):,} synthetic rows",
+        f"secrets: {', '.join(world.secrets) or 'none'}",
+    ]
+    return report
+
+
+def make_world(train, holdout, schema, rng, secrets=None, max_targets=MAX_TARGETS) -> World:
+    """Draw who is asked about and mark the exposed; see `World` and `leakage_report`."""
+    if min(len(train), len(holdout)) < 4:
+        raise ValueError(
+            f"expected at least four rows in train and holdout, got {len(train)} and {len(holdout)}"
+        )
+    modelled = [column.name for column in schema.modelled]
+    unknown = sorted(set(secrets or ()) - set(modelled))
+    if unknown:
+        raise ValueError(f"expected secrets of the columns {', '.join(modelled)}; got {', '.join(unknown)}")
+    train = sample_rows(train, MAX_ROWS, rng)
+    order, num = rng.permutation(len(train)), max(2, min(max_targets, len(train) // 2))
+    turns = split_turns(train.iloc[order[:num]], sample_rows(holdout, max_targets, rng), rng)
+    return World(
+        turns,
+        [tuple(np.split(most_exposed(t.reference, t.targets, schema), [len(t.members)])) for t in turns],
+        pd.concat([turn.members for turn in turns], ignore_index=True),
+        pd.concat([turn.others for turn in turns], ignore_index=True),
+        train.iloc[order[num:]].reset_index(drop=True),
+        choose_secrets(schema) if secrets is None else list(secrets),
+    )
+
+
+def list_attacks(
+    world: World, schema: Schema, attacks: Mapping[str, Attack]
+) -> dict[str, Callable[[pd.DataFrame, np.random.Generator], list[dict]]]:
+    """Name → function of a table and a random generator to rows of the report."""
+    runs = {}
+    for name, attack in attacks.items():
+        runs[name] = lambda made, rng, n=name, a=attack: _membership_rows(n, a, made, world, schema, rng)
+    people = (world.members, world.others, schema)
+    for name, width in (("univariate", 1), ("multivariate", NUM_COLUMNS)):
+        runs[f"singling_out[{name}]"] = lambda made, rng, n=f"singling_out[{name}]", w=width: _risk_rows(
+            n, {"all": singling_out(made, *people, rng, w)}
+        )
+    runs["linkability"] = lambda made, rng: _risk_rows(
+        "linkability", _by_person(linkability(made, *people, rng), world)
+    )
+    for secret in world.secrets:
+        runs[f"inference[{secret}]"] = lambda made, rng, s=secret: _risk_rows(
+            f"inference[{s}]", _by_person(nearest_inference(made, *people, rng, s), world)
+        )
+        runs[f"attribute[{secret}]"] = lambda made, rng, s=secret: _attribute_rows(
+            s, made, world, schema, rng
+        )
+    return runs
+
+
+def conclude(report: pd.DataFrame) -> pd.DataFrame:
+    """Fill in `conclusion` and `blind_to` from the p values, and sort the worst first.
+
+    A table is caught at 5%, divided by the number of attacks that were made on it (Bonferroni).
+    """
+    report = report.astype({"conclusion": object, "blind_to": object})
+    p_values = report.groupby(["attack", "population", "table"], sort=False)["p_value"].first().unstack()
+    limit = ALPHA / max(int(p_values["synthetic"].notna().sum()), 1)
+    caught = p_values < limit
+    for (attack, population), row in caught.iterrows():
+        of = (report["attack"] == attack) & (report["population"] == population)
+        first = report[of].drop_duplicates("table").set_index("table")
+        report.loc[of, "conclusion"] = _conclusion(row, first)
+        report.loc[of, "blind_to"] = ", ".join(t for t in CONTROLS if t != "fresh" and not row[t])
+    keys = pd.DataFrame(
+        {
+            "conclusion": report["conclusion"].map(ORDER.index),
+            "p": [p_values.loc[(a, p), "synthetic"] for a, p in report[["attack", "population"]].to_numpy()],
+            "attack": report["attack"],
+            "population": report["population"],
+            "table": report["table"].map(("synthetic", *CONTROLS).index),
+        }
+    )
+    return report.loc[keys.sort_values(list(keys), kind="stable").index].reset_index(drop=True)
+
+
+def summarise_leakage(report: pd.DataFrame) -> pd.DataFrame:
+    """One row per attack and population, the worst first: what it found, and what it would have found.
+
+    Args:
+        report: from `leakage_report`.
+
+    Returns:
+        DataFrame of `attack, population, conclusion, p_value, blind_to`, then `metric, value, low, high` on
+        the synthetic table and `on_copy, on_leak, on_perturbed, on_fresh`: the attack's first metric on the
+        controls.
+    """
+    found = []
+    for (attack, population), rows in report.groupby(["attack", "population"], sort=False):
+        first = rows.drop_duplicates("table").set_index("table")
+        made = first.loc["synthetic"]
+        shown = made[["conclusion", "p_value", "blind_to", "metric", "value", "low", "high"]].to_dict()
+        controls = {f"on_{name}": first.loc[name, "value"] for name in CONTROLS}
+        found.append({"attack": attack, "population": population} | shown | controls)
+    return pd.DataFrame(found)
+
+
+def leakage_scores(report: pd.DataFrame) -> list[Score]:
+    """The synthetic table's Scores, the worst attack's first, to stand beside other metrics in one report."""
+    rows = report[report["table"] == "synthetic"]
+    return [Score(*row) for row in rows[list(Score._fields)].itertuples(index=False, name=None)]
+
+
+def add_leakage(report: pd.DataFrame, leakage: pd.DataFrame, copied: str = "copy") -> pd.DataFrame:
+    """A report with the scores of attacks, and those of the same attacks on copies as their controls.
+
+    Args:
+        report: from `evaluate`.
+        leakage: a row per attack, table and metric, with `table` and a Score's fields, such as
+            `leakage_report` gives.
+        copied: the table that is the positive control.
+
+    Returns:
+        The report with `membership_auroc[x]` and `membership_auroc_control[x]` for each attack, so that a
+        gate can tell an attack that found nothing from one that is blind.
+    """
+    scores = [Score(*row) for row in report[list(Score._fields)].itertuples(index=False)]
+    for row in leakage.itertuples():
+        stem, bracket, inner = row.metric.partition("[")
+        name = f"{stem}_control{bracket}{inner}" if row.table == copied else row.metric
+        if row.table in ("synthetic", copied):
+            scores.append(Score(name, row.value, row.low, row.high, row.reference))
+    joined = to_report(scores)
+    joined.attrs = dict(report.attrs)
+    joined.attrs["notes"] = [*report.attrs.get("notes", []), *leakage.attrs.get("notes", [])]
+    return joined
+
+
+def _conclusion(caught: pd.Series, first: pd.DataFrame) -> str:
+    """Of one attack; `first` holds its first metric on each table."""
+    made, fresh = first.loc["synthetic"], first.loc["fresh"]
+    if np.isnan(made["p_value"]):
+        return "inconclusive"
+    if caught["synthetic"]:
+        return "caught" if not caught["fresh"] or made["low"] > fresh["high"] else "inconclusive"
+    return "not caught" if caught["copy"] and not caught["fresh"] else "inconclusive"
+
+
+def _membership_rows(name, attack, made, world, schema, rng) -> list[dict]:
+    scored = []
+    for turn in world.turns:
+        score = attack(made, turn.reference, turn.targets, schema, rng)
+        scored.append(tuple(np.split(score, [len(turn.members)])))
+    rows = []
+    for population, label in (("all", ""), ("exposed", "exposed")):
+        if label:
+            flags = zip(scored, world.exposed, strict=True)
+            scored = [(m[of_m], o[of_o]) for (m, o), (of_m, of_o) in flags]
+        counts = [sum(map(len, part)) for part in zip(*scored, strict=True)]
+        p_value = membership_p_value(scored, rng)
+        for score in membership_scores(name, scored, rng, label):
+            rows.append(
+                {"attack": f"membership[{name}]", "population": population, "p_value": p_value}
+                | score._asdict()
+                | {"note": _note_membership(score, *counts)}
+            )
+    return rows
+
+
+def _note_membership(score: Score, num_members: int, num_others: int) -> str:
+    if not np.isnan(score.value):
+        return ""
+    wanted = [f"{enough_others(rate):,}" for rate in RATES if f"_tpr{100 * rate:g}[" in score.metric]
+    needed = f"; {wanted[0]} others are needed" if wanted else ""
+    return f"not estimable: {num_members:,} members and {num_others:,} others{needed}"
+
+
+def _attribute_rows(secret: str, made, world: World, schema: Schema, rng) -> list[dict]:
+    guesses = attribute_inference(made, world.others, world.members, world.others, schema, rng, secret)
+    populations = _by_person(guess_trials(guesses), world) | {"sure": guess_trials(guesses, SURE_SHARE)}
+    return _risk_rows(f"attribute[{secret}]", populations)
+
+
+def _by_person(trials: Trials, world: World) -> dict[str, Trials]:
+    if not len(trials.attack):
+        return {"all": trials}
+    exposed = (np.concatenate(flags) for flags in zip(*world.exposed, strict=True))
+    return {"all": trials, "exposed": trials.of(*exposed)}
+
+
+def _risk_rows(name: str, populations: Mapping[str, Trials]) -> list[dict]:
+    base, _, column = name.partition("[")
+    rows = []
+    for population, trials in populations.items():
+        inside = [column.removesuffix("]"), "" if population == "all" else population]
+        label = ",".join(filter(None, inside))
+        score = risk_score(f"{base}_risk[{label}]" if label else f"{base}_risk", trials)
+        rows.append(
+            {"attack": name, "population": population, "p_value": risk_p_value(trials)}
+            | score._asdict()
+            | {"note": _note_risk(trials)}
+        )
+    return rows
+
+
+def _note_risk(trials: Trials) -> str:
+    shares = (
+        f"{kind} {part.mean():.3f} of {len(part):,}" if len(part) else f"{kind} none"
+        for kind, part in zip(("attack", "control", "naive"), trials, strict=False)
+    )
+    return ", ".join(shares)

@@ -1,0 +1,197 @@
+"""The gate: does a report meet the thresholds that its protocol declared?
+
+Only what a release publishes is judged, rounded as it is published: whoever has the release gets the same
+verdict. Nothing here knows when thresholds were declared; the chain does, where the protocol is registered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from synthlib.areas import find_control, find_measure, fits, is_control, is_published
+from synthlib.bundle import canonical_json
+from synthlib.scores import Score, round_scores
+from synthlib.thresholds import Threshold, acceptance_digest, parse_acceptance
+
+GATE_FILE, GATE_FORMAT = "gate.json", "synthlib-gate/1"
+OUTCOMES = ("failed", "inconclusive", "not measured", "passed")  # worst first
+
+
+class Verdict(NamedTuple):
+    """What came of a gate.
+
+    Attributes:
+        acceptance: what was declared, the whole section.
+        results: a dict for each threshold, in the order of declaration; see `judge`.
+    """
+
+    acceptance: Any
+    results: list[dict[str, Any]]
+
+    @property
+    def outcome(self) -> str:
+        """`"passed"` if every threshold is, but for those that ask only `if_measured`; else `"failed"`."""
+        counted = [one["outcome"] for one in self.results if not one["is_excused"]]
+        return "passed" if counted and set(counted) == {"passed"} else "failed"
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The results as a DataFrame."""
+        return pd.DataFrame(self.results)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of `gate.json`, hexadecimal."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    def to_json(self) -> bytes:
+        """`gate.json`: canonical JSON. What is NaN is null."""
+        results = [
+            {name: None if _is_nan(value) else value for name, value in one.items()} for one in self.results
+        ]
+        return canonical_json(
+            {
+                "format": GATE_FORMAT,
+                "acceptance": self.acceptance,
+                "acceptance_digest": acceptance_digest(self.acceptance),
+                "results": results,
+                "verdict": self.outcome,
+            }
+        )
+
+    def describe(self) -> dict[str, str]:
+        """What a release's manifest says of it."""
+        return {
+            "verdict": self.outcome,
+            "gate_digest": self.digest,
+            "acceptance_digest": acceptance_digest(self.acceptance),
+        }
+
+
+def judge(report: pd.DataFrame, acceptance: Any) -> Verdict:
+    """Whether a report meets the thresholds that were declared.
+
+    Each is `"passed"`, `"failed"`, `"not measured"` (no such metric) or `"inconclusive"`: a value, interval
+    or reference is NaN, or the metric's positive control is missing or not caught. A control is caught where
+    it fails the same threshold with the whole of its interval: else the threshold could not have been failed.
+
+    Args:
+        report: from `evaluate`, or what `public_report` leaves of it; both give the same verdict.
+        acceptance: as `parse_acceptance` takes it.
+
+    Returns:
+        Verdict. Its results have `threshold` (as declared), `target`, `limit`, `measured` (the metric that is
+        worst among those that fit), `value, low, high, reference`, `compared` (what was held against the
+        limit), `control` (its value), `num_fitting`, `outcome`, `is_excused` and `detail`.
+
+    Raises:
+        ValueError: for thresholds that cannot be read, or none.
+    """
+    thresholds = parse_acceptance(acceptance)
+    if not thresholds:
+        raise ValueError('expected thresholds to judge by, got none; declare {"thresholds": [...]}')
+    kept = report[report["metric"].map(is_published)] if len(report) else report
+    kept = round_scores(kept)
+    scores = {row.metric: Score(*row) for row in kept[list(Score._fields)].itertuples(index=False)}
+    results = []
+    for threshold, declared in zip(thresholds, acceptance["thresholds"], strict=True):
+        found = [_judge_one(threshold, name, scores) for name in scores if _is_meant(threshold, name)]
+        results.append({"threshold": dict(declared)} | _pick_worst(threshold, found))
+    return Verdict(acceptance, results)
+
+
+def gate_outcome(manifest: Any) -> str:
+    """What a release's manifest says of its gate: `"passed"`, `"failed"`, or `"none"` where it says nothing.
+
+    Anything but a clear "passed" counts as failed, where a gate is spoken of at all.
+    """
+    parameters = manifest.get("parameters") if isinstance(manifest, Mapping) else None
+    told = parameters.get("gate") if isinstance(parameters, Mapping) else None
+    if told is None:
+        return "none"
+    return "passed" if isinstance(told, Mapping) and told.get("verdict") == "passed" else "failed"
+
+
+def _is_meant(threshold: Threshold, name: str) -> bool:
+    if is_control(name) or (threshold.exempt and fits(name, threshold.exempt)):
+        return False
+    if threshold.metric:
+        return fits(name, threshold.metric)
+    measure = find_measure(name)
+    return measure is not None and measure.area == threshold.area
+
+
+def _judge_one(threshold: Threshold, name: str, scores: Mapping[str, Score]) -> dict[str, Any]:
+    """One metric against one threshold; `margin` is how far on the right side it is."""
+    score, measure = scores[name], find_measure(name)
+    better = measure.better if measure else "closer"
+    compared = _compare(threshold, score, better)
+    margin = threshold.limit - compared if threshold.side == "at_most" else compared - threshold.limit
+    margin = -math.inf if _is_nan(margin) else round(margin, 9)  # 0.55 - 0.3 - 0.25 is not 0 in binary
+    control = find_control(name, scores)
+    told = {"measured": name, **score._asdict(), "compared": compared, "margin": margin}
+    told |= {"control": scores[control].value if control else math.nan}
+    del told["metric"]
+    if _is_nan(compared):
+        return told | {"outcome": "inconclusive", "detail": "it could not be computed"}
+    if margin < 0:
+        return told | {"outcome": "failed", "detail": f"{compared:.3f} is beyond {threshold.limit:g}"}
+    if control is None and measure and measure.needs_control:
+        detail = "no positive control stands beside it: nobody can say whether it would have found anything"
+        return told | {"outcome": "inconclusive", "detail": detail}
+    if control and not _is_caught(threshold, scores[control], better):
+        detail = "its positive control is not caught: the attack is blind here"
+        return told | {"outcome": "inconclusive", "detail": detail}
+    return told | {"outcome": "passed", "detail": f"{compared:.3f} is within {threshold.limit:g}"}
+
+
+def _compare(threshold: Threshold, score: Score, better: str) -> float:
+    """The number that is held against the limit."""
+    ends = {"value": (score.value,), "high": (score.low, score.high), "low": (score.low, score.high)}
+    seen = [*ends[threshold.bound], score.value]  # a point outside its interval is no way round the limit
+    if any(map(_is_nan, seen)):
+        return math.nan
+    if threshold.of == "excess":
+        if _is_nan(score.reference):
+            return math.nan
+        return round(max(_excess(value, score.reference, better) for value in seen), 9)
+    return max(seen) if threshold.side == "at_most" else min(seen)
+
+
+def _excess(value: float, reference: float, better: str) -> float:
+    """How much worse than the reference; negative where it is better."""
+    if better == "closer":
+        return abs(value - reference)
+    return value - reference if better == "lower" else reference - value
+
+
+def _is_caught(threshold: Threshold, control: Score, better: str) -> bool:
+    """Whether a control fails the threshold with the whole of its interval."""
+    ends = (control.low, control.high)
+    if any(map(_is_nan, ends)):
+        return False
+    if threshold.of == "excess":
+        return min(_excess(value, control.reference, better) for value in ends) > threshold.limit
+    return min(ends) > threshold.limit if threshold.side == "at_most" else max(ends) < threshold.limit
+
+
+def _pick_worst(threshold: Threshold, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The worst of what fits, with what is said of the threshold itself."""
+    told = {"target": threshold.target, "limit": threshold.words, "num_fitting": len(found)}
+    if not found:
+        empty = dict.fromkeys(("value", "low", "high", "reference", "compared", "control"), math.nan)
+        detail = "the report holds no such metric"
+        detail += ", which this threshold allows" if threshold.if_measured else ""
+        told |= {"measured": "", **empty, "outcome": "not measured", "detail": detail}
+        return told | {"is_excused": threshold.if_measured}
+    worst = min(found, key=lambda one: (OUTCOMES.index(one["outcome"]), one["margin"], one["measured"]))
+    return told | {name: worst[name] for name in worst if name != "margin"} | {"is_excused": False}
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)

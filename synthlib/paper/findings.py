@@ -1,0 +1,131 @@
+"""What a report says, in sentences: each metric's worst score, its reading, and each area's verdict."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from synthlib.areas import NAMES, find_area, find_control, find_measure, is_control
+from synthlib.gate import OUTCOMES, Verdict
+from synthlib.scores import Score
+
+NO_THRESHOLD = "no threshold declared"
+_ORDER = (*OUTCOMES[:-1], NO_THRESHOLD, OUTCOMES[-1])  # worst first
+
+
+class Finding(NamedTuple):
+    """One row of the page.
+
+    Attributes:
+        score: the worst of those that one row of `AREAS` names.
+        area, label, question: of that row.
+        scale: ends of its axis, or None.
+        reading: one sentence on the value against its reference.
+        badness: how far it is worse than the reference, in halves of its interval; the larger the worse.
+        others: how many other scores of its kind there are.
+    """
+
+    score: Score
+    area: str
+    label: str
+    question: str
+    scale: tuple[float, float] | None
+    reading: str
+    badness: float
+    others: int
+
+
+class AreaVerdict(NamedTuple):
+    """An area, its outcome (one of `OUTCOMES`, or `NO_THRESHOLD`), its results of the gate and findings."""
+
+    area: str
+    outcome: str
+    results: list[dict[str, Any]]
+    findings: list[Finding]
+
+
+def find_all(report: pd.DataFrame) -> list[Finding]:
+    """A Finding for each row of `AREAS` that overall scores fall under, worst first within an area."""
+    scores = {row.metric: Score(*row) for row in report[list(Score._fields)].itertuples(index=False)}
+    by_measure: dict[str, list[Finding]] = {}
+    for name, score in scores.items():
+        measure = find_measure(name)
+        if measure is None or is_control(name) or ("[" in name and not measure.is_published):
+            continue
+        badness = rate(score, measure.better)
+        reading = read(score, badness, find_control(name, scores), scores, measure.needs_control)
+        found = Finding(
+            score, measure.area, measure.label, measure.question, measure.scale, reading, badness, 0
+        )
+        by_measure.setdefault(measure.pattern, []).append(found)
+    worst = [
+        max(found, key=lambda one: one.badness)._replace(others=len(found) - 1)
+        for found in by_measure.values()
+    ]
+    return sorted(worst, key=lambda one: (NAMES.index(one.area), -one.badness))
+
+
+def rate(score: Score, better: str) -> float:
+    """How much worse than its reference a score is, in halves of its interval; -inf where nobody can say."""
+    if not math.isfinite(score.value) or not math.isfinite(score.reference):
+        return -math.inf
+    gap = score.value - score.reference
+    excess = {"lower": gap, "higher": -gap, "closer": abs(gap)}[better]
+    if not math.isfinite(score.low) or not math.isfinite(score.high):
+        return 0.0
+    half = {"lower": score.value - score.low, "higher": score.high - score.value}
+    half["closer"] = half["lower"] if gap > 0 else half["higher"]
+    return excess / max(half[better], 1e-9) if excess else 0.0
+
+
+def read(
+    score: Score, badness: float, control: str | None, scores: dict[str, Score], needs_control: bool
+) -> str:
+    """One sentence on a score: worse and better mean that its interval leaves the reference out."""
+    if not math.isfinite(score.value):
+        return "Could not be computed."
+    if not math.isfinite(score.reference):
+        return "There is nothing to read it against."
+    if not math.isfinite(score.low):
+        return "Too few patients to tell."
+    if badness > 1:
+        said = "Worse than the reference."
+    elif badness >= -1:
+        said = "Not told from the reference."
+    else:
+        said = "Better than the reference."
+    if control is not None:
+        found = scores[control]
+        caught = math.isfinite(found.low) and found.low > found.reference
+        end = "it would have found copies" if caught else "it is blind here, and its value says nothing"
+        said += f" Control: {found.value:.3f}, {end}."
+    elif needs_control:
+        said += " It has no control: nobody can say whether it would have found anything."
+    return said
+
+
+def judge_areas(findings: list[Finding], gate: Verdict | None) -> list[AreaVerdict]:
+    """Each area with its verdict, worst first."""
+    results = [] if gate is None else gate.results
+    found = []
+    for area in NAMES:
+        own = [one for one in results if area_of(one) == area]
+        counted = [one["outcome"] for one in own if not one["is_excused"]]
+        outcome = min(counted, key=OUTCOMES.index) if counted else "not measured" if own else NO_THRESHOLD
+        found.append(AreaVerdict(area, outcome, own, [one for one in findings if one.area == area]))
+    return sorted(found, key=lambda one: _ORDER.index(one.outcome))
+
+
+def area_of(result: dict[str, Any]) -> str:
+    """The area of a threshold's result."""
+    measure = find_measure(result["measured"]) if result["measured"] else None
+    declared = result["threshold"].get("area") or (measure and measure.area)
+    return declared or find_area(result["threshold"]["metric"])
+
+
+def rank_columns(report: pd.DataFrame) -> pd.DataFrame:
+    """Single columns by the distance of their distribution from train's, the furthest first; may be empty."""
+    rows = report[report["metric"].str.match(r"(ks|tv)\[")].dropna(subset="value")
+    return rows.sort_values(["value", "metric"], ascending=[False, True], kind="stable")

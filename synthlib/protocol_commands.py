@@ -1,0 +1,195 @@
+"""Commands about protocols: registered by researchers before training, approved and closed by stewards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synthlib import terminal
+from synthlib.options import AsJson, Contract, JournalFile, Keyfile, Node, Yes, read_file, refuse
+from synthlib.registering import open_registry
+from synthlib.terminal import confirm, say, waiting
+
+if TYPE_CHECKING:
+    from synthlib.chain.protocols import Registration, Track
+    from synthlib.chain.registry import Ledger
+    from synthlib.chain.study import Study as RunningStudy
+
+Registered = Annotated[
+    Path,
+    typer.Argument(metavar="REGISTRATION", help="What register wrote: the folder, or registration.json."),
+]
+
+Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The folder that register wrote.")]
+
+
+def register(
+    protocol: Annotated[Path, typer.Argument(help="The protocol as JSON: protocol.json of a study.")],
+    dataset: Annotated[str, typer.Option(help="Commitment to the dataset that it is to run on.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write what the steward needs, and a Study goes on with.")
+    ],
+    sealed: Annotated[
+        bool, typer.Option("--sealed", help="Keep the protocol secret until reveal; so keep the folder.")
+    ] = False,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+) -> None:
+    """Register a protocol before anything is trained. The same folder again changes nothing."""
+    from synthlib.chain.preparing import prepare
+    from synthlib.chain.protocols import Protocol, Protocols
+
+    planned = Protocol.from_json(read_file(protocol, "PROTOCOL"))
+    ledger = open_registry(rpc, registry, journal, keyfile)
+    registration = prepare(ledger, planned, dataset, sealed, out)
+    with waiting("registration of a protocol", ledger.connection.place):
+        track = Protocols(ledger).register(registration)
+    _show(track)
+    say(f"next: its dataset's steward approves {out}; that has to be in a later block")
+
+
+def approve(
+    registration: Registered,
+    budget: Annotated[float, typer.Option(help="Privacy loss allowed in all, in its measure.")] = 0.0,
+    open_releases: Annotated[
+        int, typer.Option(min=0, help="Releases without differential privacy allowed in all.")
+    ] = 0,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+) -> None:
+    """Let a protocol run, or raise what a running one may spend in all. For the dataset's steward."""
+    from synthlib.chain.protocols import Protocols
+
+    ledger, found = _open(registration, rpc, registry, journal, keyfile)
+    with waiting("approval of a protocol", ledger.connection.place):
+        track = Protocols(ledger).approve(found, budget, open_releases)
+    _show(track)
+
+
+def reveal(
+    registration: Registered,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+    yes: Yes = False,
+) -> None:
+    """Open a sealed protocol's seal; a release needs that. For who registered it."""
+    from synthlib.chain.protocols import Protocols
+
+    ledger, found = _open(registration, rpc, registry, journal, keyfile)
+    confirm(f"reveal the protocol {found.id}", yes)
+    with waiting("revealing of a protocol", ledger.connection.place):
+        track = Protocols(ledger).reveal(found)
+    _show(track)
+
+
+def close(
+    registration: Registered,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+    yes: Yes = False,
+) -> None:
+    """End a protocol; what it did not spend goes back. For the dataset's steward and the researcher."""
+    from synthlib.chain.protocols import Protocols
+
+    ledger, found = _open(registration, rpc, registry, journal, keyfile)
+    confirm(f"close the protocol {found.id}", yes)
+    with waiting("closing of a protocol", ledger.connection.place):
+        track = Protocols(ledger).close(found)
+    _show(track)
+
+
+def attempt(
+    study: Study,
+    described: Annotated[Path, typer.Argument(help="JSON of what is attempted: model type, parameters.")],
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+) -> None:
+    """Log an attempt before it is made. For who registered the protocol."""
+    from synthlib.parsing import parse_json
+
+    what = parse_json(read_file(described, "DESCRIBED"))
+    opened = _open_study(study, rpc, registry, journal, keyfile)
+    with waiting("attempt", opened.ledger.connection.place):
+        number = opened.attempt(what)
+    print(f"attempt {number}")
+
+
+def settle(
+    study: Study,
+    number: Annotated[int, typer.Argument(min=1, help="The attempt's number.")],
+    outcome: Annotated[Path, typer.Argument(help="JSON of what came of it: scores, or how it failed.")],
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+) -> None:
+    """Note what came of an attempt, for the release. The chain is told nothing of it."""
+    from synthlib.parsing import parse_json
+
+    told = parse_json(read_file(outcome, "OUTCOME"))
+    opened = _open_study(study, rpc, registry, journal, None)
+    opened.settle(number, told)
+    print(f"attempt {number} of {len(opened.attempts)} is settled")
+
+
+def track(
+    registration: Registered,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the registry knows of a protocol: attempts, budget, whether it runs."""
+    from synthlib.chain.protocols import Protocols
+
+    ledger, found = _open(registration, rpc, registry, journal, None)
+    _show(Protocols(ledger).find(found.id, found.researcher), as_json)
+
+
+def _open(
+    path: Path, rpc: str | None, registry: str | None, journal: Path | None, keyfile: Path | None
+) -> tuple[Ledger, Registration]:
+    """The registry where a protocol is registered, and its registration."""
+    from synthlib.chain.papers import read_registration
+    from synthlib.chain.study import REGISTRATION_FILE
+
+    file = path / REGISTRATION_FILE if path.is_dir() else path
+    registration, chain, place = read_registration(read_file(file, "REGISTRATION"))
+    ledger = open_registry(rpc, registry or (place if rpc else None), journal, keyfile)
+    if (f"eip155:{ledger.connection.chain_id}", ledger.address) != (chain, place):
+        refuse("--registry", f"expected {place} on {chain}, where the protocol was prepared for, got another")
+    return ledger, registration
+
+
+def _open_study(
+    folder: Path, rpc: str | None, registry: str | None, journal: Path | None, keyfile: Path | None
+) -> RunningStudy:
+    """The study of a folder that register wrote, whose attempts.json is kept up to date."""
+    from synthlib.chain.attempts import ATTEMPTS_FILE
+    from synthlib.chain.protocols import Protocol
+    from synthlib.chain.study import PROTOCOL_FILE, Study
+
+    protocol = Protocol.from_json(read_file(folder / PROTOCOL_FILE, "STUDY"))
+    ledger, registration = _open(folder, rpc, registry, journal, keyfile)
+    return Study(ledger, protocol, registration, notes=folder / ATTEMPTS_FILE)
+
+
+def _show(track: Track, as_json: bool = False) -> None:
+    terminal.show_fields(track._asdict(), as_json)
+
+
+def add_to(app: typer.Typer, panel: str) -> None:
+    """Make these commands part of the command line."""
+    for command in (register, approve, attempt, settle, reveal, close, track):
+        app.command(rich_help_panel=panel)(command)

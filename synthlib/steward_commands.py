@@ -1,0 +1,219 @@
+"""Commands of data's stewards: datasets and their budgets, and erasure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthlib import terminal
+from synthlib.options import (
+    AsJson,
+    Contract,
+    Dataset,
+    JournalFile,
+    Keyfile,
+    Node,
+    SchemaFile,
+    StoreOptions,
+    VaultUrl,
+    Yes,
+    check_address,
+)
+from synthlib.registering import open_registry
+from synthlib.terminal import confirm, waiting
+
+dataset_app = typer.Typer(
+    no_args_is_help=True, help="Datasets: what may be learnt of them, and whose they are."
+)
+erase_app = typer.Typer(no_args_is_help=True, help="Destroy a key or an object, and record that it was.")
+
+Cap = Annotated[float, typer.Option(help="Most privacy loss of all its releases together, in its measure.")]
+Certificate = Annotated[Path, typer.Option("--certificate", help="File to write the certificate to.")]
+When = Annotated[
+    str | None, typer.Option(help="Time to certify, as text; nothing is said of it if not given.")
+]
+
+
+@dataset_app.command()
+def commit(
+    table: Annotated[Path, typer.Argument(help="CSV or Parquet file (confidential), as models will see it.")],
+    key: Annotated[Path, typer.Option(help="The steward's key file; made if absent.")],
+    schema: SchemaFile = None,
+) -> None:
+    """Say the keyed commitment to a table, which names it in public and tells nothing of it."""
+    import synthlib as sl
+    from synthlib.chain.commitments import commit as commit_to
+
+    read = sl.read_table(table)
+    if schema:
+        read = sl.Schema.from_json(schema.read_bytes()).conform(read)
+    is_new = not key.exists()
+    print(commit_to(read, sl.StewardKey.open_or_create(key)).hex())
+    terminal.say_key(key, is_new)
+
+
+@dataset_app.command()
+def register(
+    dataset: Dataset,
+    cap: Cap = 0.0,
+    order: Annotated[int, typer.Option(help="Measure of loss: 0 is zCDP's rho, else a Renyi order.")] = 0,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+) -> None:
+    """Register a dataset; it is yours then. The same again changes nothing."""
+    from synthlib.chain.datasets import Datasets
+
+    ledger = open_registry(rpc, registry, journal, keyfile)
+    with waiting("registration of a dataset", ledger.connection.place):
+        found = Datasets(ledger).register(dataset, cap, order)
+    terminal.show_fields(found._asdict())
+
+
+@dataset_app.command()
+def show(
+    dataset: Dataset,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the registry knows of a dataset."""
+    from synthlib.chain.datasets import Datasets
+
+    found = Datasets(open_registry(rpc, registry, journal)).find(dataset)
+    terminal.show_fields(found._asdict(), as_json)
+
+
+@dataset_app.command()
+def lower_cap(
+    dataset: Dataset,
+    cap: Cap,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+    yes: Yes = False,
+) -> None:
+    """Allow less loss than before. It is never raised again."""
+    from synthlib.chain.datasets import Datasets
+
+    ledger = open_registry(rpc, registry, journal, keyfile)
+    confirm(f"lower the cap to {cap}", yes)
+    with waiting("lower cap", ledger.connection.place):
+        Datasets(ledger).lower_cap(dataset, cap)
+    print(f"at most {cap} may be spent of {dataset}")
+
+
+@dataset_app.command()
+def offer(
+    dataset: Dataset,
+    successor: Annotated[str, typer.Argument(callback=check_address, help="Address of another steward.")],
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+) -> None:
+    """Offer a dataset to another steward. The zero address takes the offer back."""
+    from synthlib.chain.datasets import Datasets
+
+    ledger = open_registry(rpc, registry, journal, keyfile)
+    with waiting("offer of a dataset", ledger.connection.place):
+        Datasets(ledger).offer(dataset, successor)
+    print(f"offered to {successor}, who has to accept it")
+
+
+@dataset_app.command()
+def accept(
+    dataset: Dataset,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+) -> None:
+    """Take over a dataset that was offered to you."""
+    from synthlib.chain.datasets import Datasets
+
+    ledger = open_registry(rpc, registry, journal, keyfile)
+    with waiting("taking over of a dataset", ledger.connection.place):
+        Datasets(ledger).accept(dataset)
+    terminal.show_fields(Datasets(ledger).find(dataset)._asdict())
+
+
+@dataset_app.command()
+def renounce(
+    dataset: Dataset,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+    yes: Yes = False,
+) -> None:
+    """Give a dataset up for ever: nobody registers a protocol on it again."""
+    from synthlib.chain.datasets import Datasets
+
+    ledger = open_registry(rpc, registry, journal, keyfile)
+    confirm(f"renounce the dataset {dataset}", yes)
+    with waiting("renouncing of a dataset", ledger.connection.place):
+        Datasets(ledger).renounce(dataset)
+    print(f"renounced: {dataset}")
+
+
+@erase_app.command("key")
+def erase_key(
+    dataset: Dataset,
+    key: Annotated[Path, typer.Option(help="The steward's key file; it is overwritten and removed.")],
+    certificate: Certificate,
+    when: When = None,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+    yes: Yes = False,
+) -> None:
+    """Destroy a dataset's key: its commitment can be opened by nobody any more, but for who has a copy."""
+    from synthlib.chain.erasing import erase_dataset, require_steward
+
+    ledger = open_registry(rpc, registry, journal, keyfile)
+    require_steward(ledger, dataset)
+    confirm(f"destroy the key {key} of the dataset {dataset}", yes)
+    with waiting("erasure of a dataset's key", ledger.connection.place):
+        erasure = erase_dataset(ledger, dataset, key, certificate, when)
+    print(f"erased: {erasure.how}\ncertificate {erasure.digest}")
+
+
+@erase_app.command("object")
+def erase_object(
+    address: Annotated[str, typer.Argument(help="The object's address in the vault.")],
+    vault: VaultUrl,
+    dataset: Annotated[str, typer.Option(help="Commitment to the dataset that it came of.")],
+    certificate: Certificate,
+    when: When = None,
+    store_options: StoreOptions = None,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
+    keyfile: Keyfile = None,
+    yes: Yes = False,
+) -> None:
+    """Destroy a vault's object and its key. Who was given the key keeps what it opened."""
+    from synthlib.chain.erasing import erase_object as erase
+    from synthlib.chain.erasing import require_steward
+    from synthlib.vault_commands import open_vault
+
+    ledger = open_registry(rpc, registry, journal, keyfile)
+    opened = open_vault(vault, store_options)
+    require_steward(ledger, dataset)
+    confirm(f"destroy the object {address}", yes)
+    with waiting("erasure of an object", ledger.connection.place):
+        erasure = erase(ledger, opened, dataset, address, certificate, when)
+    print(f"erased: {erasure.how}\ncertificate {erasure.digest}")
+
+
+def add_to(app: typer.Typer, panel: str) -> None:
+    """Make these commands part of the command line."""
+    app.add_typer(dataset_app, name="dataset", rich_help_panel=panel)
+    app.add_typer(erase_app, name="erase", rich_help_panel=panel)

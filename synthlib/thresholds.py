@@ -1,0 +1,242 @@
+"""Thresholds that a protocol declares beforehand, in its `acceptance` section."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from synthlib import areas
+from synthlib.areas import is_control, is_published
+from synthlib.bundle import canonical_json
+from synthlib.schema import Schema
+
+_SIDES, _BOUNDS, _OF = ("at_most", "at_least"), ("value", "high", "low"), ("value", "excess")
+_FIELDS = {"metric", "except", "area", "worst", *_SIDES, "bound", "of", "if_measured", "why"}
+_BESIDE = {"thresholds", "choice", "why"}  # how one candidate is chosen; reasons
+
+# Conventions to start from, not laws: declare your own. Reasons stand in each.
+DEFAULT_THRESHOLDS: tuple[Mapping[str, Any], ...] = (
+    {
+        "metric": "membership_auroc*",
+        "except": "*exposed*",
+        "worst": True,
+        "at_most": 0.55,
+        "bound": "high",
+        "why": "an AUROC of 0.556 is a small effect (Rice and Harris 2005): the worst attack stays below",
+    },
+    {
+        "metric": "membership_auroc*exposed*",
+        "worst": True,
+        "at_most": 0.64,
+        "bound": "high",
+        "if_measured": True,
+        "why": "of the few most exposed, where intervals are wide: below a medium effect (0.639, ibid.)",
+    },
+    {
+        "metric": "membership_tpr*",
+        "except": "*exposed*",
+        "worst": True,
+        "of": "excess",
+        "at_most": 0.05,
+        "bound": "high",
+        "if_measured": True,
+        "why": "attacks are judged where false alarms are rare (Carlini et al. 2022): few members are found",
+    },
+    {
+        "metric": "*_risk*",
+        "except": "*exposed*",
+        "worst": True,
+        "at_most": 0.09,
+        "bound": "high",
+        "if_measured": True,
+        "why": "0.09 is what EMA (Policy 0070) and Health Canada accept for data that are made public",
+    },
+    {
+        "metric": "exact_copies",
+        "of": "excess",
+        "at_most": 0.001,
+        "bound": "value",
+        "why": "no more rows equal a training row than fresh patients do by chance, to one in a thousand",
+    },
+    {
+        "metric": "tstr_auroc_gap_*",
+        "worst": True,
+        "at_least": -0.05,
+        "bound": "low",
+        "why": "0.05 AUROC is a usual margin of non-inferiority: the loss is smaller, interval included",
+    },
+    {
+        "metric": "fairness_*_amplification",
+        "worst": True,
+        "at_most": 0.1,
+        "bound": "value",
+        "if_measured": True,
+        "why": "groups differ by no more than 0.1 beyond what real rows teach (a line of AI Fairness 360)",
+    },
+    {
+        "metric": "invalid_share",
+        "of": "excess",
+        "at_most": 0.001,
+        "bound": "value",
+        "why": "no more impossible values than real patients have",
+    },
+)
+
+
+class Threshold(NamedTuple):
+    """One limit, as declared.
+
+    Attributes:
+        metric: name or pattern; empty where a whole area is meant.
+        area: of the metrics; empty where they are named.
+        exempt: pattern of names that are not meant (`except`); empty for none.
+        worst: whether several metrics may fit: the worst of them is judged.
+        side: `"at_most"` or `"at_least"`.
+        limit: a number.
+        bound: `"value"`, or the end of the 95% interval on the unfavourable side: `"high"` or `"low"`.
+        of: `"value"`, or `"excess"`: how much worse than its reference (what real patients score) it is.
+        if_measured: whether a report without such a metric may pass.
+        why: the reason for it.
+    """
+
+    metric: str
+    area: str
+    exempt: str
+    worst: bool
+    side: str
+    limit: float
+    bound: str
+    of: str
+    if_measured: bool
+    why: str
+
+    @property
+    def target(self) -> str:
+        """What it is about, in words."""
+        name = self.metric or f"area {self.area}"
+        name += f" except {self.exempt}" if self.exempt else ""
+        return f"worst of {name}" if self.worst else name
+
+    @property
+    def words(self) -> str:
+        """What must hold, in words."""
+        what = "" if self.of == "value" else "worse than real patients by "
+        side = self.side.replace("_", " ")
+        end = "" if self.bound == "value" else ", also at the unfavourable end of the 95% interval"
+        return f"{what}{side} {self.limit:g}{end}"
+
+
+def default_acceptance(schema: Schema) -> dict[str, Any]:
+    """`DEFAULT_THRESHOLDS` for tables of a schema, as a protocol's `acceptance`.
+
+    Usefulness is left out without a target; where the target is a number it is R², within 0.1 of what real
+    rows teach.
+    """
+    kept = [dict(one) for one in DEFAULT_THRESHOLDS]
+    if schema.target is None or schema[schema.target].is_numeric:
+        kept = [one for one in kept if not one["metric"].startswith("tstr_")]
+    if schema.target is not None and schema[schema.target].is_numeric:
+        r2 = {"metric": "tstr_r2_*", "worst": True, "of": "excess", "at_most": 0.1, "bound": "value"}
+        kept.append(r2 | {"why": "at most a tenth of the variance less is explained than from real rows"})
+    return {"thresholds": kept}
+
+
+def acceptance_digest(acceptance: Any) -> str:
+    """SHA-256 of a protocol's `acceptance` section as canonical JSON."""
+    return hashlib.sha256(canonical_json(acceptance)).hexdigest()
+
+
+def parse_acceptance(acceptance: Any) -> tuple[Threshold, ...]:
+    """The thresholds of a protocol's `acceptance`; none where it is words or JSON without any.
+
+    Args:
+        acceptance: such as `{"thresholds": [{"metric": "membership_auroc", "at_most": 0.55, "bound": "high"},
+            {"area": "leakage", "worst": true, "of": "excess", "at_most": 0.05, "bound": "high"}]}`. Beside
+            `thresholds` it may hold `choice` and `why`.
+
+    Raises:
+        ValueError: for an unknown field, a limit that is no number, a metric that nothing computes or no
+            release publishes, and what would be ambiguous.
+    """
+    if not isinstance(acceptance, Mapping):
+        return ()
+    named = [name for name in acceptance if str(name).lower().startswith("threshold")]
+    if not named:
+        return ()
+    unknown = sorted(set(map(str, acceptance)) - _BESIDE)
+    if unknown or named != ["thresholds"]:
+        raise ValueError(
+            f"expected {', '.join(sorted(_BESIDE))} in acceptance, got {', '.join(unknown)}; "
+            "put what else there is to say into why"
+        )
+    declared = acceptance["thresholds"]
+    if not isinstance(declared, list | tuple) or not declared:
+        raise ValueError("expected thresholds to be a list of at least one object, got something else")
+    return tuple(_parse(one, f"threshold {number}") for number, one in enumerate(declared, 1))
+
+
+def _parse(declared: Any, where: str) -> Threshold:
+    if not isinstance(declared, Mapping):
+        raise ValueError(f"{where}: expected an object, got {type(declared).__name__}")
+    unknown = sorted(set(map(str, declared)) - _FIELDS)
+    if unknown:
+        raise ValueError(
+            f"{where}: expected fields of {', '.join(sorted(_FIELDS))}, got {', '.join(unknown)}"
+        )
+    sides = [side for side in _SIDES if side in declared]
+    if len(sides) != 1:
+        raise ValueError(f"{where}: expected one of at_most and at_least, got {len(sides)}")
+    side, limit = sides[0], declared[sides[0]]
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not math.isfinite(limit):
+        raise ValueError(f"{where}: expected {side} to be a finite number, got {limit!r}")
+    bound, of = declared.get("bound", "value"), declared.get("of", "value")
+    for name, value, allowed in (("bound", bound, _BOUNDS), ("of", of, _OF)):
+        if value not in allowed:
+            raise ValueError(f"{where}: expected {name} to be one of {', '.join(allowed)}, got {value!r}")
+    for name in ("worst", "if_measured"):
+        if not isinstance(declared.get(name, False), bool):
+            raise ValueError(f"{where}: expected {name} to be true or false, got {declared[name]!r}")
+    if not isinstance(declared.get("why", ""), str):
+        raise ValueError(f"{where}: expected why to be text")
+    if bound != "value" and (bound == "high") != (side == "at_most"):
+        raise ValueError(
+            f"{where}: expected {'high' if side == 'at_most' else 'low'} or value as the bound of {side}: "
+            "the favourable end of an interval shows nothing"
+        )
+    if of == "excess" and side != "at_most":
+        raise ValueError(f"{where}: expected at_most with of = excess: it counts what is worse")
+    target = _parse_target(declared, of, where)
+    return Threshold(
+        *target, declared.get("worst", False), side, float(limit), bound, of,
+        declared.get("if_measured", False), declared.get("why", ""),
+    )  # fmt: skip
+
+
+def _parse_target(declared: Mapping[str, Any], of: str, where: str) -> tuple[str, str, str]:
+    metric, area, exempt = (declared.get(name, "") for name in ("metric", "area", "except"))
+    if not isinstance(exempt, str) or (exempt and not declared.get("worst", False)):
+        raise ValueError(f"{where}: expected except as a pattern beside worst = true, got {exempt!r}")
+    if (not metric) == (not area) or not isinstance(metric, str) or not isinstance(area, str):
+        raise ValueError(f"{where}: expected either a metric or an area, as text")
+    if area and area not in areas.NAMES:
+        raise ValueError(f"{where}: expected an area of {', '.join(areas.NAMES)}, got {area!r}")
+    if area and of != "excess":
+        raise ValueError(f"{where}: expected of = excess with an area: its metrics have no scale in common")
+    if (area or "*" in metric) and not declared.get("worst", False):
+        raise ValueError(f"{where}: expected worst = true where several metrics may fit")
+    if metric and not areas.may_fit(metric):
+        raise ValueError(
+            f"{where}: expected the name or pattern of a metric, got {metric!r}, which none fits"
+        )
+    if metric and "[" in metric and "*" not in metric.partition("[")[0] and not is_published(metric):
+        raise ValueError(
+            f"{where}: expected a metric that a release publishes, got {metric!r}: scores of single columns "
+            "stay with the steward, so nobody could check it; use an overall score"
+        )
+    if metric and is_control(metric):
+        raise ValueError(
+            f"{where}: expected a metric, got the control {metric!r}; controls count by themselves"
+        )
+    return metric, area, exempt

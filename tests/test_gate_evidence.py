@@ -1,0 +1,147 @@
+"""A release says of its gate what its own report and its protocol's thresholds say, or is named."""
+
+import json
+
+import pandas as pd
+import pytest
+from chain_helpers import DATASET, PROTOCOL, account, make_release
+from test_protocol_evidence import record_lie
+from test_verification import NO, YES, wrong
+
+from synthlib.bundle import Bundle
+from synthlib.chain.errors import ChainError
+from synthlib.chain.gate_evidence import GATE, check_gate
+from synthlib.chain.recording import record_bundle
+from synthlib.chain.registry import Ledger
+from synthlib.chain.study import Study
+from synthlib.chain.verification import find_caveat, verdict, verify
+from synthlib.gate import judge
+
+pytest_plugins = ["chain_fixtures"]
+
+ACCEPTANCE = {"thresholds": [{"metric": "exact_copies", "at_most": 0.01, "bound": "high"}]}
+REPORTS = {
+    "passed": "metric,value,low,high,reference\nexact_copies,0.0,0.0,0.004,0.0\n",
+    "failed": "metric,value,low,high,reference\nexact_copies,0.02,0.01,0.03,0.0\n",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    ledger = Ledger.in_process(account=account("issuer"))
+    study = Study.open(ledger, PROTOCOL._replace(acceptance=ACCEPTANCE), DATASET, 1.0, budget=0.5)
+    study.attempt({"model_type": "TabularGAN", "seed": 0})
+    folder = tmp_path_factory.mktemp("study")
+    study.hand_on(folder)
+    return folder
+
+
+@pytest.fixture
+def study(folder):
+    return Study.resume(folder, account=account("issuer"))
+
+
+def read_report(text):
+    rows = [line.split(",") for line in text.splitlines()]
+    return pd.DataFrame([[row[0], *map(float, row[1:])] for row in rows[1:]], columns=rows[0])
+
+
+def write(path, study, report="passed", says=None, change=None):
+    """A release of a report whose gate is that of another report, or changed, where that is asked."""
+    base = make_release(path.with_name("base"), study=study)
+    judged = judge(read_report(REPORTS[says or report]), ACCEPTANCE)
+    parameters = base.parameters | {"gate": judged.describe()}
+    with Bundle.create(path, "release", parameters) as made:
+        for each in base.files:
+            (made / each).write_bytes(base.file(each).read_bytes())
+        (made / "report.csv").write_text(REPORTS[report])
+        (made / "gate.json").write_bytes(judged.to_json())
+        if change:
+            change(made, parameters)
+    bundle = Bundle.open(path)
+    study.ledger.leave_journal(bundle)
+    return bundle
+
+
+def find(bundle):
+    findings = []
+    check_gate(bundle.path, bundle.manifest, findings)
+    return [(found.verdict, found.detail) for found in findings if found.subject == GATE]
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_a_release_that_tells_the_truth_matches(study, tmp_path, report):
+    bundle = write(tmp_path / "one", study, report)
+    record_bundle(bundle.path, account=account("issuer"))
+    findings = verify(bundle.path)
+    assert verdict(findings) == YES
+    (detail,) = [found.detail for found in findings if found.subject == GATE]
+    assert ("failed the thresholds of its own protocol" in detail) == (report == "failed")
+    assert ("failed the thresholds" in find_caveat(findings)) == (report == "failed")
+
+
+def test_a_release_that_says_passed_of_a_report_that_fails_is_named(study, tmp_path):
+    bundle = write(tmp_path / "one", study, "failed", says="passed")
+    findings = record_lie(study, bundle)
+    assert verdict(findings) == NO
+    (found,) = wrong(findings)
+    assert found.subject == GATE
+    assert found.detail.startswith("says passed; its protocol's thresholds fail: exact_copies failed (0.030")
+
+
+def test_it_cannot_be_recorded_either(study, tmp_path):
+    bundle = write(tmp_path / "one", study, "failed", says="passed")
+    with pytest.raises(ChainError, match="says passed; its protocol's thresholds fail"):
+        record_bundle(bundle.path, account=account("issuer"))
+
+
+def edit_gate(change):
+    def edit(made, parameters):
+        told = json.loads((made / "gate.json").read_bytes())
+        change(told)
+        (made / "gate.json").write_text(json.dumps(told, sort_keys=True, indent=1) + "\n")
+
+    return edit
+
+
+def loosen(told):
+    told["acceptance"]["thresholds"][0]["at_most"] = 0.5
+
+
+def forget(name):
+    def change(made, parameters):
+        if name == "gate.json":
+            (made / name).unlink()
+        else:
+            del parameters["gate"]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (edit_gate(loosen), "gate.json is not what report.csv and the thresholds of its protocol give"),
+        (edit_gate(lambda told: told["results"][0].update(value=0.001)), "is not what report.csv"),
+        (lambda made, parameters: (made / "gate.json").write_text("{"), "is not what report.csv"),
+        (forget("gate.json"), "declares thresholds, but gate.json is missing"),
+        (forget("parameters"), "declares thresholds, but the manifest's parameters.gate is missing"),
+        (lambda made, parameters: parameters["gate"].update(more=1), "is another in more"),
+        (lambda made, parameters: parameters["gate"].update(acceptance_digest="0" * 64), "acceptance_digest"),
+        (lambda made, parameters: parameters.update(gate="passed"), "says failed"),
+        (lambda made, parameters: (made / "report.csv").write_text("metric\n"), "expected the columns"),
+        (lambda made, parameters: (made / "report.csv").write_bytes(b"\xff"), "cannot be read"),
+        (lambda made, parameters: (made / "report.csv").unlink(), "cannot be read"),
+    ],
+)
+def test_what_is_changed_is_named(study, tmp_path, change, said):
+    bundle = write(tmp_path / "one", study, change=change)
+    ((outcome, detail),) = find(bundle)
+    assert outcome == "differs" and said in detail
+
+
+def test_where_nothing_was_declared_nothing_is_said(tmp_path):
+    assert find(make_release(tmp_path / "one")) == []
+    spoken = make_release(tmp_path / "two", gate={"verdict": "passed"})
+    ((outcome, detail),) = find(spoken)
+    assert outcome == "differs" and "no threshold was declared" in detail

@@ -1,0 +1,106 @@
+"""Groups by protected attributes: everybody is in one, and none can be narrowed down to fewer than 11."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import synthlib as sl
+from synthlib.evaluation.groups import SMALL_CELL, merge_small, partitions
+
+
+def people(**counts):
+    """A table with so many women and men of each race."""
+    rows = [(sex, race) for key, count in counts.items() for sex, race in [key.split("_")] * count]
+    return pd.DataFrame(rows, columns=["sex", "race"]).assign(died=0)
+
+
+SCHEMA = sl.Schema(
+    (
+        sl.Column("sex", "categorical", categories=("female", "male")),
+        sl.Column("race", "categorical", categories=("a", "b", "c"), nullable=True),
+        sl.Column("died", "boolean", "int64", categories=(0, 1)),
+    ),
+    target="died",
+    protected=("sex", "race"),
+)
+
+
+def test_large_groups_and_their_intersections():
+    table = people(female_a=20, female_b=30, male_a=40, male_b=50)
+    found = {one.name: one for one in partitions((table, table), table[:60], SCHEMA)}
+    assert found["sex"].groups == ("sex=female", "sex=male")
+    assert found["race"].groups == ("race=a", "race=b") and found["race"].num_merged == 0
+    assert found["sex × race"].groups[0] == "sex=female × race=a" and len(found["sex × race"].groups) == 4
+    assert [int(mask.sum()) for mask in found["sex × race"].masks(2)] == [20, 30, 10, 0]
+
+
+def test_a_small_group_takes_the_next_smallest_with_it():
+    # a: 100, b: 50, c: 3; were only c hidden, 153 less 150 would tell
+    table = people(female_a=100, male_b=50, female_c=3)
+    found = {one.name: one for one in partitions((table, table), table, SCHEMA)}["race"]
+    assert found.groups == ("race=a", "race: smaller groups") and found.num_merged == 2
+    assert [int(mask.sum()) for mask in found.masks(0)] == [100, 53]
+
+
+def test_five_patients_form_no_groups():
+    table = people(female_a=3, male_b=2)
+    assert partitions((table, table), table, SCHEMA) == []
+
+
+def test_one_group_only_is_no_partition():
+    table = people(female_a=50)
+    assert partitions((table, table), table, SCHEMA) == []
+
+
+def test_a_group_that_is_small_in_the_holdout_alone_is_merged_too():
+    train, holdout = people(female_a=50, male_a=50), people(female_a=30, male_a=9)
+    assert partitions((train, holdout), train, SCHEMA) == []
+
+
+def test_numbers_form_bands_that_the_schema_declares():
+    ages = pd.DataFrame({"age": [19.0, 40, 60, 99, np.nan] * 20, "x": 1.0})
+    columns = (
+        sl.Column("age", "integer", "float64", low=20, high=100, decimals=0, nullable=True),
+        sl.Column("x", "continuous", "float64"),
+    )
+    schema = sl.Schema(columns, protected=("age", "x"))
+    (found,) = partitions((ages, ages), ages, schema)  # x has no declared ends
+    assert found.groups == ("age=20–40", "age=40–60", "age=60–80", "age=80–100", "age missing")
+    assert found.codes[0][:5].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_without_protected_columns_there_are_none():
+    table = people(female_a=50, male_a=50)
+    assert partitions((table, table), table, dataclasses.replace(SCHEMA, protected=())) == []
+
+
+@given(
+    st.integers(1, 4).flatmap(
+        lambda columns: st.lists(
+            st.lists(st.integers(0, 40), min_size=columns, max_size=columns), min_size=1, max_size=5
+        )
+    )
+)
+def test_no_line_gives_away_a_small_cell(rows):
+    counts = np.array([rows, np.array(rows) + 3])
+    merged = merge_small(counts)
+    assert (counts[:, ~merged] >= SMALL_CELL).all()
+    for axis in (1, 2):
+        if counts.shape[axis] == 1:
+            continue
+        hidden = (counts * merged).sum(axis=axis)
+        whole = merged.all(axis=axis - 1)
+        assert ((hidden == 0) | (hidden >= SMALL_CELL) | whole).all()
+
+
+@pytest.mark.parametrize("broken", [None, "measles"])
+def test_synthetic_values_that_cannot_be_are_counted_as_missing(broken):
+    real = people(female_a=60, male_a=60, female_b=60)
+    real.loc[real.index[::4], "race"] = None
+    made = real.assign(race=pd.Series([broken] * len(real), dtype=object))
+    found = {one.name: one for one in partitions((real, real), made, SCHEMA)}["race"]
+    assert int(found.masks(2)[found.groups.index("race missing")].sum()) == len(made)

@@ -1,0 +1,208 @@
+"""A step of private training against its definition, and deliberately broken ones against the checks."""
+
+import numpy as np
+import pytest
+
+from synthlib.models.accounting import PrivacyError, SampledTraining
+from synthlib.models.backend import keras, tf
+from synthlib.models.private_checks import check_private_step
+from synthlib.models.private_training import MICROBATCH, PrivateStep
+from synthlib.models.secrecy import SecretRandom
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(100, 20)).astype(np.float32)
+X[:3] *= 1000  # the most extreme patients
+Y = (X[:, 0] > 0).astype(np.float32)
+TRAINING = SampledTraining("regression", 1.5, 0.2, 10)
+
+
+def make(kind=PrivateStep, training=TRAINING, clip_norm=0.5, arrays=(X, Y)):
+    weights, bias = (
+        keras.Variable(np.full((20, 1), 0.01, np.float32)),
+        keras.Variable(np.zeros(1, np.float32)),
+    )
+
+    def loss(x, y):
+        logit = tf.squeeze(tf.matmul(x[None], weights.value)) + bias.value[0]
+        return tf.nn.sigmoid_cross_entropy_with_logits(y, logit)
+
+    return lambda random: kind(loss, [weights, bias], arrays, clip_norm, training, random)
+
+
+class NoNoise(PrivateStep):
+    noise_scale = 0.0
+
+
+class NoClipping(PrivateStep):
+    def __init__(self, loss, variables, arrays, clip_norm, training, random):
+        super().__init__(loss, variables, arrays, 1e9, training, random)
+        self.clip_norm, self._scale = clip_norm, clip_norm * training.noise_multiplier
+
+    @property
+    def noise_scale(self):
+        return self._scale
+
+    def _sum_clipped(self, counted, *arrays):
+        self.clip_norm, kept = 1e9, self.clip_norm
+        try:
+            return super()._sum_clipped(counted, *arrays)
+        finally:
+            self.clip_norm = kept
+
+
+class ClippedTogether(PrivateStep):
+    """The sum is clipped, not each patient: with others there, one can turn it about."""
+
+    def clipped_sum(self, rows):
+        kept, self.clip_norm = self.clip_norm, 1e9
+        total = super().clipped_sum(rows)
+        self.clip_norm = kept
+        return total * min(1, kept / max(np.linalg.norm(total), 1e-12))
+
+
+class NoiseOnce(PrivateStep):
+    drawn = None
+
+    def update(self, rows):
+        if self.drawn is None:
+            self.drawn = self.random.normal(sum(self.sizes))
+        noisy = self.clipped_sum(rows) + self.noise_scale * self.drawn
+        return [noisy.astype(np.float32) / self.expected_batch]
+
+
+class NoiseInTheFirstStepOnly(PrivateStep):
+    done = False
+
+    @property
+    def noise_scale(self):
+        scale, self.done = 0.0 if self.done else super().noise_scale, True
+        return scale
+
+
+class NoiseOnTheMean(PrivateStep):
+    @property
+    def noise_scale(self):
+        return super().noise_scale / self.expected_batch
+
+
+class NoiseByThePatient(PrivateStep):
+    """Adds the noise of a step to each patient's gradient."""
+
+    def update(self, rows):
+        noise = self.noise_scale * self.random.normal((len(rows), sum(self.sizes))).sum(axis=0)
+        return [((self.clipped_sum(rows) + noise) / self.expected_batch).astype(np.float32)]
+
+
+class DividedByTheBatch(PrivateStep):
+    def update(self, rows):
+        return [part * self.expected_batch / max(len(rows), 1) for part in super().update(rows)]
+
+
+class FixedSize(PrivateStep):
+    def choose(self):
+        return np.argsort(self.random.uniform(self.num_patients))[: int(self.expected_batch)]
+
+
+class Shuffled(PrivateStep):
+    left = ()
+
+    def choose(self):
+        size = int(self.expected_batch)
+        if len(self.left) < size:
+            self.left = np.argsort(self.random.uniform(self.num_patients))
+        batch, self.left = self.left[:size], self.left[size:]
+        return batch
+
+
+class SmallerBatchesThanSaid(PrivateStep):
+    def choose(self):
+        return super().choose()[: int(self.expected_batch)]  # the surplus is left out
+
+
+class HigherRate(PrivateStep):
+    def choose(self):
+        return np.flatnonzero(self.random.uniform(self.num_patients) < 1.3 * self.training.sampling_rate)
+
+
+class SameBatchAgain(PrivateStep):
+    kept = None
+
+    def choose(self):
+        self.kept = super().choose() if self.kept is None else self.kept
+        return self.kept
+
+
+class WrongSign(PrivateStep):
+    def clipped_sum(self, rows):
+        return -super().clipped_sum(rows)
+
+
+BROKEN = {
+    NoNoise: "standard deviation",
+    NoClipping: "clip norms",
+    ClippedTogether: "clip norms",
+    NoiseOnce: "independent",
+    NoiseInTheFirstStepOnly: "standard deviation",
+    NoiseOnTheMean: "standard deviation",
+    NoiseByThePatient: "standard deviation",
+    DividedByTheBatch: "clip norms",
+    FixedSize: "binomial",
+    Shuffled: "binomial",
+    SmallerBatchesThanSaid: "binomial",
+    HigherRate: "rate",
+    SameBatchAgain: "independent",
+    WrongSign: "along the gradient",
+}
+
+
+def test_the_right_step_passes():
+    assert check_private_step(make()) == []
+
+
+@pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)
+def test_a_broken_step_is_found_out(kind):
+    problems = check_private_step(make(kind))
+    assert any(BROKEN[kind] in problem for problem in problems), problems
+
+
+def test_the_sum_is_that_of_gradients_clipped_one_by_one():
+    step = make(clip_norm=2.2)(SecretRandom())
+    rows = np.arange(90)  # more than one part, the last one not full
+    assert len(rows) > MICROBATCH and len(rows) % MICROBATCH
+    chance = 1 / (1 + np.exp(-X[rows].astype(float) @ np.full(20, 0.01)))
+    gradients = (chance - Y[rows])[:, None] * np.column_stack([X[rows], np.ones(90)])
+    norms = np.linalg.norm(gradients, axis=1)
+    expected = (gradients * np.minimum(1, 2.2 / norms)[:, None]).sum(axis=0)
+    np.testing.assert_allclose(step.clipped_sum(rows), expected, atol=1e-3)
+    assert (norms > 2.2).any() and (norms < 2.2).any()
+    update = np.concatenate([part.ravel() for part in make(clip_norm=2.2)(Silent()).update(rows)])
+    np.testing.assert_allclose(update, expected / 20, atol=1e-4)
+
+
+class Silent(SecretRandom):
+    def normal(self, shape):
+        return np.zeros(shape)
+
+
+def test_nobody_is_left_out_of_a_large_batch():
+    step = make(training=SampledTraining("t", 1.0, 1.0, 1))(SecretRandom())
+    assert np.array_equal(step.choose(), np.arange(100))
+    parts = sum(step.clipped_sum(np.array([row])) for row in range(100))
+    np.testing.assert_allclose(step.clipped_sum(np.arange(100)), parts, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
+def test_a_gradient_that_is_no_number_counts_as_none_and_spoils_nothing(value):
+    spoilt = X.copy()
+    spoilt[5] = value
+    step = make(arrays=(spoilt, Y))(SecretRandom())
+    alone, among = step.clipped_sum(np.array([5])), step.clipped_sum(np.arange(10))
+    assert np.isfinite(among).all() and np.linalg.norm(alone) <= 0.5
+    others = step.clipped_sum(np.delete(np.arange(10), 5))
+    assert np.linalg.norm(among - others) <= 0.5
+
+
+@pytest.mark.parametrize("clip_norm", [0, -1, np.inf, np.nan])
+def test_a_clip_norm_that_clips_nothing_is_refused(clip_norm):
+    with pytest.raises(PrivacyError, match="clip_norm"):
+        make(clip_norm=clip_norm)(SecretRandom())

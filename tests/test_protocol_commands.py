@@ -1,0 +1,147 @@
+"""Commands about protocols: from registration to approval, reveal and close; and a Study goes on with it."""
+
+import json
+
+import pytest
+from chain_helpers import DATASET, PROTOCOL, account
+
+from synthlib.chain.study import Study
+
+pytest_plugins = ["chain_fixtures", "command_fixtures"]
+
+
+@pytest.fixture
+def register(on_journal, workspace):
+    """Register the protocol of the team's; returns what was printed, or the error."""
+    on_journal("dataset", "register", DATASET, "--cap", "1", who="hospital")
+    PROTOCOL.save(workspace / "protocol.json")
+
+    def call(*words, who="team", fails=False):
+        places = ("--dataset", DATASET, "--out", workspace / "study")
+        return on_journal("register", workspace / "protocol.json", *places, *words, who=who, fails=fails)
+
+    return call
+
+
+@pytest.fixture
+def track(on_journal, workspace):
+    return lambda: json.loads(on_journal("track", workspace / "study", "--json"))
+
+
+def test_a_protocol_is_registered_and_approved_and_runs(
+    register, track, on_journal, workspace, journal, open_journal
+):
+    assert "registration_block" in register()
+    assert not track()["is_approved"]
+    words = ("approve", workspace / "study", "--budget", "0.5", "--open-releases", 2)
+    on_journal(*words, who="hospital")
+    told = track()
+    assert (told["budget"], told["open_releases_left"], told["is_approved"]) == (500_000, 2, True)
+    (workspace / "study" / "journal.jsonl").write_bytes(journal.read_bytes())
+    study = Study.resume(workspace / "study", account=account("team"))
+    assert study.attempt({"model_type": "TabularGAN"}) == 1
+
+
+def test_the_same_again_changes_nothing(register, workspace, journal):
+    register("--sealed")
+    before = journal.read_bytes(), (workspace / "study" / "registration.json").read_bytes()
+    register("--sealed")
+    assert before == (journal.read_bytes(), (workspace / "study" / "registration.json").read_bytes())
+
+
+def test_another_registration_is_not_replaced(register):
+    register("--sealed")
+    assert "expected no other registration" in register(fails=True)
+
+
+def test_only_a_researcher_registers(register):
+    assert "AccessControlUnauthorizedAccount" in register(who="auditor", fails=True)
+
+
+def test_a_file_that_is_no_protocol_is_refused(register, workspace):
+    (workspace / "protocol.json").write_text("{}")
+    assert "expected a protocol of cohort" in register(fails=True)
+
+
+def test_only_the_steward_approves(register, on_journal, workspace):
+    register()
+    assert "NotSteward" in on_journal("approve", workspace / "study", who="team", fails=True)
+
+
+def test_no_more_is_approved_than_the_cap(register, on_journal, workspace):
+    register()
+    error = on_journal("approve", workspace / "study", "--budget", "1.5", who="hospital", fails=True)
+    assert "BudgetExceeded" in error
+
+
+def test_a_seal_hides_the_protocol_until_it_is_revealed(register, track, on_journal, workspace):
+    register("--sealed")
+    assert (workspace / "study").stat().st_mode & 0o077 == 0
+    assert track()["digest"] == "0" * 64
+    assert "expected --yes" in on_journal("reveal", workspace / "study", who="team", fails=True)
+    on_journal("reveal", workspace / "study", "--yes", who="team")
+    assert track()["digest"] == PROTOCOL.digest
+    error = on_journal("close", workspace / "study", "--yes", who="auditor", fails=True)
+    assert account("auditor").address in error
+
+
+def test_who_has_not_registered_it_does_not_reveal_it(register, on_journal, workspace):
+    register("--sealed")
+    error = on_journal("reveal", workspace / "study", "--yes", who="hospital", fails=True)
+    assert "expected to act as the researcher" in error
+
+
+def test_a_protocol_is_closed_for_ever(register, track, on_journal, workspace):
+    register()
+    on_journal("approve", workspace / "study", "--budget", "0.5", who="hospital")
+    assert "expected --yes" in on_journal("close", workspace / "study", who="team", fails=True)
+    on_journal("close", workspace / "study", "--yes", who="team")
+    assert track()["is_closed"]
+    on_journal("close", workspace / "study", "--yes", who="team")  # again changes nothing
+    error = on_journal("approve", workspace / "study", "--budget", "0.6", who="hospital", fails=True)
+    assert "ProtocolAlreadyClosed" in error
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"dataset": 1, "researcher": 2, "digest": 3, "salt": 4}'])
+def test_what_is_no_registration_is_refused(on_journal, workspace, text):
+    (workspace / "registration.json").write_text(text)
+    error = on_journal("approve", workspace / "registration.json", who="hospital", fails=True)
+    assert "expected a registration of a protocol" in error
+    assert "found none at" in on_journal("track", workspace / "nothing", fails=True)
+
+
+def test_a_registration_for_another_registry_is_refused(register, on_journal, workspace):
+    register()
+    file = workspace / "study" / "registration.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"chain": "eip155:1"}))
+    error = on_journal("approve", workspace / "study", who="hospital", fails=True)
+    assert "on eip155:1" in error
+
+
+def test_attempts_are_logged_and_what_came_of_them_is_noted(register, track, on_journal, workspace):
+    register()
+    study = workspace / "study"
+    (workspace / "what.json").write_text('{"model_type": "TabularGAN"}')
+    (workspace / "outcome.json").write_text('{"c2st": 0.7}')
+    attempt, settle = (
+        ("attempt", study, workspace / "what.json"),
+        ("settle", study, 1, workspace / "outcome.json"),
+    )
+    assert "steward approved" in on_journal(*attempt, who="team", fails=True)
+    on_journal("approve", study, "--open-releases", 1, who="hospital")
+    assert "expected the number of one of 0 attempts" in on_journal(*settle, fails=True)
+    assert on_journal(*attempt, who="team") == "attempt 1\n"
+    assert on_journal(*attempt, who="team") == "attempt 1\n"  # it was interrupted and goes on
+    on_journal(*settle)
+    assert on_journal(*attempt, who="team") == "attempt 2\n"
+    assert track()["attempts"] == 2
+    told = json.loads((study / "attempts.json").read_bytes())["attempts"]
+    assert [entry["outcome"] for entry in told] == [{"c2st": 0.7}, None]
+
+
+def test_only_the_researcher_logs_attempts(register, track, on_journal, workspace):
+    register()
+    on_journal("approve", workspace / "study", "--open-releases", 1, who="hospital")
+    (workspace / "what.json").write_text("{}")
+    error = on_journal("attempt", workspace / "study", workspace / "what.json", who="auditor", fails=True)
+    assert "ProtocolNotApproved" in error and track()["attempts"] == 0

@@ -1,0 +1,110 @@
+"""What README.md shows runs as it stands, and what documents name is there."""
+
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from chain_helpers import account
+from test_cli import patients
+from typer.core import TyperGroup as Group
+from typer.main import get_command
+
+import synthlib as sl
+from synthlib.chain.accounts import demo_account
+from synthlib.chain.verification import verdict
+from synthlib.cli import app
+
+pytest_plugins = ["chain_fixtures", "command_fixtures"]
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(workspace, monkeypatch):
+    monkeypatch.chdir(workspace)
+
+
+def readme():
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def find_commands() -> list[str]:
+    """What stands after `synthlib` in each line that is a command."""
+    return [line.strip() for line in re.findall(r"^    synthlib ([^#\n]+)", readme(), re.MULTILINE)]
+
+
+def find_others() -> list[tuple[str, list[str]]]:
+    """The command or group of a line, and the commands that its comment adds after "also" or "then"."""
+    found = re.findall(r"^    synthlib ([\w-]+)[^#\n]*# (?:also|then) ([\w, -]+)", readme(), re.MULTILINE)
+    return [(group, names.split(", ")) for group, names in found]
+
+
+def test_the_readmes_python_runs_as_it_stands(tmp_path):
+    """But for the number of epochs."""
+    program = re.search(r"```python\n(.*?)```", readme(), re.DOTALL)[1]
+    assert len([line for line in program.splitlines() if line]) <= 15
+    patients(400).drop(columns="mrn").to_csv("patients.csv", index=False)
+    sl.StewardKey.create("patients.key")
+    shown = []
+    names = {"print": lambda *words, sep=" ": shown.extend(map(str, words))}
+    exec(program.replace("GPT(schema, seed=0)", "GPT(schema, seed=0, num_epochs=1)"), names)
+    assert names["sl"].Bundle.open("releases/first").kind == "release"
+    assert verdict(sl.verify("releases/first")) == 0
+    assert len(shown) > 20
+
+
+def test_the_readmes_commands_run_as_they_stand(command):
+    patients(200).to_csv("patients.csv", index=False)
+    lines = [line for line in find_commands() if not line.startswith("deploy")][:3]
+    assert [line.split()[0] for line in lines] == ["synthesize", "record", "verify"]
+    for line in lines:
+        quick = ["--model", "independent"] if line.startswith("synthesize") else []
+        code, _, err = command(*line.split(), *quick)
+        assert code == 0, err
+
+
+@pytest.mark.parametrize("line", find_commands())
+def test_every_command_that_the_readme_names_takes_what_it_shows(line):
+    words, group = shlex.split(line), get_command(app)
+    while words and isinstance(group, Group):
+        group = group.commands[words.pop(0)]
+    options = {name for parameter in group.params for name in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+    places = [parameter for parameter in group.params if parameter.param_type_name == "argument"]
+    values = [word for before, word in pairwise(["", *words]) if not f"{before}{word}".startswith("--")]
+    assert "..." in words or len(values) >= sum(place.required for place in places)
+
+
+@pytest.mark.parametrize(
+    ("group", "names"),
+    [(group, names) for group, names in find_others()],
+)
+def test_every_other_command_that_the_readme_names_is_there(group, names):
+    found = get_command(app).commands
+    inner = found[group].commands if isinstance(found[group], Group) else found
+    assert set(names) <= set(inner)
+
+
+def test_the_readmes_parties_run_as_they_stand():
+    program = re.search(r"```python\n(from synthlib import Study\n.*?)```", readme(), re.DOTALL)[1]
+    parties = {name: account(name) for name in ("steward", "researcher")}
+    names = {"ledger": sl.Ledger.in_process(), "admin": demo_account(), "table": patients(20), **parties}
+    names |= {"key": sl.StewardKey.for_public_data("tests"), "protocol": sl.Protocol(*"abcdef")}
+    exec(program, names)
+    track = names["study"].track
+    assert track.open_releases_left == 1 and track.is_revealed
+    assert names["study"].attempt({"model_type": "x"}) == 1
+
+
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("document", sorted(DOCUMENTS))
+def test_what_a_document_names_is_there(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    links = {link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")}
+    assert [link for link in links if not (ROOT / document).parent.joinpath(link).exists()] == []
+    modules = set(re.findall(r"\b([a-z]\w*\.py)\b", text))
+    known = {path.name for place in ("synthlib", "tools", "tests") for path in (ROOT / place).rglob("*.py")}
+    assert modules <= known
