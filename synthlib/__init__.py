@@ -29,6 +29,7 @@ _HOMES = {
     "deidentify": "data.deidentification",
     "split": "splitting",
     "IndependentMarginals": "models.synthesizer",
+    "PrivateMarginals": "models.marginals",
     "TabularGAN": "models.gan",
     "TabularGPT": "models.gpt",
     "PrivateTabularGPT": "models.private_gpt",

@@ -77,8 +77,8 @@ def own_protocol(researcher: str) -> str:
 
 def open_study(ledger: Ledger, num_attempts: int = 1, **options) -> Study:
     """The protocol registered and approved for the ledger's account, its steward too, with attempts."""
-    settings = {"cap": 1.0, "budget": 0.5, "open_releases": 100} | options
-    study = Study.open(ledger, PROTOCOL, COMMITMENT, **settings)
+    settings = {"protocol": PROTOCOL, "cap": 1.0, "budget": 0.5, "open_releases": 100} | options
+    study = Study.open(ledger, commitment=COMMITMENT, **settings)
     for number in range(num_attempts):
         study.attempt({"model_type": "TabularGAN", "seed": number, "training_commitment": COMMITTED})
     return study

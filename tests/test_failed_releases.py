@@ -1,9 +1,10 @@
 """Releases that failed the thresholds of their own protocol: recorded as such, or found out."""
 
 import pytest
-from chain_helpers import account, digest, generation, make_release, open_study
+from chain_helpers import PROTOCOL, account, digest, generation, make_release, open_study
 from hypothesis import given
 from hypothesis import strategies as st
+from test_gate_evidence import ACCEPTANCE, write
 
 from synthlib.chain.crate import describe
 from synthlib.chain.errors import ChainError, IncompleteLog, ZeroDigest
@@ -95,11 +96,22 @@ def test_a_log_that_hides_or_changes_a_failure_is_found(ledger, monkeypatch):
 # --- verification --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("gate", "failed"), [(FAILED, True), (PASSED, False)])
-def test_record_bundle_records_what_the_manifest_says(workspace, gate, failed):
-    bundle = make_release(workspace / "release", gate=gate)
-    record = record_bundle(bundle.path)
-    assert (record.failed, record.gate) == (failed, GATE if failed else ZERO)
+@pytest.fixture
+def gated():
+    ledger = Ledger.in_process(account=account("issuer"))
+    return open_study(ledger, protocol=PROTOCOL._replace(acceptance=ACCEPTANCE))
+
+
+def gate_of(bundle) -> str:
+    return bundle.parameters["gate"]["gate_digest"]
+
+
+@pytest.mark.parametrize("report", ["failed", "passed"])
+def test_record_bundle_records_what_the_manifest_says(gated, tmp_path, report):
+    bundle = write(tmp_path / "one", gated, report)
+    record = record_bundle(bundle.path, account=account("issuer"))
+    failed = report == "failed"
+    assert (record.failed, record.gate) == (failed, gate_of(bundle) if failed else ZERO)
     findings = verify(bundle.path)
     assert verdict(findings) == YES and told(findings)[0] == "matched"
     assert ("failed the thresholds of its protocol" in told(findings)[1]) == failed
@@ -107,22 +119,32 @@ def test_record_bundle_records_what_the_manifest_says(workspace, gate, failed):
 
 
 @pytest.mark.parametrize(
-    ("gate", "recorded", "words"),
+    ("report", "recorded", "words"),
     [
-        (FAILED, None, "as if it had not"),
-        (PASSED, GATE, "the manifest does not say so"),
-        (None, GATE, "the manifest does not say so"),
-        (FAILED, OTHER, "another gate.json"),
+        ("failed", None, "as if it had not"),
+        ("passed", "its own", "the manifest does not say so"),
+        ("failed", OTHER, "another gate.json"),
     ],
 )
-def test_a_record_that_says_otherwise_than_the_manifest_is_a_no(workspace, gate, recorded, words):
-    study = open_study(Ledger.in_process(account=account("issuer")))
-    bundle = make_release(workspace / "release", study=study, **({"gate": gate} if gate else {}))
-    study.ledger.record_generation(release_fields(bundle), recorded)
-    study.ledger.save(bundle)
+def test_a_record_that_says_otherwise_than_the_manifest_is_a_no(gated, tmp_path, report, recorded, words):
+    bundle = write(tmp_path / "one", gated, report)
+    gated.ledger.record_generation(
+        release_fields(bundle), gate_of(bundle) if recorded == "its own" else recorded
+    )
+    gated.ledger.save(bundle)
     findings = verify(bundle.path)
     assert verdict(findings) == NO
     assert [found.subject for found in findings if found.verdict == "differs"] == ["record.gate"]
     assert words in told(findings)[1]
     with pytest.raises(ChainError, match="another gate"):
         read_facts(bundle)
+
+
+def test_a_failure_on_record_that_the_manifest_does_not_speak_of_is_a_no(workspace):
+    study = open_study(Ledger.in_process(account=account("issuer")))
+    bundle = make_release(workspace / "release", study=study)
+    study.ledger.record_generation(release_fields(bundle), GATE)
+    study.ledger.save(bundle)
+    findings = verify(bundle.path)
+    assert verdict(findings) == NO
+    assert "the manifest does not say so" in told(findings)[1]

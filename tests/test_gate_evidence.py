@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from chain_helpers import DATASET, PROTOCOL, account, make_release
+from chain_helpers import PROTOCOL, account, make_release, open_study
 from test_protocol_evidence import record_lie
 from test_verification import NO, YES, wrong
 
@@ -29,8 +29,7 @@ REPORTS = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     ledger = Ledger.in_process(account=account("issuer"))
-    study = Study.open(ledger, PROTOCOL._replace(acceptance=ACCEPTANCE), DATASET, 1.0, budget=0.5)
-    study.attempt({"model_type": "TabularGAN", "seed": 0})
+    study = open_study(ledger, protocol=PROTOCOL._replace(acceptance=ACCEPTANCE))
     folder = tmp_path_factory.mktemp("study")
     study.hand_on(folder)
     return folder

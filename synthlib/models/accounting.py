@@ -18,11 +18,13 @@ from typing import Any
 import dp_accounting
 from dp_accounting.pld import PLDAccountant
 from dp_accounting.rdp import RdpAccountant
+from scipy.special import expit, ndtri
 
 UNIT = "patient"
 ADJACENCY = "one patient added or removed; the number of patients is public"
 RELATION = dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
 SCALE = 1_000_000  # of what a ledger adds up: millionths
+LARGEST_CHOICE = 1000.0  # epsilon of one choice, beyond which floats end
 MARGIN = 1e-9  # relative and absolute; floats are never rounded in the publisher's favour
 COARSEST, FINEST = 1e-4, 1e-5  # of the discretised privacy loss, which is pessimistic
 ORDERS = (*range(2, 65), 80, 96, 128, 192, 256, 512)  # whole ones: of these the sampled Gaussian's are exact
@@ -119,7 +121,48 @@ class SampledTraining:
         return self.num_steps / (2 * self.noise_multiplier**2) if self.sampling_rate == 1 else None
 
 
-Part = Queries | SampledTraining
+@dataclass(frozen=True)
+class Selections:
+    """Choices by the exponential mechanism: a candidate of score s with chances as exp(epsilon * s / 2).
+
+    One choice bounds the range of the privacy loss by epsilon. Of all losses within such a range, two equal
+    ones of opposite sign are the worst for a test, and a Gaussian mechanism whose test is as good as theirs
+    is at least as bad: it stands in for the choice, so that both accountants can compose it.
+
+    Attributes:
+        name: what is chosen.
+        epsilon: of one choice; one patient changes no score by more than 1.
+        num_queries: how many choices, made adaptively or not.
+
+    Reference: Dong, Durfee and Rogers 2020, "Optimal differential privacy composition for exponential
+        mechanisms" (the range); Dong, Roth and Su 2022, "Gaussian differential privacy" (the stand-in);
+        Cesar and Rogers 2021, "Bounding, concentrating, and truncating", lemma 3.2 (rho).
+    """
+
+    name: str
+    epsilon: float
+    num_queries: int = 1
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.epsilon) or not 0 < self.epsilon < LARGEST_CHOICE:
+            raise PrivacyError(
+                f"expected an epsilon of a choice above 0 and below {LARGEST_CHOICE}, got {self.epsilon!r}"
+            )
+        _check_count("num_queries", self.num_queries)
+
+    @property
+    def event(self) -> dp_accounting.DpEvent:
+        separation = -2 * float(ndtri(expit(-self.epsilon / 2)))
+        one = dp_accounting.GaussianDpEvent(1 / separation)
+        return dp_accounting.SelfComposedDpEvent(one, self.num_queries)
+
+    @property
+    def rho(self) -> float:
+        """What it costs in zero-concentrated differential privacy."""
+        return self.num_queries * self.epsilon**2 / 8
+
+
+Part = Queries | SampledTraining | Selections
 
 
 @dataclass(frozen=True)
@@ -185,7 +228,7 @@ class PrivacySpend:
         Raises:
             PrivacyError: if the parts do not add up to the epsilon that stands there.
         """
-        kinds = {"Queries": Queries, "SampledTraining": SampledTraining}
+        kinds = {kind.__name__: kind for kind in (Queries, SampledTraining, Selections)}
         parts = [
             kinds[part["kind"]](**{key: value for key, value in part.items() if key != "kind"})
             for part in document["parts"]
@@ -224,6 +267,8 @@ def account(parts: Sequence[Part], delta: float, num_patients: int) -> PrivacySp
     by_pld = math.inf
     if by_rdp <= LARGEST:
         interval = COARSEST * min(max(by_rdp, 1), 10) if steps < 3000 else FINEST
+        if not any(isinstance(part, SampledTraining) for part in parts):
+            interval = 10 * COARSEST * max(by_rdp, 1)  # one Gaussian, and nothing to compose
         by_pld = float(PLDAccountant(RELATION, interval).compose(event).get_epsilon(delta))
     epsilon, name = min((by_pld, "PLD"), (by_rdp, "RDP"))
     return PrivacySpend(epsilon, float(delta), int(num_patients), tuple(parts), name, by_pld, by_rdp)
@@ -332,7 +377,13 @@ def check_delta(delta: float, num_patients: int) -> None:
 
 
 def _event(parts: Sequence[Part]) -> dp_accounting.DpEvent:
-    return dp_accounting.ComposedDpEvent([part.event for part in parts])
+    """All parts; the Gaussian ones as a single one, which is what they amount to and quicker to compose."""
+    sampled = [part.event for part in parts if isinstance(part, SampledTraining)]
+    counts = [part.event for part in parts if not isinstance(part, SampledTraining)]
+    if not counts:
+        return dp_accounting.ComposedDpEvent(sampled)
+    separation = math.sqrt(sum(one.count / one.event.noise_multiplier**2 for one in counts))
+    return dp_accounting.ComposedDpEvent([dp_accounting.GaussianDpEvent(1 / separation), *sampled])
 
 
 def _is_number(value: Any) -> bool:

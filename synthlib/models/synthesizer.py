@@ -22,6 +22,7 @@ from synthlib.schema import Schema
 
 SYNTHESIZERS = {
     "IndependentMarginals": "synthlib.models.synthesizer",
+    "PrivateMarginals": "synthlib.models.marginals",
     "TabularGAN": "synthlib.models.gan",
     "TabularGPT": "synthlib.models.gpt",
     "PrivateTabularGPT": "synthlib.models.private_gpt",
