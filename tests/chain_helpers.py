@@ -70,6 +70,11 @@ def registration(researcher: str = "admin", dataset: str = DATASET) -> Registrat
     return Registration(dataset, account(researcher).address, PROTOCOL.digest)
 
 
+def own_protocol(researcher: str) -> str:
+    """Id of the protocol that `open_study` registers for this account, the steward of its dataset too."""
+    return registration(researcher, dataset_id(account(researcher).address, COMMITMENT)).id
+
+
 def open_study(ledger: Ledger, num_attempts: int = 1, **options) -> Study:
     """The protocol registered and approved for the ledger's account, its steward too, with attempts."""
     settings = {"protocol": PROTOCOL, "cap": 1.0, "budget": 0.5, "open_releases": 100} | options

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-from chain_helpers import account, fund, generation, open_study, rpc
+from chain_helpers import account, fund, generation, open_study, own_protocol, rpc
 from fault_proxy import FaultProxy
 
 from synthlib.chain.connection import Connection
@@ -147,7 +147,7 @@ def run(scenario: str, seed: int, node: Node, folder: Path) -> Outcome:
     """Record some releases; the faults, their number and their moments come from the seed."""
     rng = random.Random(f"{scenario} {seed}")
     names = [f"{scenario} {seed} {number}" for number in range(rng.randint(1, 3))]
-    releases = [generation(name, PUBLISHER_NAME) for name in names]
+    releases = [generation(name, protocol=own_protocol(PUBLISHER_NAME)) for name in names]
     outbox = folder / f"outbox {scenario} {seed}" if scenario == "killed" or rng.random() < 0.5 else None
     before, start = count_transactions(node), {"one publisher": _one, "several publishers": _several}
     act = start | {"killed": _killed, "reorganised": _reorganised}

@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from chain_helpers import SEPOLIA, Script, account, fund, generation, rpc
+from chain_helpers import SEPOLIA, Script, account, fund, generation, own_protocol, rpc
 from fault_proxy import FAULTS, FaultProxy
 from fault_runs import connect_ledger, find, record
 from hypothesis import given
@@ -159,9 +159,10 @@ def test_deployment_to_a_public_test_network_in_rehearsal(testnet_url):
     fund(Connection.by_url(testnet_url, SEPOLIA), publisher.address)
     ledger = connect_ledger(testnet_url, publisher, chain_id=SEPOLIA)
     assert ledger.connection.chain_id == SEPOLIA
+    said = generation("rehearsal", protocol=own_protocol("publisher"))
     with pytest.raises(NotRecorded):
-        find(ledger, generation("rehearsal", "publisher"))
-    assert record(ledger, generation("rehearsal", "publisher")).issuer == publisher.address
+        find(ledger, said)
+    assert record(ledger, said).issuer == publisher.address
     for other in (1, 31337, 17000):
         with pytest.raises(WrongChain, match=rf"expected chain {other} at .* found chain {SEPOLIA}"):
             connect_ledger(testnet_url, publisher, chain_id=other)
