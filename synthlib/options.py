@@ -63,7 +63,7 @@ Yes = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 Reason = Annotated[str, typer.Option(help="In words. The chain gets their SHA-256; publish them elsewhere.")]
-Dataset = Annotated[str, typer.Argument(help="Commitment to the dataset, 64 hexadecimal digits.")]
+Dataset = Annotated[str, typer.Argument(help="Id of the dataset, which dataset register showed.")]
 Release = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a recorded release.")]
 VaultUrl = Annotated[
     str, typer.Option("--vault", help="The vault: a folder, or a URL such as s3://bucket/it.")

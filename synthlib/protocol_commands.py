@@ -27,7 +27,7 @@ Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The folder that re
 
 def register(
     protocol: Annotated[Path, typer.Argument(help="The protocol as JSON: protocol.json of a study.")],
-    dataset: Annotated[str, typer.Option(help="Commitment to the dataset that it is to run on.")],
+    dataset: Annotated[str, typer.Option(help="Id of the dataset that it is to run on.")],
     out: Annotated[
         Path, typer.Option(help="Folder to write what the steward needs, and a Study goes on with.")
     ],

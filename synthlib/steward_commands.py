@@ -56,7 +56,7 @@ def commit(
 
 @dataset_app.command()
 def register(
-    dataset: Dataset,
+    commitment: Annotated[str, typer.Argument(help="Commitment to it, which commit printed.")],
     cap: Cap = 0.0,
     order: Annotated[int, typer.Option(help="Measure of loss: 0 is zCDP's rho, else a Renyi order.")] = 0,
     rpc: Node = None,
@@ -64,12 +64,12 @@ def register(
     journal: JournalFile = None,
     keyfile: Keyfile = None,
 ) -> None:
-    """Register a dataset; it is yours then. The same again changes nothing."""
+    """Register a dataset; it is yours then, under the id that is shown. The same again changes nothing."""
     from synthlib.chain.datasets import Datasets
 
     ledger = open_registry(rpc, registry, journal, keyfile)
     with waiting("registration of a dataset", ledger.connection.place):
-        found = Datasets(ledger).register(dataset, cap, order)
+        found = Datasets(ledger).register(commitment, cap, order)
     terminal.show_fields(found._asdict())
 
 
@@ -189,7 +189,7 @@ def erase_key(
 def erase_object(
     address: Annotated[str, typer.Argument(help="The object's address in the vault.")],
     vault: VaultUrl,
-    dataset: Annotated[str, typer.Option(help="Commitment to the dataset that it came of.")],
+    dataset: Annotated[str, typer.Option(help="Id of the dataset that it came of.")],
     certificate: Certificate,
     when: When = None,
     store_options: StoreOptions = None,

@@ -3,14 +3,16 @@
 import json
 
 import pytest
-from chain_helpers import DATASET, account, digest
+from chain_helpers import COMMITMENT, account, digest
 
 from synthlib.bundle import canonical_json
 from synthlib.chain.agreements import Agreements
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.in_process import GENESIS_TIME
 from synthlib.chain.wrapping import VaultKey, digest_public_key
 
 pytest_plugins = ["chain_fixtures", "command_fixtures"]
+DATASET = dataset_id(account("hospital").address, COMMITMENT)
 
 GRANTEE = account("grantee").address
 UNTIL, LATER = "2150-01-01T00:00:00Z", "2151-01-01T00:00:00Z"
@@ -20,7 +22,7 @@ USE = ("--use", "DUO:0000006", "--use", "DUO:0000042")
 @pytest.fixture
 def party(on_journal, workspace):
     """The agreement's steps, each as the right party unless told otherwise."""
-    on_journal("dataset", "register", DATASET, who="hospital")
+    on_journal("dataset", "register", COMMITMENT, who="hospital")
     (workspace / "terms.txt").write_text("Do no harm.")
     key = VaultKey.create(workspace / "grantee.key")
     (workspace / "grantee.pub").write_text(key.public_key.hex())

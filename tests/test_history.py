@@ -61,7 +61,7 @@ def case(study, workspace, request) -> Case:
     ledger.record(bundle)
     keep("recorded")
     judge = Attestations(ledger)
-    said = Verdict(bundle.digest, FAILED, digest("report"), digest("rubric"), 2**47)
+    said = Verdict(bundle.digest, ledger.sender, FAILED, digest("report"), digest("rubric"), 2**47)
     brought = judge.attest(said, admin, judge.sign(said))
     keep("judged")
     judge.revoke(brought.id, "the wrong table was read")
@@ -182,7 +182,7 @@ def test_a_verdict_of_now_is_shown(ledger, study, workspace, request):
     Roles(ledger).grant(AUDITOR, account("admin").address)
     judge = Attestations(ledger)
     for outcome in (PASSED, FAILED):
-        said = Verdict(bundle.digest, outcome, digest("report"), digest("rubric"), 2**47)
+        said = Verdict(bundle.digest, ledger.sender, outcome, digest("report"), digest("rubric"), 2**47)
         judge.attest(said, account("admin").address, judge.sign(said))
     ledger.save(bundle)
     findings = verify(bundle.path, rpc=url_of(ledger, request))

@@ -81,7 +81,7 @@ def test_an_export_asks_the_node_for_verdicts(node_study, node_url, workspace, c
     sl.record_bundle(bundle.path, rpc=node_url)
     judge = Attestations(node_study.ledger)
     Roles(node_study.ledger).grant(AUDITOR, account("issuer").address)
-    said = Verdict(bundle.digest, PASSED, digest("report"), digest("rubric"), 2**47)
+    said = Verdict(bundle.digest, node_study.ledger.sender, PASSED, digest("report"), digest("rubric"), 2**47)
     judge.attest(said, account("issuer").address, judge.sign(said))
     for place, is_told in (((), False), (("--rpc", node_url), True)):
         assert command("export", bundle.path, "--out", workspace / "crate", *place)[0] == 0

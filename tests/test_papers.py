@@ -26,7 +26,9 @@ from synthlib.chain.papers import (
 pytest_plugins = ["chain_fixtures"]
 
 GRANTEE = account("grantee")
-SAID = Verdict(digest("release"), PASSED, digest("report"), digest("rubric"), 2**47)
+SAID = Verdict(
+    digest("release"), account("issuer").address, PASSED, digest("report"), digest("rubric"), 2**47
+)
 AGREED = Agreement(DATASET, GRANTEE.address, digest("terms"), digest("purpose"), ("DUO:0000042",), 2**40)
 texts = st.text(max_size=20)
 fields = st.dictionaries(texts, texts | st.integers() | st.lists(texts, max_size=3), max_size=4)

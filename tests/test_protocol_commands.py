@@ -3,17 +3,19 @@
 import json
 
 import pytest
-from chain_helpers import DATASET, PROTOCOL, account
+from chain_helpers import COMMITMENT, PROTOCOL, account
 
+from synthlib.chain.datasets import dataset_id
 from synthlib.chain.study import Study
 
 pytest_plugins = ["chain_fixtures", "command_fixtures"]
+DATASET = dataset_id(account("hospital").address, COMMITMENT)
 
 
 @pytest.fixture
 def register(on_journal, workspace):
     """Register the protocol of the team's; returns what was printed, or the error."""
-    on_journal("dataset", "register", DATASET, "--cap", "1", who="hospital")
+    on_journal("dataset", "register", COMMITMENT, "--cap", "1", who="hospital")
     PROTOCOL.save(workspace / "protocol.json")
 
     def call(*words, who="team", fails=False):

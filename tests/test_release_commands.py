@@ -75,7 +75,7 @@ def test_a_release_is_revoked_by_its_issuer(case, command, verify):
 
 def test_only_the_issuer_revokes(case, command, verify):
     code, _, err = command("revoke", case.path, "--reason", "no", "--yes", *case.place, who="auditor")
-    assert code == 2 and ("NotIssuer" in err or "expected to act as the issuer" in err)
+    assert code == 2 and ("NotRecorded" in err or "expected to act as the issuer" in err)
     assert verify()[0] == 0
 
 

@@ -4,21 +4,22 @@ import json
 
 import pandas as pd
 import pytest
-from chain_helpers import DATASET, TRAINING, account
+from chain_helpers import COMMITMENT, TRAINING, account
 
 import synthlib as sl
 from synthlib.chain.agreements import Agreements
 from synthlib.chain.commitments import commit
-from synthlib.chain.datasets import ACTIVE, ERASED, RENOUNCED, Datasets
+from synthlib.chain.datasets import ACTIVE, ERASED, RENOUNCED, Datasets, dataset_id
 from synthlib.chain.erasure import Erasure
 
 pytest_plugins = ["chain_fixtures", "command_fixtures"]
+DATASET = dataset_id(account("hospital").address, COMMITMENT)
 
 
 @pytest.fixture
 def dataset(on_journal) -> str:
     """A dataset of the hospital's."""
-    on_journal("dataset", "register", DATASET, "--cap", "1.5", who="hospital")
+    on_journal("dataset", "register", COMMITMENT, "--cap", "1.5", who="hospital")
     return DATASET
 
 
@@ -27,7 +28,7 @@ def find(open_journal):
 
 
 def test_a_dataset_is_registered_and_shown(on_journal, dataset):
-    on_journal("dataset", "register", dataset, "--cap", "1.5", who="hospital")  # again changes nothing
+    on_journal("dataset", "register", COMMITMENT, "--cap", "1.5", who="hospital")  # again changes nothing
     assert "steward" in on_journal("dataset", "show", dataset)
     told = json.loads(on_journal("dataset", "show", dataset, "--json"))
     assert told["steward"] == account("hospital").address
@@ -36,7 +37,7 @@ def test_a_dataset_is_registered_and_shown(on_journal, dataset):
 
 def test_only_a_steward_registers_one(on_journal):
     assert "AccessControlUnauthorizedAccount" in on_journal(
-        "dataset", "register", DATASET, who="team", fails=True
+        "dataset", "register", COMMITMENT, who="team", fails=True
     )
     assert "expected a digest" in on_journal("dataset", "show", "ab", fails=True)
 

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import fsspec
 import pytest
 import requests
-from chain_helpers import COMMITMENT, DATASET, account, advance, digest, free_port, fund
+from chain_helpers import COMMITMENT, account, advance, digest, free_port, fund
+from chain_helpers import DATASET as ON_CHAIN
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_doubles import Liar, LosesReceipts, changed
@@ -48,6 +49,7 @@ from synthlib.chain.wrapping import CLASSICAL, HYBRID, VaultKey, digest_public_k
 pytest_plugins = ["chain_fixtures"]
 
 OWNER, GRANTEE = VaultKey.draw(), VaultKey.draw()
+DATASET = ON_CHAIN.removeprefix("0x")  # as objects name it
 AGREEMENT, OTHER_DATASET = "0x" + "7a" * 32, digest("another dataset")
 PLAIN = b"confidential cell 4711"
 
@@ -57,7 +59,7 @@ class FakeGate:
 
     def __init__(self, public_key=GRANTEE.public_key, refusal=None):
         said = {"grantee": "0xGrantee", "encryption_key": digest_public_key(public_key)}
-        self.answer = SimpleNamespace(dataset=DATASET, state="accepted", **said)
+        self.answer = SimpleNamespace(dataset=ON_CHAIN, state="accepted", **said)
         self.refusal, self.asked, self.denied = refusal, [], []
 
     def open(self, agreement_id):
@@ -471,7 +473,7 @@ def test_no_access_is_recorded_of_what_cannot_be_handed_over(local, file, tmp_pa
     with pytest.raises(KeyDestroyed):
         local.hand_over(address, AGREEMENT, GRANTEE.public_key)
     assert local.gate.asked == []
-    assert local.gate.denied == [(DATASET, address, "0xGrantee", f"KeyDestroyed {'7a' * 32}")]
+    assert local.gate.denied == [(ON_CHAIN, address, "0xGrantee", f"KeyDestroyed {'7a' * 32}")]
     with pytest.raises(VaultError, match="gate"):
         Vault(tmp_path / "vault", OWNER).hand_over(address, AGREEMENT, GRANTEE.public_key)
 
@@ -849,7 +851,7 @@ def denials(ledger):
     return [event.arguments for event in ledger.find_events("AccessDenied", "Agreements")]
 
 
-def denial(refusal, agreement, address, dataset=DATASET):
+def denial(refusal, agreement, address, dataset=ON_CHAIN):
     """What the chain says of a refusal."""
     reason = hashlib.sha256(reason_of(refusal, agreement.id).encode()).hexdigest()
     account = GRANTEE_ACCOUNT.address
@@ -857,11 +859,11 @@ def denial(refusal, agreement, address, dataset=DATASET):
 
 
 def test_what_is_of_another_dataset_is_denied_on_the_chain(hospital, guarded, file, watched):
-    Datasets(hospital).register(OTHER_DATASET)
-    address, agreement = guarded.put(file, OTHER_DATASET), agree(hospital)
+    other = Datasets(hospital).register(OTHER_DATASET).id
+    address, agreement = guarded.put(file, other.removeprefix("0x")), agree(hospital)
     with pytest.raises(OtherDataset) as caught:
         guarded.hand_over(address, agreement.id, GRANTEE.public_key)
-    assert denials(hospital) == [denial(caught.value, agreement, address, OTHER_DATASET)]
+    assert denials(hospital) == [denial(caught.value, agreement, address, other)]
     assert watched == [] and hospital.find_events("Accessed", "Agreements") == []
 
 

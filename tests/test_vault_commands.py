@@ -3,11 +3,13 @@
 import json
 
 import pytest
-from chain_helpers import DATASET, account
+from chain_helpers import COMMITMENT, account
 
 from synthlib.chain.agreements import Agreements
+from synthlib.chain.datasets import dataset_id
 
 pytest_plugins = ["chain_fixtures", "command_fixtures"]
+DATASET = dataset_id(account("hospital").address, COMMITMENT)
 
 CONTENT = "age,sex\n61,f\n"
 
@@ -33,7 +35,7 @@ def address(people, command, workspace) -> str:
 @pytest.fixture
 def agreement(people, on_journal, command, workspace) -> str:
     """The id of an agreement in force between the hospital and the grantee."""
-    on_journal("dataset", "register", DATASET, who="hospital")
+    on_journal("dataset", "register", COMMITMENT, who="hospital")
     offer, signed = workspace / "offer.json", workspace / "acceptance.json"
     words = ("agreement", "offer", DATASET, account("grantee").address, "--terms", workspace / "file.csv")
     told = ("--purpose", "sepsis", "--use", "DUO:0000042", "--until", "2150-01-01T00:00:00Z")

@@ -25,7 +25,7 @@ def judged(study, workspace) -> tuple[Bundle, Ledger]:
     ledger.record(bundle)
     judge = Attestations(ledger)
     for outcome in (FAILED, PASSED):
-        said = Verdict(bundle.digest, outcome, digest("report"), digest("rubric"), 2**47)
+        said = Verdict(bundle.digest, ledger.sender, outcome, digest("report"), digest("rubric"), 2**47)
         brought = judge.attest(said, admin, judge.sign(said))
         if outcome == FAILED:
             judge.revoke(brought.id, "the wrong table was read")

@@ -24,7 +24,7 @@ def erase_dataset(
 
     Args:
         ledger: acts as the dataset's steward.
-        dataset: commitment to it, hexadecimal.
+        dataset: its id.
         key: the steward's key file; it is overwritten and removed.
         certificate: file to write the certificate to.
         when: time to certify, as text.
@@ -55,7 +55,7 @@ def erase_object(
     Args:
         ledger: acts as the steward of the dataset that the object came of.
         vault: holds the object.
-        dataset: commitment to it, hexadecimal.
+        dataset: its id.
         address: the object's.
         certificate: file to write the certificate to.
         when: time to certify, as text.

@@ -64,7 +64,7 @@ class Recorded:
 
     def verdicts(self) -> list[Attestation]:
         """The verdicts on the release; see `Attestations.find`."""
-        return Attestations(self.ledger).find(self.bundle.digest)
+        return Attestations(self.ledger).find(self.bundle.digest, self._issuer)
 
     def revoke(self, reason: str) -> Record:
         """Withdraw the release; see `Ledger.revoke`."""
@@ -86,7 +86,7 @@ class Recorded:
             ChainError: if it is of another release, or what `Attestations.attest` raises.
         """
         paper.require_place(self.ledger)
-        if paper.verdict.release != self.bundle.digest:
+        if (paper.verdict.release, paper.verdict.issuer) != (self.bundle.digest, self._issuer):
             raise ChainError("expected a verdict on this release, got one on another; give that one's folder")
         return self._act(lambda: bring_verdict(self.ledger, paper))
 
@@ -138,11 +138,11 @@ def read_place(bundle: Bundle) -> dict:
     return body
 
 
-def desk_of(path: Path | str, account: LocalAccount | None) -> tuple[Bundle, Desk]:
-    """A recorded release, and where a verdict on it is signed: no node is needed."""
+def desk_of(path: Path | str, account: LocalAccount | None) -> tuple[Bundle, str, Desk]:
+    """A recorded release, its issuer, and where a verdict on it is signed: no node is needed."""
     bundle = Bundle.open(path)
     body = read_place(bundle)
-    return bundle, Desk(body["chain"]["id"], body["registry"], account)
+    return bundle, body["record"]["issuer"], Desk(body["chain"]["id"], body["registry"], account)
 
 
 def bring_verdict(ledger: Ledger, paper: Paper) -> Attestation:

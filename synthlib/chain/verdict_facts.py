@@ -67,7 +67,8 @@ def read_verdicts(bundle: Bundle, rpc: str | None = None) -> tuple[VerdictFacts,
     return tuple(
         _of_event(said, chain, said.arguments["id"] not in revoked)
         for said in events
-        if said.name == "Attested" and said.arguments["release"] == bundle.digest
+        if said.name == "Attested"
+        and (said.arguments["release"], said.arguments["issuer"]) == (bundle.digest, body["record"]["issuer"])
     )
 
 
@@ -79,7 +80,9 @@ def _ask_node(bundle: Bundle, body: dict[str, Any], rpc: str) -> list[Attestatio
             f"expected a node of chain {body['chain']['id']}, on which the release is recorded, got one of "
             f"chain {here[0]} (or with another first block)"
         )
-    return Attestations(Ledger(connection, body["registry"], None)).find(bundle.digest)
+    return Attestations(Ledger(connection, body["registry"], None)).find(
+        bundle.digest, body["record"]["issuer"]
+    )
 
 
 def _read_journal(bundle: Bundle, registry: str) -> list[Event]:
