@@ -28,6 +28,7 @@ PANELS = (
     ("membership_tpr1[", "members found, 1% false alarms", 0.01),
     ("risk", "what was true of them: risk", 0.0),
 )
+LOWEST = -1.0  # risks have no lower end; below it they say no more than that nothing was found
 FAIRNESS = (
     ("representation", "share less train's", 0.0),
     ("fairness_auroc", "AUROC of the outcome's model", None),
@@ -68,7 +69,7 @@ def group_fairness(reports: Mapping[str, pd.DataFrame], most: int = 12) -> Figur
 
     Args:
         reports: name → report of `evaluate`, or of `fairness` and `representation` alone; two at most, such
-            as before and after a remedy.
+            as before and after a remedy. Shares are those of the first: a remedy changes them on purpose.
         most: groups of a panel: of one attribute, and of those the furthest from the reference.
 
     Raises:
@@ -87,7 +88,8 @@ def group_fairness(reports: Mapping[str, pd.DataFrame], most: int = 12) -> Figur
         for axes, (stem, title, nothing, groups) in zip(
             figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True
         ):
-            _draw_groups(axes, tables, stem, groups, nothing)
+            drawn = dict([next(iter(tables.items()))]) if stem == "representation" else tables
+            _draw_groups(axes, drawn, stem, groups, nothing)
             axes.set_title(title)
         styles = [(*mark, name) for mark, name in zip(_marks(), tables, strict=False)]
         _legend(figure, [*styles, ("D", REAL, "learnt from train, or of the holdout")])
@@ -122,6 +124,9 @@ def _draw_attacks(axes: Axes, rows: pd.DataFrame, title: str, nothing: float, mo
         labels.append(f"{inner.replace('_', ' ')}{who}\n{of['conclusion'].iloc[0]}")
     axes.set_yticks(range(len(labels)), labels, fontsize=5.5, linespacing=0.95)
     axes.set(ylim=(len(labels) - 0.5, -0.5))
+    if axes.get_xlim()[0] < LOWEST:
+        axes.set_xlim(LOWEST, 1.08)
+        title += " (cut off at −1)"
     axes.set_title(title, fontsize=7)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="0.92", linewidth=0.6)

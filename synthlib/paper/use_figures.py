@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from synthlib.evaluation.groups import SMALL_CELL
 from synthlib.paper.style import HOLDOUT, OTHERS, REAL, SYNTHETIC, WIDTH, new_figure, shorten, styled
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _draw_prediction(axes: Axes, report: pd.DataFrame) -> None:
 
 
 def _draw_survival(axes: Axes, curves: pd.DataFrame) -> None:
-    for name, curve in curves.groupby("table", sort=False):
+    for name, curve in curves[curves["at_risk"] >= SMALL_CELL].groupby("table", sort=False):
         axes.step(curve["time"], curve["survival"], where="post", color=COLOURS[name], linewidth=1)
         band = {"step": "post", "color": COLOURS[name], "alpha": 0.2, "linewidth": 0}
         axes.fill_between(curve["time"], curve["low"], curve["high"], **band)
@@ -142,7 +143,7 @@ def _draw_rates(axes: Axes, rows: pd.DataFrame) -> None:
     labels = list(places)
     if "end" in rows:
         labels = [f"{a:g}–{b:g}" for a, b in zip(ends["start"], ends["end"], strict=True)]
-    axes.set_xticks(range(len(places)), [str(label)[:10] for label in labels], fontsize=5.5)
+    axes.set_xticks(range(len(places)), [str(label)[:10] for label in labels], fontsize=5.5, rotation=30)
     if value == "rate":
         axes.set(yscale="log", xlabel="days of follow-up", ylabel="events per time at risk")
     else:
@@ -180,7 +181,7 @@ def _forest(axes: Axes, rows: pd.DataFrame, by: str) -> None:
     for _, row in rows.iterrows():
         y, colour = labels.index(row[by]) + shifts[row["table"]], COLOURS[row["table"]]
         _interval(axes, row["value"], row["low"], row["high"], y, "o", colour)
-    axes.set_yticks(range(len(labels)), [shorten(str(label).replace("_", " "), 18) for label in labels])
+    axes.set_yticks(range(len(labels)), [shorten(str(label).replace("_", " "), 24) for label in labels])
     axes.set_ylim(len(labels) - 0.5, -0.6)
 
 
