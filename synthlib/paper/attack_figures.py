@@ -126,7 +126,7 @@ def _draw_attacks(axes: Axes, rows: pd.DataFrame, title: str, nothing: float, mo
     axes.set(ylim=(len(labels) - 0.5, -0.5))
     if axes.get_xlim()[0] < LOWEST:
         axes.set_xlim(LOWEST, 1.08)
-        title += " (cut off at −1)"
+        axes.set_xlabel(f"cut off at {LOWEST:g}")
     axes.set_title(title, fontsize=7)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="0.92", linewidth=0.6)
