@@ -32,7 +32,7 @@ LOWEST = -1.0  # risks have no lower end; below it they say no more than that no
 FAIRNESS = (
     ("representation", "share less train's", 0.0),
     ("fairness_auroc", "AUROC of the outcome's model", None),
-    ("fairness_auroc_amplification", "gap in AUROC, amplified by", 0.0),
+    ("fairness_auroc_amplification", "gap in AUROC, added", 0.0),
 )
 
 
