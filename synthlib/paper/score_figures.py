@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from synthlib.areas import find_measure
 from synthlib.evaluation.intervals import auroc, auroc_error, auroc_interval
 from synthlib.paper.style import HOLDOUT, OTHERS, REAL, SYNTHETIC, WIDTH, new_figure, shorten, styled
 from synthlib.scores import wilson_interval
@@ -251,7 +252,7 @@ def _draw_reference(axes: Axes, score: pd.Series, y: float) -> None:
 
 
 def _draw_comparison(axes: Axes, metric: str, tables: Mapping[str, pd.DataFrame]) -> None:
-    label, better = HEADLINES.get(metric, (metric, ""))
+    label, better = HEADLINES.get(metric) or _describe(metric)
     references = []
     for y, table in enumerate(tables.values()):
         if metric not in table.index:
@@ -270,6 +271,16 @@ def _draw_comparison(axes: Axes, metric: str, tables: Mapping[str, pd.DataFrame]
     axes.margins(x=0.08)
     axes.locator_params(axis="x", nbins=4)
     axes.grid(axis="x", color="0.92", linewidth=0.6)
+
+
+def _describe(metric: str) -> tuple[str, str]:
+    """Label and better side of a metric that is no headline."""
+    measure = find_measure(metric)
+    if measure is None:
+        return metric, ""
+    learner = metric.rpartition("_")[2] if measure.pattern.endswith("_*") else ""
+    label = f"{measure.label}, {learner}" if learner and learner not in measure.label else measure.label
+    return label, {"higher": "up", "lower": "down"}.get(measure.better, "near")
 
 
 def _score_legend(figure: Figure, real: str = "what a real holdout scores") -> None:
