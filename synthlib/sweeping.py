@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import inspect
 import json
 import math
 import time
@@ -150,7 +151,8 @@ def _fit(model, train, seed: int, public_noise: int | None, study: Study | None,
             secret = hashlib.sha256(f"public noise {public_noise} {model.epsilon:g}".encode()).digest()
             model.replay(SecretRandom(secret), train, progress=False)
         else:
-            model.fit(train, progress=False)
+            is_quiet = "progress" not in inspect.signature(model.fit).parameters
+            model.fit(train, **({} if is_quiet else {"progress": False}))
     except Exception as error:
         if study is not None:
             study.settle(number, f"failed: {type(error).__name__}")
