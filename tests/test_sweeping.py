@@ -124,6 +124,6 @@ def test_the_default_scores_and_their_figure(parts):
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert len(titles) == 4 and any("membership" in title for title in titles)
     ticks = [text.get_text() for text in figure.axes[-1].get_xticklabels()]
-    assert ticks == ["1", "8", "none"]
+    assert ticks == ["1", "8", "∞"]
     with pytest.raises(ValueError, match="got none of them"):
         privacy_frontier(found[found["metric"] == "other"])

@@ -25,11 +25,11 @@ BROADEN = 0.045  # of the axis between generators at one epsilon
 
 
 def privacy_frontier(sweep: pd.DataFrame, panels: dict[str, str] | None = None) -> Figure:
-    """Scores over the budget, on a log axis with "none" (no differential privacy) at its right end.
+    """Scores over the budget, on a log axis with ∞ (no differential privacy) at its right end.
 
     Bars are the intervals of the scores: they hold for the patients who were scored, not for another draw of
     the noise. The dashed line is what the holdout scores in the synthetic table's place; of an attack, what a
-    guess has. Grey squares are the positive control: the attack on copies of train.
+    guess has. Blue squares are the positive control: the attack on copies of train.
 
     Args:
         sweep: from `sweep_budgets`.
@@ -60,11 +60,11 @@ def privacy_frontier(sweep: pd.DataFrame, panels: dict[str, str] | None = None) 
             axes.set_title(title)
             axes.margins(y=0.12)
             axes.set_xlim(min([*places.values(), end]) - 0.4, end + 0.4)
-            axes.set_xticks([*places.values(), end], [*(f"{epsilon:g}" for epsilon in finite), "none"])
+            axes.set_xticks([*places.values(), end], [*(f"{epsilon:g}" for epsilon in finite), "∞"])
         for empty in grid.ravel()[len(shown) :]:
             empty.remove()
         for axes in grid[-1]:
-            axes.set_xlabel("ε for one patient (log scale); none: no differential privacy")
+            axes.set_xlabel("ε for one patient (log scale); ∞: no differential privacy")
         _legend(figure, colours, bool(set(shown) & set(CONTROLS)))
     return figure
 
@@ -72,7 +72,7 @@ def privacy_frontier(sweep: pd.DataFrame, panels: dict[str, str] | None = None) 
 def _draw(axes: Axes, rows: pd.DataFrame, places: dict, end: float, colours: dict) -> None:
     reference = rows["reference"].dropna()
     if len(reference):
-        axes.axhline(reference.iloc[0], color=REAL, linestyle=(0, (4, 2)), linewidth=0.9, zorder=1)
+        axes.axhline(reference.iloc[0], color=HOLDOUT, linestyle=(0, (4, 2)), linewidth=0.9, zorder=1)
     axes.axvline(end - 0.65, color="0.85", linewidth=0.8, linestyle=":", zorder=0)
     width = max([*places.values(), end]) - min([*places.values(), end]) or 1.0
     for number, (name, colour) in enumerate(colours.items()):
@@ -92,8 +92,8 @@ def _bars(axes: Axes, x: np.ndarray, rows: pd.DataFrame, colour: str, marker: st
 def _draw_control(axes: Axes, rows: pd.DataFrame, places: dict, end: float) -> None:
     first = rows.drop_duplicates("epsilon")
     x = [places.get(epsilon, end) for epsilon in first["epsilon"]]
-    axes.vlines(x, first["low"], first["high"], color=HOLDOUT, linewidth=1.0, zorder=2)
-    axes.plot(x, first["value"], "s", color=HOLDOUT, markersize=3.2, zorder=2)
+    axes.vlines(x, first["low"], first["high"], color=REAL, linewidth=1.0, zorder=2)
+    axes.plot(x, first["value"], "s", color=REAL, markersize=3.2, zorder=2)
 
 
 def _legend(figure: Figure, colours: dict, has_control: bool) -> None:
@@ -105,8 +105,8 @@ def _legend(figure: Figure, colours: dict, has_control: bool) -> None:
     ]
     marks.append(Line2D([], [], color="black", marker="D", linestyle="", markersize=3.6,
                         label="transformer without privacy"))  # fmt: skip
-    marks.append(Line2D([], [], color=REAL, linestyle=(0, (4, 2)), label="real holdout, or a guess"))
+    marks.append(Line2D([], [], color=HOLDOUT, linestyle=(0, (4, 2)), label="real holdout, or a guess"))
     if has_control:
-        marks.append(Line2D([], [], color=HOLDOUT, marker="s", linestyle="", markersize=3.2,
+        marks.append(Line2D([], [], color=REAL, marker="s", linestyle="", markersize=3.2,
                             label="control: the attack on copies"))  # fmt: skip
     figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), handlelength=1.6, fontsize=6.5)
