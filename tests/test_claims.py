@@ -12,8 +12,10 @@ import synthlib as sl
 from synthlib.bundle import canonical_json
 from synthlib.chain.budgets import SCALE, epsilon_of
 from synthlib.chain.claim_evidence import CLAIM, REPLAY, add_up, find_epsilon, judge_claim
+from synthlib.chain.croissant import to_croissant
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import Overspent
+from synthlib.chain.facts import read_facts
 from synthlib.chain.records import NOT_PRIVATE
 from synthlib.chain.registry import Ledger
 from synthlib.chain.verification import verdict
@@ -152,6 +154,13 @@ def test_the_schema_is_post_processing(made):
             assert set(column.categories) == set(drawn)
         else:
             assert (column.low, column.high) == (drawn.min(), drawn.max())
+
+
+def test_other_formats_tell_the_claim_and_what_it_does_not_cover(made):
+    facts = read_facts(made.release)
+    said = " ".join(to_croissant(facts, "synthetic.csv", "x", "y")["rai:dataLimitations"])
+    assert f"epsilon {made.model.spend_.epsilon:.4g} at delta 1e-05 for one patient" in said
+    assert said.count("Not covered by that claim") == len(made.release.parameters["privacy"]["not_covered"])
 
 
 def test_scores_can_be_left_out(made, tmp_path):
