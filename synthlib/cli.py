@@ -23,20 +23,26 @@ from synthlib import (
     vault_commands,
 )
 from synthlib.options import (
+    Delta,
+    Epsilon,
     Identifier,
     Keep,
     Keyfile,
     Kind,
     Leak,
     PatientId,
+    PublicSchema,
     Registry,
     Rpc,
     SchemaFile,
+    Scores,
+    Seal,
     Seed,
     Target,
     check_confidential,
     check_levels,
     check_model_folder,
+    check_private,
     check_release_folder,
     read_schema,
     refuse,
@@ -49,9 +55,10 @@ if TYPE_CHECKING:
 
     import synthlib as sl
     from synthlib.chain.study import Study
+    from synthlib.claims import Budget
     from synthlib.models.synthesizer import Synthesizer
 
-MODELS = ("gpt", "gan", "independent")
+MODELS = ("gpt", "gan", "independent", "private-gpt")
 TABLES, RELEASES = "Tables", "Releases"
 PARTIES, REGISTRY = "Between stewards, researchers and grantees", "A registry, or a log"
 
@@ -109,11 +116,16 @@ def synthesize(
     holdout_fraction: Annotated[float, typer.Option(help="Share of patients that no model sees.")] = 0.2,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Most passes of the GPT over the rows; by default their number decides."),
+        typer.Option(min=1, help="Most passes of a GPT over its rows; by default their number decides."),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Most training steps of the GAN, if not its default.")
     ] = None,
+    epsilon: Epsilon = None,
+    delta: Delta = None,
+    public_schema: PublicSchema = False,
+    seal: Seal = None,
+    scores: Scores = True,
     key: Annotated[
         Path | None, typer.Option(help="The steward's key file; made if absent. Default: OUT.key")
     ] = None,
@@ -148,12 +160,14 @@ def synthesize(
     if model not in MODELS:
         refuse("--model", f"expected one of {', '.join(MODELS)}, got {model!r}")
     for option, length, trained in (("--epochs", epochs, "gpt"), ("--steps", steps, "gan")):
-        if length and model != trained:
+        if length and model.removeprefix("private-") != trained:
             refuse(option, f"it is for --model {trained}, which is not what {model} trains by")
+    check_private(model, epsilon, delta, public_schema, seal, schema, index_date)
     out = check_release_folder(out)
     key = check_confidential("--key", key or out.with_name(f"{out.name}.key"), [out])
     checkpoint = checkpoint or out.with_name(f".{out.name}.checkpoint.npz")
     checkpoint = check_confidential("--checkpoint", checkpoint, [out, key])
+    seal = check_confidential("--seal", seal, [out, key, checkpoint]) if seal else None
     if save_model:
         save_model = check_confidential("--save-model", save_model, [out, key, checkpoint])
         check_model_folder(save_model)
@@ -178,13 +192,15 @@ def synthesize(
     )
     terminal.show_deidentification(deidentification)
     train, holdout = sl.split(safe, described, holdout_fraction=holdout_fraction, seed=seed)
-    check_levels(train, described, reasons)
+    if model != "private-gpt":
+        check_levels(train, described, reasons)
     say_stage("split", f"{len(train)} rows to learn from, {len(holdout)} held out")
     steward = sl.StewardKey.open_or_create(key)
-    generator = _choose(model, described, seed, epochs or steps)
+    generator = _choose(model, described, seed, epochs or steps, epsilon, delta)
+    budget = _plan(generator, len(train)) if model == "private-gpt" else None
     ledger = open_ledger(out, rpc, registry, keyfile)
-    study = open_study(ledger, out, generator, safe, steward, holdout_fraction, seed)
-    synthesizer = _train(study, generator, train, steward, checkpoint)
+    study = open_study(ledger, out, generator, safe, steward, holdout_fraction, seed, budget)
+    synthesizer = _train(study, generator, train, steward, checkpoint, seal)
     rows = rows or len(train)
     say_stage("sample", f"{rows} rows")
     synthetic = sample_attempt(study, synthesizer, rows, seed=seed + 1)
@@ -210,8 +226,11 @@ def synthesize(
         parents,
         keep=reasons,
         study=study,
+        publish_scores=scores,
     )
     clear(out)
+    if "privacy" in bundle.parameters:
+        terminal.show_claim(bundle.parameters["privacy"])
     if save_report:
         sl.write_table(report, save_report)
         save_report.chmod(0o600)
@@ -220,10 +239,20 @@ def synthesize(
     say(f"next: synthlib record {shlex.quote(str(out))}")
 
 
-def _choose(model: str, schema: sl.Schema, seed: int, length: int | None) -> Synthesizer:
-    """The generator, not fitted; `length` is of its training, in epochs of the GPT or steps of the GAN."""
+def _choose(
+    model: str,
+    schema: sl.Schema,
+    seed: int,
+    length: int | None,
+    epsilon: float | None,
+    delta: float | None,
+) -> Synthesizer:
+    """The generator, not fitted; `length` is of its training, in epochs of a GPT or steps of the GAN."""
     import synthlib as sl
 
+    if model == "private-gpt":
+        budget = {"epsilon": 1.0 if epsilon is None else epsilon, "delta": delta}
+        return sl.PrivateTabularGPT(schema, seed=seed, num_epochs=length, public_schema=True, **budget)
     if model == "independent":
         return sl.IndependentMarginals(schema)
     if model == "gpt":
@@ -231,14 +260,32 @@ def _choose(model: str, schema: sl.Schema, seed: int, length: int | None) -> Syn
     return sl.TabularGAN(schema, seed=seed, num_steps=length)
 
 
+def _plan(generator: Synthesizer, num_patients: int) -> Budget:
+    """What a private fit will spend, refused now if it could not be made."""
+    from synthlib.claims import check_declared, plan_budget
+
+    check_declared(generator.schema)
+    return plan_budget(generator, num_patients)
+
+
 def _train(
-    study: Study, generator: Synthesizer, train: pd.DataFrame, key: sl.StewardKey, checkpoint: Path
+    study: Study,
+    generator: Synthesizer,
+    train: pd.DataFrame,
+    key: sl.StewardKey,
+    checkpoint: Path,
+    seal: Path | None,
 ) -> Synthesizer:
     """The generator, fitted as an attempt of the study."""
     import synthlib as sl
     from synthlib.preregistration import fit_attempt
 
     columns = len(generator.schema.modelled)
+    if isinstance(generator, sl.PrivateTabularGPT):
+        say_stage(
+            "train", f"GPT of {columns} columns under differential privacy, epsilon {generator.epsilon:g}"
+        )
+        return fit_attempt(study, generator, train, key, progress=sys.stderr.isatty(), seal=seal)
     if isinstance(generator, sl.IndependentMarginals):
         say_stage("train", f"independent marginals of {columns} columns")
         return fit_attempt(study, generator, train, key)

@@ -33,6 +33,28 @@ Keep = Annotated[
 ]
 SchemaFile = Annotated[Path | None, typer.Option(help="Schema as JSON, instead of inferring one.")]
 Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of every random choice.")]
+Epsilon = Annotated[
+    float | None,
+    typer.Option(help="Of private-gpt, for the whole fit; by default 1. Smaller is more private."),
+]
+Delta = Annotated[
+    float | None, typer.Option(help="Of private-gpt; below one over the number of patients. Default: 1e-5.")
+]
+PublicSchema = Annotated[
+    bool,
+    typer.Option(
+        "--public-schema",
+        help="Of private-gpt: all that --schema says is known without the table, ranges and levels too.",
+    ),
+]
+Seal = Annotated[
+    Path | None,
+    typer.Option(help="Of private-gpt: file for its secret noise, sealed under the key, for an auditor."),
+]
+Scores = Annotated[
+    bool,
+    typer.Option(help="Publish the overall scores, which carry no noise, also beside a private claim."),
+]
 Rpc = Annotated[str | None, typer.Option(help="URL of an Ethereum node; without it, the in-process chain.")]
 Registry = Annotated[
     str | None, typer.Option(help="Address of the registry on the node; else one is deployed.")
@@ -150,6 +172,42 @@ def check_model_folder(path: Path) -> None:
     is_ours = (path / "synthesizer.json").exists()
     if path.exists() and not is_ours and (not path.is_dir() or any(path.iterdir())):
         refuse("--save-model", f"expected no folder {path}, or a saved model to replace; found other files")
+
+
+def check_private(
+    model: str,
+    epsilon: float | None,
+    delta: float | None,
+    is_public: bool,
+    seal: Path | None,
+    schema: Path | None,
+    index_date: str | None,
+) -> None:
+    """Options of a private generator: refused for others; and what it cannot start without."""
+    if model != "private-gpt":
+        given = {"--epsilon": epsilon, "--delta": delta, "--public-schema": is_public or None, "--seal": seal}
+        for option, value in given.items():
+            if value is not None:
+                refuse(option, f"it is for --model private-gpt; {model} is not differentially private")
+        return
+    if schema is None:
+        refuse("--schema", "expected a file: a schema inferred from the table tells of its patients")
+    if not is_public:
+        refuse(
+            "--public-schema",
+            "expected it with private-gpt: say that levels, ranges, precision, rules and where values may be "
+            "missing in the schema's file are known without the table",
+        )
+    if index_date:
+        refuse("--index-date", "the range of days since it is read off the table; bring days in the table")
+    if epsilon is not None and not 0 < epsilon < float("inf"):
+        refuse("--epsilon", f"expected a number above 0, got {epsilon:g}")
+    if delta is not None and not 0 < delta < 1:
+        refuse(
+            "--delta", f"expected a number above 0 and below one over the number of patients, got {delta:g}"
+        )
+    if seal is not None:
+        check_new_file(seal, "--seal")
 
 
 def read_schema(

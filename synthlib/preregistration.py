@@ -74,7 +74,7 @@ def fit_attempt(
         train: DataFrame of the synthesizer's schema. A keyed commitment to it is part of what is logged: a
             fit to other rows is another attempt.
         key: the steward's.
-        options: of its `fit`.
+        options: of its `fit`. With `seal`, a file, its secret randomness is sealed under the steward's key.
 
     Returns:
         The synthesizer, fitted.
@@ -84,6 +84,8 @@ def fit_attempt(
             the same call goes on with the same attempt.
     """
     number = study.attempt(describe_attempt(synthesizer, train, key))
+    if options.get("seal") is not None:
+        options["key"] = key
     try:
         synthesizer.fit(train, **options)
     except Exception as error:

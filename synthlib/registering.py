@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from synthlib.chain.registry import Ledger
     from synthlib.chain.study import Study
+    from synthlib.claims import Budget
     from synthlib.keys import StewardKey
     from synthlib.models.synthesizer import Synthesizer
 
@@ -66,13 +67,24 @@ def open_study(
     key: StewardKey,
     holdout_fraction: float,
     seed: int,
+    budget: Budget | None = None,
 ) -> Study:
-    """`preregister`, with notes beside the release to be, so that an interrupted run goes on."""
+    """`preregister`, with notes beside the release to be, so that an interrupted run goes on.
+
+    With a budget the dataset is registered with it as its cap, all of it is allotted, and no release without
+    differential privacy may be made.
+    """
     from synthlib.preregistration import preregister, write_protocol
 
-    digest = write_protocol(generator.schema, [generator], holdout_fraction, seed, key=key).digest
-    notes = out.with_name(f".{out.name}.{digest[:12]}.attempts.json")
-    study = preregister(ledger, [generator], table, key, holdout_fraction, seed, notes=notes)
+    privacy = None if budget is None else budget.privacy
+    protocol = write_protocol(generator.schema, [generator], holdout_fraction, seed, privacy=privacy, key=key)
+    notes = out.with_name(f".{out.name}.{protocol.digest[:12]}.attempts.json")
+    limits = {"open_releases": 1} if budget is None else {"open_releases": 0, "order": budget.order}
+    limits |= {} if budget is None else {"cap": budget.loss, "budget": budget.loss}
+    parts = ledger, [generator], table, key, holdout_fraction, seed
+    study = preregister(*parts, **limits, notes=notes, privacy=privacy)
+    if budget is not None:
+        say_stage("register", f"budget {budget.loss:g} at Renyi order {budget.order}, for one release")
     say_stage("register", f"protocol {study.registration.id} on {ledger.connection.place}")
     return study
 

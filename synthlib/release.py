@@ -16,6 +16,7 @@ from synthlib.bundle import Bundle, write_atomically
 from synthlib.chain.commitments import commit, commit_conditions, read_synthetic, table_digest
 from synthlib.chain.rows import ROWS_FILE, RowTree, describe_rows
 from synthlib.chain.study import Study
+from synthlib.claims import describe_claim, find_loss, mask_deidentification, public_facts
 from synthlib.data.identifiers import class_by_name, class_by_pattern
 from synthlib.data.preparation import SMALL_CELL, characteristics
 from synthlib.data.tables import write_table
@@ -115,6 +116,7 @@ def write_release(
     loss: float | None = None,
     given: Given | None = None,
     acceptance: Any = None,
+    publish_scores: bool = True,
 ) -> Bundle:
     """Write a synthetic table and everything that its record on a chain will speak of into one Bundle.
 
@@ -123,6 +125,10 @@ def write_release(
     and `attempts.json`; beside these, in `ledger/`, the journal of the in-process chain on which the protocol
     is registered. Of the training table it tells aggregates, and a commitment that nobody can open without
     the steward's key. The aggregates carry no noise: releases of overlapping cohorts can be compared.
+
+    Of a generator that was fitted privately the release makes a claim to differential privacy, and its
+    manifest (`privacy`) says which, what it covers and what not. No aggregate of the training table but its
+    public size is published then, unless with `report.csv`, whose scores carry no noise.
 
     Args:
         path: folder, or bare name for the workspace's `bundles/`.
@@ -139,11 +145,12 @@ def write_release(
             checked as a folder and is not recorded by any registry.
         attempt: number of the attempt that the synthesizer is; if None, the last that describes it and
             `train`. The table is noted among its draws, if it is not yet.
-        loss: privacy that the release spends, in the dataset's measure; None if it makes no claim to
-            differential privacy.
+        loss: privacy that the release spends, in the dataset's measure; None takes what the generator spent
+            (`spend_`), rounded up, or makes no claim where it was not fitted privately.
         given: what `synthetic` was drawn under, if anything; a keyed commitment to it is published.
         acceptance: thresholds of a release without a study; those of a study stand in its protocol. Where
             there are any, `gate.json` and the manifest say whether the report meets them, either way.
+        publish_scores: whether `report.csv`, and with thresholds `gate.json`, are in the release.
 
     Returns:
         The Bundle, opened.
@@ -151,16 +158,25 @@ def write_release(
     Raises:
         SchemaError: if a table is not one of the synthesizer's schema.
         ValueError: if few patients share each level of a column, the table cannot be written so that it
-            reads back the same, or the study has no such attempt.
+            reads back the same, or the study has no such attempt; or scores are left out that thresholds
+            are about.
+        PrivacyError: if a loss is claimed that is smaller than was spent, or where nothing was private.
         ConfidentialRows: if the synthetic table is the training table or a part of it.
     """
     if study is None and (attempt, loss) != (None, None):
         raise ValueError("expected a study with an attempt or a loss, got none; give write_release the study")
     gate = _judge(report, study, acceptance)
+    if gate is not None and not publish_scores:
+        raise ValueError(
+            "expected scores in a release whose thresholds are about them, got publish_scores=False; publish "
+            "them, or declare no thresholds"
+        )
+    loss = find_loss(synthesizer, study, loss)
+    claim = describe_claim(synthesizer, study, publish_scores)
     synthesizer.schema.check(train)
     synthesizer.schema.check(synthetic)
     scattered = sorted(set(find_scattered_levels(train, synthesizer.schema)) - set(keep))
-    if scattered:
+    if scattered and claim is None:  # else levels are public, and noise decides which are drawn
         raise ValueError(
             f"expected levels that several patients share, got fewer than {FEWEST} patients for each of "
             f"those of {', '.join(scattered)}; merge levels, declare the column an identifier before "
@@ -172,7 +188,9 @@ def write_release(
     parameters = {
         "model_type": type(synthesizer).__name__,
         "model": synthesizer.public_parameters,
-        "characteristics": _public_characteristics(train, synthesizer.schema, schema),
+        "characteristics": _public_characteristics(train, synthesizer.schema, schema)
+        if claim is None
+        else public_facts(len(train), synthesizer.schema),
         "training_commitment": commit(train, key).hex(),
         "seed": seed,
         "num_rows": len(synthetic),
@@ -183,6 +201,9 @@ def write_release(
         study.describe(attempt, loss)  # refused before anything is written
     if gate is not None:
         parameters["gate"] = gate.describe()
+    if claim is not None:
+        parameters["privacy"] = claim
+        deidentification = mask_deidentification(deidentification)
     path = Bundle.locate(path)
     with Bundle.create(path, "release", parameters, parents) as folder:
         write_table(synthetic, folder / "synthetic.csv")
@@ -192,7 +213,8 @@ def write_release(
         parameters["rows_root"] = tree.root.hex()
         write_atomically(folder / ROWS_FILE, describe_rows(tree))
         write_atomically(folder / "schema.json", schema.to_json().encode())
-        write_table(public_report(report), folder / "report.csv")
+        if publish_scores:
+            write_table(public_report(report), folder / "report.csv")
         write_table(deidentification, folder / "deidentification.csv")
         if gate is not None:
             write_atomically(folder / GATE_FILE, gate.to_json())

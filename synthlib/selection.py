@@ -290,7 +290,7 @@ def _describe(function: Callable) -> str:
     )
 
 
-def _read_key(folder: Path) -> bytes:
+def read_folder_key(folder: Path) -> bytes:
     """The folder's own key, made at the first call; only its owner may read it.
 
     Raises:
@@ -323,7 +323,7 @@ def _read_attempts(folder: Path | None, setting: Mapping[str, Any], train: pd.Da
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{folder / ATTEMPTS} cannot be read; remove it to start anew") from None
     same = isinstance(table, str) and hmac.compare_digest(
-        table.encode(), fingerprint(train, _read_key(folder)).encode()
+        table.encode(), fingerprint(train, read_folder_key(folder)).encode()
     )
     if earlier != json.loads(canonical_json(dict(setting))) or not same:
         raise ValueError(
@@ -347,5 +347,6 @@ def _write_attempts(
         }
         for attempt in attempts
     ]
-    document = {"setting": dict(setting), "table": fingerprint(train, _read_key(folder)), "attempts": plain}
+    table = fingerprint(train, read_folder_key(folder))
+    document = {"setting": dict(setting), "table": table, "attempts": plain}
     write_atomically(folder / ATTEMPTS, canonical_json(document), mode=0o600)

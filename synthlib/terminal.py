@@ -130,6 +130,16 @@ def show_report(report: pd.DataFrame) -> None:
         say(f"note: {note}")
 
 
+def show_claim(claim: dict[str, Any]) -> None:
+    """What a release claims, and what the claim does not cover."""
+    print(
+        f"differential privacy: epsilon {claim['epsilon']:.4g}, delta {claim['delta']:.2g} for one "
+        f"{claim['unit']} ({claim['adjacency']})"
+    )
+    for line in claim["not_covered"]:
+        print(f"  not covered  {line}")
+
+
 def show_gate(verdict: Verdict) -> None:
     """Each threshold, what was measured, and the verdict."""
     print("thresholds:")

@@ -123,7 +123,7 @@ def test_a_batch_that_nobody_can_open_is_named(study, workspace, count, culprit)
     """As another client may log it: a root that nothing leads to."""
     batch = (bytes.fromhex(study.registration.id[2:]), 5, 5, hashlib.sha256(b"nothing").digest())
     study.ledger.send("logAttemptBatch", *batch)
-    guesses = [{"describes": {"seed": seed}, "outcome": None} for seed in range(count)]
+    guesses = [{"describes": {"seed": seed}, "outcome": None, "draws": []} for seed in range(count)]
     change = edit(
         lambda told: told.extend(
             {"number": 5 + n, "together_from": 5, **guess} for n, guess in enumerate(guesses)

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import re
+from copy import copy
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from synthlib.chain.rows import ConfidentialRows, RowTree, verify_row
 from synthlib.chain.study import Study
 from synthlib.chain.verification import verdict
 from synthlib.gate import gate_outcome
+from synthlib.models.accounting import Queries, account
 from synthlib.preregistration import describe_attempt, write_protocol
 from synthlib.release import (
     WITHHELD,
@@ -152,9 +154,12 @@ def test_a_studys_release_says_its_protocol_and_every_attempt(made, study, tmp_p
     assert verdict(sl.verify(release.path)) == 0
 
 
-@pytest.mark.parametrize(("loss", "units"), [(0.25, 250_000), (1e-9, 1), (0.1000001, 100_001)])
+@pytest.mark.parametrize(("loss", "units"), [(0.25, 250_000), (None, 201), (0.1000001, 100_001)])
 def test_a_loss_is_said_in_millionths_rounded_up(made, study, tmp_path, loss, units):
-    release = write(tmp_path / "one", made, study=study, attempt=1, loss=loss)
+    private = copy(made[4])
+    private.spend_ = account([Queries("all", 50.0)], 1e-5, len(made[1]))  # a rho of 0.0002
+    spent = (*made[:4], private, *made[5:])
+    release = write(tmp_path / "one", spent, study=study, attempt=1, loss=loss)
     said = release.parameters["protocol"]
     assert (said["attempt"], said["spend"]) == (1, units)
 

@@ -205,8 +205,23 @@ def _list_limitations(facts: Facts) -> Iterator[str]:
             f"It was accounted with a privacy loss of {facts.loss:g} in the measure that its dataset was "
             f"registered with; {PROTOCOL_FILE} says the unit that is protected."
         )
+        yield from _list_claim(facts.parameters.get("privacy"))
     else:
         yield "No guarantee of differential privacy is recorded for it."
+
+
+def _list_claim(claim: Any) -> Iterator[str]:
+    """What a private release claims, as its maker wrote it; `verify` accounts for it again."""
+    said = claim if isinstance(claim, dict) else {}
+    if not all(type(said.get(name)) is float for name in ("epsilon", "delta")):
+        return
+    yield (
+        f"It claims differential privacy: epsilon {claim['epsilon']:.4g} at delta {claim['delta']:.2g} "
+        f"for one {str(claim.get('unit'))[:20]} ({str(claim.get('adjacency'))[:100]})."
+    )
+    uncovered = claim.get("not_covered")
+    for line in uncovered[:20] if isinstance(uncovered, list) else []:
+        yield f"Not covered by that claim: {str(line)[:200]}."
 
 
 def _list_sensitive(facts: Facts) -> Iterator[str]:

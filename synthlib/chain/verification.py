@@ -24,6 +24,7 @@ import pandas as pd
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, Finding, canonical_json, inspect
 from synthlib.chain.accounts import demo_account
+from synthlib.chain.claim_evidence import CLAIM, REPLAY, check_claim
 from synthlib.chain.commitments import open_commitment, read_synthetic, table_digest
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import load_artifact
@@ -69,7 +70,9 @@ from synthlib.parsing import parse_json
 from synthlib.schema import Schema
 
 DIGEST, SIGNATURE = "release digest", f"{RECORD_FILE}: signature"
-OPTIONAL = frozenset({DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT, VERDICT})
+OPTIONAL = frozenset(
+    {DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT, VERDICT, CLAIM, REPLAY}
+)
 DEMO = "recorded by the demo issuer, whose key anybody has: compare the digest with one you trust"
 FAILED = "an auditor's verdict on it that stands is: failed"
 MAX_LINES = 20_000  # of a journal: each takes milliseconds to replay
@@ -156,6 +159,7 @@ def verify(
     certificate = ""
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
+        check_claim(manifest, chain, record, findings)
         certificate = find_erasure(chain, record, findings)
         if moment is None:
             check_now(chain, record, findings)

@@ -83,7 +83,7 @@ def marginal_accuracy(
     return scores
 
 
-def classifier_two_sample_test(train, holdout, synthetic, schema, rng) -> list[Score]:
+def classifier_two_sample_test(train, holdout, synthetic, schema, rng, learners=CLASSIFIERS) -> list[Score]:
     """How well a classifier tells synthetic rows from training rows it has not seen: AUROC, 0.5 if it cannot.
 
     Boosted trees find what is wrong in combinations of columns, logistic regression what is wrong in single
@@ -96,6 +96,7 @@ def classifier_two_sample_test(train, holdout, synthetic, schema, rng) -> list[S
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns).
         schema: theirs.
         rng: draws as many rows of each table as the smallest has (10,000 at most), and five folds.
+        learners: which of the two.
 
     Returns:
         `c2st_boosting` and `c2st_logistic`, means over the folds; intervals from DeLong's errors, widened for
@@ -105,7 +106,7 @@ def classifier_two_sample_test(train, holdout, synthetic, schema, rng) -> list[S
     """
     size = min(len(train), len(holdout), len(synthetic), C2ST_ROWS)
     scores = []
-    for learner in CLASSIFIERS:
+    for learner in learners:
         found = _tell_apart(train, synthetic, size, schema, learner, rng)
         reference, *_ = _tell_apart(train, holdout, size, schema, learner, rng)
         scores.append(Score(f"c2st_{learner}", *found, reference))

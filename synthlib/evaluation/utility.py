@@ -26,7 +26,7 @@ from synthlib.scores import Score
 NUM_RESAMPLES = 400
 
 
-def train_on_synthetic(train, holdout, synthetic, schema, rng) -> list[Score]:
+def train_on_synthetic(train, holdout, synthetic, schema, rng, learners=None) -> list[Score]:
     """How a model trained on the synthetic table predicts the target of the holdout's real patients.
 
     Features are `schema.features` (leaks excluded), learners those of five families (see
@@ -40,6 +40,7 @@ def train_on_synthetic(train, holdout, synthetic, schema, rng) -> list[Score]:
             each against the rest, averaged. A number: R², and mean absolute and root mean squared error in
             its own unit.
         rng: resamples the holdout.
+        learners: names of families, if not all are wanted.
 
     Returns:
         For each learner `tstr_auroc_*`, `tstr_auroc_gap_*` (synthetic minus real on the same patients;
@@ -59,7 +60,7 @@ def train_on_synthetic(train, holdout, synthetic, schema, rng) -> list[Score]:
     if not len(holdout) or not len(train):
         return []
     score_all = _score_numbers if target.is_numeric else _score_levels
-    for learner in families(target):
+    for learner in families(target) if learners is None else learners:
         scores += score_all(learner, train, holdout, synthetic, schema, rng)
     return scores
 

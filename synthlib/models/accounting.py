@@ -217,9 +217,11 @@ class PrivacySpend:
         return math.ceil(Fraction(loss) * SCALE)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and texts, for a manifest; `from_dict` is the inverse."""
+        """Plain numbers and texts, for a manifest; `from_dict` is the inverse. What is infinite is None."""
         parts = [{"kind": type(part).__name__, **asdict(part)} for part in self.parts]
-        return {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "parts": parts}
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        plain = {name: None if value == math.inf else value for name, value in plain.items()}
+        return plain | {"parts": parts}
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> PrivacySpend:

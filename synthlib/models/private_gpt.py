@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from synthlib.bundle import canonical_json, write_atomically
 from synthlib.keys import StewardKey
@@ -140,7 +141,7 @@ class PrivateTabularGPT(TabularGPT):
 
     def _fit_privately(self, random, train, public, progress) -> None:
         num_patients = len(train)
-        delta = min(1e-5, 0.1 / num_patients) if self.delta is None else self.delta
+        delta = self.choose_delta(num_patients)
         grids = make_grids(self.schema)
         plan = self.plan(num_patients, delta, public is not None)
         scales = {part.name: part.noise_multiplier for part in plan if isinstance(part, Queries)}
@@ -173,8 +174,12 @@ class PrivateTabularGPT(TabularGPT):
         self._train(pd.DataFrame(drawn), learner, None, None, (), progress)
         self.network_ = learner.averaged
         if self.training_share:
-            train_privately(self, states, positions, plan[-1], random)
+            train_privately(self, states, positions, plan[-1], random, progress)
         self.spend_ = account(plan, delta, num_patients)
+
+    def choose_delta(self, num_patients: int) -> float:
+        """The delta of a fit on so many patients."""
+        return min(1e-5, 0.1 / num_patients) if self.delta is None else self.delta
 
     def plan(self, num_patients: int, delta: float, public_ranges: bool = False) -> list[Part]:
         """All mechanisms of a fit on so many patients, at the noise that the budget allows."""
@@ -240,7 +245,9 @@ def with_shares(encoder: SpanEncoder, tree, schema) -> SpanEncoder:
     return better
 
 
-def train_privately(gpt: PrivateTabularGPT, states, positions, training, random: SecretRandom) -> None:
+def train_privately(
+    gpt: PrivateTabularGPT, states, positions, training, random: SecretRandom, progress: bool = False
+) -> None:
     """DP-SGD on the network that the tree has taught; its averaged weights take the network's place."""
     network, averaged = gpt.network_, gpt.build_network()
     step = make_step(gpt, network, states, positions, training, random)
@@ -249,7 +256,7 @@ def train_privately(gpt: PrivateTabularGPT, states, positions, training, random:
     updater = keras.optimizers.Adam(schedule, beta_2=0.98)
     updater.build(step.variables)
     averaged.set_weights(network.get_weights())
-    for number in range(total):
+    for number in tqdm(range(total), "private steps", unit="step", disable=not progress):
         step.begin(number)
         updater.apply([tf.constant(part) for part in step.run()], step.variables)
         kept = min(0.97, (1 + number) / (10 + number))

@@ -1,0 +1,80 @@
+"""`synthesize --model private-gpt`: a budget is registered, spent, claimed, recorded and verified."""
+
+import pytest
+from conftest import make_cohort
+
+import synthlib as sl
+from synthlib import terminal
+from synthlib.chain.claim_evidence import CLAIM
+from synthlib.cli import app
+from synthlib.keys import StewardKey
+from synthlib.models.secrecy import SecretRandom
+
+PRIVATE = ("--model", "private-gpt", "--schema", "schema.json", "--public-schema", "--epochs", "1")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A table and a Schema whose ranges were declared."""
+    folder = tmp_path_factory.mktemp("private")
+    table = make_cohort(400)
+    table.to_csv(folder / "patients.csv", index=False)
+    schema = (
+        sl.Schema.infer(table, target="died").replace("age", low=0, high=110).replace("lab", low=0, high=20)
+    )
+    (folder / "schema.json").write_text(schema.to_json())
+    (folder / "open.json").write_text(schema.replace("lab", low=None, high=None).to_json())
+    return folder
+
+
+@pytest.fixture
+def run(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    for name in ("SYNTHLIB_PRIVATE_KEY", "SYNTHLIB_KEYFILE", "SYNTHLIB_WORKSPACE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*words):
+        code = terminal.run(app, [str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_a_private_release_from_a_table_to_a_verdict(run, folder):
+    words = ("--epsilon", 3, "--delta", "1e-4", "--seal", "sealed.json", "--no-scores", "--key", "own.key")
+    code, told, said = run("synthesize", "patients.csv", "--out", "release", *PRIVATE, *words)
+    assert code == 0, said
+    assert "under differential privacy, epsilon 3" in said and "Renyi order" in said
+    assert "differential privacy: epsilon" in told and "not covered" in told
+    bundle = sl.Bundle.open(folder / "release")
+    claim = bundle.parameters["privacy"]
+    assert claim["epsilon"] <= 3 and claim["delta"] == 1e-4 and claim["num_patients"] == 320
+    assert "report.csv" not in bundle.files and "missing_rates" not in bundle.parameters["characteristics"]
+    assert claim["secret_commitment"] == SecretRandom.unseal(
+        folder / "sealed.json", StewardKey.open(folder / "own.key")
+    ).commit(StewardKey.open(folder / "own.key"))
+    assert run("record", "release")[0] == 0
+    found = {one.subject: one.verdict for one in sl.verify(folder / "release")}
+    assert found[CLAIM] == "matched" and "differs" not in found.values()
+    assert run("verify", "release")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "culprit"),
+    [
+        (("--model", "gpt", "--epsilon", 1), "not differentially private"),
+        (("--model", "independent", "--public-schema"), "not differentially private"),
+        (("--model", "private-gpt", "--public-schema"), "inferred from the table"),
+        (("--model", "private-gpt", "--schema", "schema.json"), "known without the table"),
+        ((*PRIVATE, "--epsilon", 0), "above 0"),
+        ((*PRIVATE, "--delta", 1), "above 0"),
+        ((*PRIVATE, "--delta", 0.01), "1 / 320"),
+        ((*PRIVATE, "--seal", "schema.json"), "another name"),
+        ((*PRIVATE, "--index-date", "age"), "read off the table"),
+        (("--model", "private-gpt", "--schema", "open.json", "--public-schema"), "none for lab"),
+    ],
+)
+def test_what_no_private_release_can_be_made_of(run, folder, words, culprit):
+    code, _, said = run("synthesize", "patients.csv", "--out", "refused", *words)
+    assert code == 2 and culprit in said.replace("\n", " ")
+    assert not (folder / "refused").exists()
