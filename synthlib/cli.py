@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthlib import (
-    __version__,
-    agreement_commands,
-    anchor_commands,
-    ledger_commands,
-    protocol_commands,
-    registry_commands,
-    release_commands,
-    steward_commands,
+from synthlib import __version__
+from synthlib.commands import (
+    agreement,
+    anchor,
+    ledger,
+    protocol,
+    registry,
+    release,
+    steward,
     terminal,
-    vault_commands,
+    vault,
 )
-from synthlib.options import (
+from synthlib.commands.options import (
     Delta,
     Epsilon,
     Identifier,
@@ -48,7 +48,7 @@ from synthlib.options import (
     refuse,
     split_pairs,
 )
-from synthlib.terminal import say, say_stage
+from synthlib.commands.terminal import say, say_stage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,8 +153,8 @@ def synthesize(
     """De-identify and split a table, register a protocol, train, sample, evaluate, and write the release."""
     import synthlib as sl
     from synthlib.bundle import check_destination
+    from synthlib.commands.registering import clear, open_ledger, open_study
     from synthlib.preregistration import sample_attempt
-    from synthlib.registering import clear, open_ledger, open_study
     from synthlib.release import write_data, write_release
 
     if model not in MODELS:
@@ -329,7 +329,7 @@ def evaluate(
     ] = False,
 ) -> None:
     """Score a synthetic table beside what real patients score. Exit code 3: --gate, and a threshold fails."""
-    from synthlib import evaluating
+    from synthlib.commands import evaluating
 
     inputs = (train, holdout, synthetic)
     evaluating.check_out(out, (*inputs, *([acceptance] if acceptance else [])))
@@ -347,14 +347,14 @@ def evaluate(
         raise typer.Exit(terminal.GATE_FAILED)
 
 
-ledger_commands.add_to(app, RELEASES)
-release_commands.add_to(app, RELEASES)
-protocol_commands.add_to(app, PARTIES)
-steward_commands.add_to(app, PARTIES)
-agreement_commands.add_to(app, PARTIES)
-vault_commands.add_to(app, PARTIES)
-registry_commands.add_to(app, REGISTRY)
-anchor_commands.add_to(app, REGISTRY)
+ledger.add_to(app, RELEASES)
+release.add_to(app, RELEASES)
+protocol.add_to(app, PARTIES)
+steward.add_to(app, PARTIES)
+agreement.add_to(app, PARTIES)
+vault.add_to(app, PARTIES)
+registry.add_to(app, REGISTRY)
+anchor.add_to(app, REGISTRY)
 
 
 @app.command(rich_help_panel=TABLES)

@@ -13,7 +13,7 @@ from chain_helpers import account
 from synthlib import cli
 from synthlib.chain.registry import Ledger
 from synthlib.chain.roles import AUDITOR, RESEARCHER, STEWARD, Roles
-from synthlib.terminal import run
+from synthlib.commands.terminal import run
 
 PEOPLE = {"hospital": STEWARD, "team": RESEARCHER, "auditor": AUDITOR, "successor": STEWARD}
 

@@ -17,9 +17,9 @@ from conftest import make_cohort
 from typer.testing import CliRunner
 
 import synthlib as sl
-from synthlib import terminal
 from synthlib.cli import app
-from synthlib.terminal import explain
+from synthlib.commands import terminal
+from synthlib.commands.terminal import explain
 
 ROOT = Path(__file__).parents[1]
 SECRET = "Quetzalcoatl"  # stands in cells that must be shown nowhere

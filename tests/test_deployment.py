@@ -12,7 +12,7 @@ from synthlib.chain.contracts import created_address
 from synthlib.chain.deployment import plan_deployment
 from synthlib.chain.errors import NoAccount, WrongChain
 from synthlib.chain.registry import Ledger
-from synthlib.terminal import run
+from synthlib.commands.terminal import run
 
 pytest_plugins = ["chain_fixtures"]
 

@@ -9,7 +9,7 @@ import synthlib as sl
 from synthlib import cli
 from synthlib.chain.attestations import PASSED, Attestations, Verdict
 from synthlib.chain.roles import AUDITOR, Roles
-from synthlib.terminal import run
+from synthlib.commands.terminal import run
 
 pytest_plugins = ["chain_fixtures"]
 

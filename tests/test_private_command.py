@@ -4,9 +4,9 @@ import pytest
 from conftest import make_cohort
 
 import synthlib as sl
-from synthlib import terminal
 from synthlib.chain.claim_evidence import CLAIM
 from synthlib.cli import app
+from synthlib.commands import terminal
 from synthlib.keys import StewardKey
 from synthlib.models.secrecy import SecretRandom
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from synthlib import terminal
-from synthlib.terminal import confirm, show_fields, show_rows, waiting
+from synthlib.commands import terminal
+from synthlib.commands.terminal import confirm, show_fields, show_rows, waiting
 
 
 def test_what_is_waited_for_is_said_until_it_is_over(capsys, monkeypatch):

@@ -30,7 +30,7 @@ SAYS = "says"  # instead of "ok" where a finding repeats what somebody thinks
 PATIENCE = 10.0  # seconds between two signs of life while a transaction is on its way
 INTERRUPTED = 130
 GATE_FAILED = 3  # of `evaluate --gate`
-HERE = str(Path(__file__).parent)
+HERE = str(Path(__file__).parents[1])
 
 
 def run(app: Callable[..., Any], arguments: list[str]) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthlib.options import refuse
-from synthlib.terminal import say_stage
+from synthlib.commands.options import refuse
+from synthlib.commands.terminal import say_stage
 
 if TYPE_CHECKING:
     import pandas as pd

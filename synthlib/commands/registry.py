@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from synthlib.options import (
+from synthlib.commands.options import (
     Account,
     Contract,
     JournalFile,
@@ -18,8 +18,8 @@ from synthlib.options import (
     check_new_file,
     refuse,
 )
-from synthlib.registering import open_registry
-from synthlib.terminal import confirm, say, waiting
+from synthlib.commands.registering import open_registry
+from synthlib.commands.terminal import confirm, say, waiting
 
 WEI = 10**18
 NAMES = ("steward", "researcher", "auditor")

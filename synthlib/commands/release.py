@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from synthlib import terminal
-from synthlib.options import (
+from synthlib.commands import terminal
+from synthlib.commands.options import (
     AsJson,
     Keyfile,
     Node,
@@ -20,7 +20,7 @@ from synthlib.options import (
     read_time,
     refuse,
 )
-from synthlib.terminal import confirm, say, waiting
+from synthlib.commands.terminal import confirm, say, waiting
 
 attest_app = typer.Typer(no_args_is_help=True, help="Auditors' verdicts: signed offline, brought by anybody.")
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from synthlib import terminal
-from synthlib.options import (
+from synthlib.commands import terminal
+from synthlib.commands.options import (
     Account,
     AsJson,
     Contract,
@@ -23,8 +23,8 @@ from synthlib.options import (
     read_file,
     read_time,
 )
-from synthlib.registering import open_registry
-from synthlib.terminal import confirm, say, waiting
+from synthlib.commands.registering import open_registry
+from synthlib.commands.terminal import confirm, say, waiting
 
 agreement_app = typer.Typer(
     no_args_is_help=True, help="Data-use agreements, and who was given what under them."

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from synthlib import terminal
-from synthlib.options import (
+from synthlib.commands import terminal
+from synthlib.commands.options import (
     AsJson,
     Contract,
     Dataset,
@@ -21,8 +21,8 @@ from synthlib.options import (
     Yes,
     check_address,
 )
-from synthlib.registering import open_registry
-from synthlib.terminal import confirm, waiting
+from synthlib.commands.registering import open_registry
+from synthlib.commands.terminal import confirm, waiting
 
 dataset_app = typer.Typer(
     no_args_is_help=True, help="Datasets: what may be learnt of them, and whose they are."
@@ -202,7 +202,7 @@ def erase_object(
     """Destroy a vault's object and its key. Who was given the key keeps what it opened."""
     from synthlib.chain.erasing import erase_object as erase
     from synthlib.chain.erasing import require_steward
-    from synthlib.vault_commands import open_vault
+    from synthlib.commands.vault import open_vault
 
     ledger = open_registry(rpc, registry, journal, keyfile)
     opened = open_vault(vault, store_options)

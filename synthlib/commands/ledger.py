@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from synthlib import terminal
-from synthlib.options import Keyfile, Registry, Rpc, read_dataset, read_training, refuse
+from synthlib.commands import terminal
+from synthlib.commands.options import Keyfile, Registry, Rpc, read_dataset, read_training, refuse
 
 
 def record(

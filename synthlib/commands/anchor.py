@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from synthlib.options import check_new_file, read_file
-from synthlib.terminal import say
+from synthlib.commands.options import check_new_file, read_file
+from synthlib.commands.terminal import say
 
 anchor_app = typer.Typer(
     no_args_is_help=True, help="A signed log of releases, checked offline (docs/anchors.md)."

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synthlib.commands.options import read_schema, refuse, spell_as
+from synthlib.commands.terminal import say
 from synthlib.data.tables import read_table
 from synthlib.evaluation.report import evaluate
 from synthlib.evaluation.utility import predict_holdout
 from synthlib.gate import Verdict, judge
-from synthlib.options import read_schema, refuse, spell_as
 from synthlib.release import public_report
 from synthlib.reporting import SUFFIXES, check_folder, read_acceptance, write_report
 from synthlib.schema import Schema
-from synthlib.terminal import say
 from synthlib.thresholds import default_acceptance
 
 __all__ = ["check_out", "read_acceptance", "read_tables", "score", "write"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthlib.options import (
+from synthlib.commands.options import (
     Contract,
     JournalFile,
     Keyfile,
@@ -19,8 +19,8 @@ from synthlib.options import (
     read_file,
     refuse,
 )
-from synthlib.registering import open_registry
-from synthlib.terminal import confirm, say, waiting, whoever_reads
+from synthlib.commands.registering import open_registry
+from synthlib.commands.terminal import confirm, say, waiting, whoever_reads
 
 if TYPE_CHECKING:
     from synthlib.chain.registry import Ledger

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthlib import terminal
-from synthlib.options import AsJson, Contract, JournalFile, Keyfile, Node, Yes, read_file, refuse
-from synthlib.registering import open_registry
-from synthlib.terminal import confirm, say, waiting
+from synthlib.commands import terminal
+from synthlib.commands.options import AsJson, Contract, JournalFile, Keyfile, Node, Yes, read_file, refuse
+from synthlib.commands.registering import open_registry
+from synthlib.commands.terminal import confirm, say, waiting
 
 if TYPE_CHECKING:
     from synthlib.chain.protocols import Registration, Track

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthlib.terminal import say
+from synthlib.commands.terminal import say
 
 if TYPE_CHECKING:
     import pandas as pd
