@@ -4,10 +4,11 @@ import pytest
 from chain_helpers import account, digest, fund
 
 from synthlib.chain.budgets import MOST_UNITS
-from synthlib.chain.datasets import ACTIVE, ERASED, RENOUNCED, UNKNOWN, Datasets, dataset_id
+from synthlib.chain.datasets import ACTIVE, ERASED, RENOUNCED, UNKNOWN, Datasets, dataset_id, normalize_id
 from synthlib.chain.errors import (
     AccessControlUnauthorizedAccount,
     CapNotLowered,
+    ChainError,
     DatasetAlreadyRegistered,
     DatasetNotActive,
     DatasetNotOffered,
@@ -102,6 +103,38 @@ def test_a_cap_is_lowered_and_never_raised(datasets):
     assert datasets.find(DATA).cap == 250_000
     with pytest.raises(CapNotLowered):
         datasets.lower_cap(DATA, 0.3)
+
+
+def test_a_cap_that_is_lowered_already_is_left_alone(datasets, others, empty_ledger):
+    datasets.register(COMMITMENT, 0.5)
+    datasets.lower_cap(DATA, 0.25)  # and its receipt was lost
+    height = empty_ledger.connection.get_block_number()
+    datasets.lower_cap(DATA, 0.25)
+    assert empty_ledger.connection.get_block_number() == height
+    with pytest.raises(NotSteward):
+        others.lower_cap(DATA, 0.25)
+    datasets.renounce(DATA)
+    with pytest.raises(DatasetNotActive):
+        datasets.lower_cap(DATA, 0.25)
+
+
+def test_an_id_has_one_form_however_it_is_written(datasets):
+    found = datasets.register(COMMITMENT, 0.5)
+    for written in (DATA, DATA[2:], DATA.upper().replace("0X", "0x"), DATA[2:].upper()):
+        assert normalize_id(written) == DATA
+        assert datasets.find(written) == datasets.require_known(written) == found
+    for wrong in ("", "0x", DATA[:-1], DATA + "0", "0x" + DATA, " " + DATA):
+        with pytest.raises(ValueError, match="expected a digest"):
+            normalize_id(wrong)
+
+
+def test_who_gives_a_commitment_for_an_id_is_told_the_ids(datasets, others):
+    mine, copy = datasets.register(COMMITMENT), others.register(COMMITMENT)
+    with pytest.raises(ChainError, match="is a commitment") as caught:
+        datasets.require_known(COMMITMENT)
+    assert mine.id in str(caught.value) and copy.id in str(caught.value)
+    with pytest.raises(ChainError, match="knows none"):
+        datasets.require_known(digest("nothing"))
 
 
 def test_a_dataset_is_handed_over_in_two_steps(datasets, others):

@@ -30,6 +30,15 @@ def test_a_key_that_is_gone_already_is_certified_as_that(tmp_path):
     assert erase_key(tmp_path / "nothing.key", DATASET).how == "no key file was there any more"
 
 
+def test_what_is_no_key_is_not_destroyed(tmp_path):
+    diary = tmp_path / "diary.txt"
+    diary.write_text("not a key\n")
+    diary.chmod(0o600)
+    with pytest.raises(ValueError, match="expected 64 hexadecimal digits"):
+        erase_key(diary, DATASET)
+    assert diary.read_text() == "not a key\n"
+
+
 def test_a_recorded_erasure_ends_the_dataset(ledger):
     certificate = erase_key("nothing.key", DATASET)
     Datasets(ledger).record_erasure(DATASET, certificate.digest)

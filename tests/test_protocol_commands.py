@@ -18,8 +18,8 @@ def register(on_journal, workspace):
     on_journal("dataset", "register", COMMITMENT, "--cap", "1", who="hospital")
     PROTOCOL.save(workspace / "protocol.json")
 
-    def call(*words, who="team", fails=False):
-        places = ("--dataset", DATASET, "--out", workspace / "study")
+    def call(*words, who="team", fails=False, dataset=DATASET):
+        places = ("--dataset", dataset, "--out", workspace / "study")
         return on_journal("register", workspace / "protocol.json", *places, *words, who=who, fails=fails)
 
     return call
@@ -54,6 +54,25 @@ def test_the_same_again_changes_nothing(register, workspace, journal):
 def test_another_registration_is_not_replaced(register):
     register("--sealed")
     assert "expected no other registration" in register(fails=True)
+
+
+def test_a_commitment_is_no_id_and_nothing_is_written(register, workspace):
+    error = register(fails=True, dataset=COMMITMENT)
+    assert "is a commitment" in error and DATASET in error and not (workspace / "study").exists()
+    register()
+
+
+def test_an_id_without_0x_is_kept_with_it(register, workspace, journal, on_journal):
+    register(dataset=DATASET[2:].upper())
+    file = workspace / "study" / "registration.json"
+    assert json.loads(file.read_text())["dataset"] == DATASET
+    register()  # the same
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"dataset": DATASET[2:]}))
+    register()  # written by hand
+    on_journal("approve", workspace / "study", "--open-releases", 1, who="hospital")
+    (workspace / "study" / "journal.jsonl").write_bytes(journal.read_bytes())
+    study = Study.resume(workspace / "study", account=account("team"))
+    assert study.registration.dataset == study.track.dataset == DATASET
 
 
 def test_only_a_researcher_registers(register):

@@ -56,6 +56,13 @@ def others(empty_ledger) -> Protocols:
     return Protocols(empty_ledger.acting_as(OTHER))
 
 
+def test_an_id_has_one_form_in_a_registration(protocols):
+    prepared = protocols.prepare(PROTOCOL, DATASET[2:].upper())
+    assert prepared == protocols.prepare(PROTOCOL, DATASET) and prepared.dataset == DATASET
+    with pytest.raises(ValueError, match="64"):
+        protocols.prepare(PROTOCOL, "a table")
+
+
 @pytest.fixture
 def running(protocols) -> Registration:
     """A protocol that was registered and approved."""

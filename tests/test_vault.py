@@ -40,7 +40,7 @@ from synthlib.chain.errors import (
 )
 from synthlib.chain.handing_over import NotAccepted, reason_of
 from synthlib.chain.registry import Ledger
-from synthlib.chain.roles import Roles
+from synthlib.chain.roles import STEWARD, Roles
 from synthlib.chain.sealing import SEGMENT_SIZE, DataKey, OtherDataset, SealError, WrongKey
 from synthlib.chain.store import Store, StoreError
 from synthlib.chain.vault import KeyDestroyed, NotStored, Vault, VaultError
@@ -864,6 +864,23 @@ def test_what_is_of_another_dataset_is_denied_on_the_chain(hospital, guarded, fi
     with pytest.raises(OtherDataset) as caught:
         guarded.hand_over(address, agreement.id, GRANTEE.public_key)
     assert denials(hospital) == [denial(caught.value, agreement, address, other)]
+    assert watched == [] and hospital.find_events("Accessed", "Agreements") == []
+
+
+def test_what_is_another_stewards_is_denied_under_the_agreements_dataset(hospital, guarded, file, watched):
+    fund(hospital.connection, GRANTEE_ACCOUNT.address)
+    Roles(hospital).grant(STEWARD, GRANTEE_ACCOUNT.address)
+    other = Datasets(hospital.acting_as(GRANTEE_ACCOUNT)).register(OTHER_DATASET).id
+    address, agreement = guarded.put(file, other), agree(hospital)
+    for _ in range(2):
+        with pytest.raises(OtherDataset) as caught:
+            guarded.hand_over(address, agreement.id, GRANTEE.public_key)
+        assert not hasattr(caught.value, "__notes__")
+    assert denials(hospital) == [denial(caught.value, agreement, address)]  # once
+    Roles(hospital).pause()
+    with pytest.raises(OtherDataset) as caught:
+        guarded.hand_over(guarded.put(file, other), agreement.id, GRANTEE.public_key)
+    assert caught.value.__notes__ == ["the denial could not be recorded on the chain: Paused"]
     assert watched == [] and hospital.find_events("Accessed", "Agreements") == []
 
 

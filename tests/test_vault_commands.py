@@ -73,6 +73,17 @@ def test_what_is_put_is_listed_and_sealed(address, command, workspace):
     assert CONTENT.encode() not in sealed
 
 
+def test_what_is_put_is_of_a_dataset_that_the_registry_knows(people, on_journal, command, workspace):
+    on_journal("dataset", "register", COMMITMENT, who="hospital")
+    place = ("--vault", workspace / "vault", "--public-key", workspace / "owner.key.pub")
+    words = ("vault", "put", workspace / "file.csv", *place, "--dataset")
+    assert "is a commitment" in on_journal(*words, COMMITMENT, fails=True)
+    assert "knows none" in on_journal(*words, "ab" * 32, fails=True)
+    assert command("vault", "list", "--vault", workspace / "vault")[1] == ""
+    for written in (DATASET, DATASET[2:]):
+        assert len(on_journal(*words, written).strip()) == 64
+
+
 def test_nothing_is_put_under_a_key_that_is_none(people, command, workspace):
     place = ("--vault", workspace / "vault", "--public-key", workspace / "file.csv")
     code, _, err = command("vault", "put", workspace / "file.csv", *place, "--dataset", DATASET)

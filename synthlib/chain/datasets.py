@@ -52,6 +52,15 @@ def dataset_id(steward: str, commitment: str) -> str:
     return "0x" + keccak(encode(["address", "bytes32"], [steward, to_bytes32(commitment)])).hex()
 
 
+def normalize_id(dataset: str) -> str:
+    """A dataset's id in the one form that is compared and kept: `0x` and 64 lower-case hexadecimal digits.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    return "0x" + to_bytes32(dataset.lower()).hex()
+
+
 class Datasets:
     """The datasets of a registry.
 
@@ -86,24 +95,52 @@ class Datasets:
 
     def find(self, dataset: str) -> Dataset:
         """What the registry knows of a dataset, from its id (`dataset_id`)."""
+        dataset = normalize_id(dataset)
         steward, cap, allotted, order, state = self._ledger.call("datasetOf", to_bytes32(dataset))
         return Dataset(dataset, to_checksum_address(steward), cap, allotted, order, STATES[state])
 
+    def require_known(self, dataset: str) -> Dataset:
+        """What the registry knows of a dataset that was registered there.
+
+        Raises:
+            ChainError: if none was under this id; if it is a commitment, with the ids of its datasets.
+        """
+        found = self.find(dataset)
+        if found.state == UNKNOWN:
+            raise ChainError(f"expected the id of a registered dataset: {self.explain_unknown(dataset)}")
+        return found
+
+    def explain_unknown(self, dataset: str) -> str:
+        """Why nothing is known under what was given for an id, and what to give instead."""
+        dataset, place = normalize_id(dataset), self._ledger.connection.place
+        said = self._ledger.find_events("DatasetRegistered", commitment=dataset.removeprefix("0x"))
+        ids = ", ".join(event.arguments["dataset"] for event in said)
+        if ids:
+            return f"{dataset} is a commitment, registered as {ids}; give the id"
+        return f"{place} knows none under {dataset}; give the id that dataset register showed, no commitment"
+
     def lower_cap(self, dataset: str, cap: float) -> None:
-        """Allow less than before; not less than is allotted. For its steward."""
-        self._ledger.send("lowerCap", to_bytes32(dataset), budget_to_units(cap))
+        """Allow less than before; not less than is allotted. The same again changes nothing. For its steward.
+
+        Raises:
+            CapNotLowered: if less is allowed already.
+            NotSteward, DatasetNotActive, CapBelowAllotted: what else the contract says.
+        """
+        units, found = budget_to_units(cap), self.find(dataset)
+        if (found.state, found.steward, found.cap) != (ACTIVE, self._ledger.sender, units):
+            self._ledger.send("lowerCap", to_bytes32(found.id), units)
 
     def offer(self, dataset: str, successor: str) -> None:
         """Offer a dataset to another steward, who has to `accept` it. For its steward."""
-        self._ledger.send("offerDataset", to_bytes32(dataset), to_checksum_address(successor))
+        self._ledger.send("offerDataset", to_bytes32(normalize_id(dataset)), to_checksum_address(successor))
 
     def accept(self, dataset: str) -> None:
         """Take over a dataset that was offered. For a steward."""
-        self._ledger.send("acceptDataset", to_bytes32(dataset))
+        self._ledger.send("acceptDataset", to_bytes32(normalize_id(dataset)))
 
     def renounce(self, dataset: str) -> None:
         """Give a dataset up for ever. For its steward."""
-        self._ledger.send("renounceDataset", to_bytes32(dataset))
+        self._ledger.send("renounceDataset", to_bytes32(normalize_id(dataset)))
 
     def record_erasure(self, dataset: str, certificate: str) -> None:
         """Say that the commitment's key was destroyed. For its steward.
@@ -112,7 +149,7 @@ class Datasets:
             dataset: its id.
             certificate: SHA-256 of the certificate (`erasure.certify`), hexadecimal.
         """
-        self._ledger.send("eraseDataset", to_bytes32(dataset), to_bytes32(certificate))
+        self._ledger.send("eraseDataset", to_bytes32(normalize_id(dataset)), to_bytes32(certificate))
 
     def find_erasure(self, dataset: str) -> str:
         """SHA-256 of the certificate that the commitment's key was destroyed, empty if there is none.
@@ -123,6 +160,7 @@ class Datasets:
             IncompleteLog: if the log lacks the event.
             ChainError: if the log says something else than the state.
         """
+        dataset = normalize_id(dataset)
         certificate = self._ledger.call("erasureOf", to_bytes32(dataset)).hex().replace(ZERO_DIGEST, "")
         told = [
             event.arguments["certificate"]

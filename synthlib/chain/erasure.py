@@ -13,6 +13,7 @@ from synthlib.keys import StewardKey
 from synthlib.parsing import parse_json
 
 ERASURE_FORMAT = "synthlib-erasure/1"
+WHAT, DESTROYED = "steward's key of a commitment", "key file overwritten and removed"
 
 
 class MalformedErasure(ChainError):
@@ -73,10 +74,15 @@ def erase_key(path: Path | str, commitment: str, when: str | None = None) -> Era
 
     Returns:
         The certificate. If the file is gone already, it says so: a crash after the destruction loses nothing.
+
+    Raises:
+        PermissionError: if others could read the file; nothing was destroyed.
+        ValueError: if the file holds no key; nothing was destroyed.
     """
     if Path(path).exists():
+        StewardKey.open(path)
         StewardKey.destroy(path)
-        how = "key file overwritten and removed"
+        how = DESTROYED
     else:
         how = "no key file was there any more"
-    return Erasure(commitment, "steward's key of a commitment", when, how)
+    return Erasure(commitment, WHAT, when, how)

@@ -2,13 +2,16 @@
 
 A hand-over that goes on is recorded as an access, one that is refused as a denial. The words of a denial's
 reason, whose SHA-256 the chain gets, are `reason_of`: anybody who knows the agreement can say which it was.
+It is logged under the object's dataset, or under the agreement's if the object's is another steward's. Where
+the chain does not take it (the registry is paused, or the account is no steward of the agreement's dataset
+any more), it is recorded nowhere: the error carries a note that says so, and no key moves all the same.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from synthlib.chain.errors import AccessOutOfOrder, ChainError, ContractError, Expired
+from synthlib.chain.errors import AccessOutOfOrder, ChainError, ContractError, Expired, NotSteward
 from synthlib.chain.sealing import OtherDataset, plain_id
 from synthlib.chain.wrapping import digest_public_key
 
@@ -114,17 +117,39 @@ def permit(gate: Gate, agreement_id: str, address: str, dataset: str, public_key
     except AccessOutOfOrder:  # nobody refused: others were faster
         raise
     except (OtherDataset, NotAccepted, ContractError) as refusal:
-        deny(gate, refusal, agreement_id, address, dataset, agreed.grantee)
+        deny(gate, refusal, agreement_id, address, dataset, agreed.grantee, agreed.dataset)
         raise
     return access
 
 
 def deny(
-    gate: Gate, refusal: ChainError, agreement_id: str, address: str, dataset: str, account: str
+    gate: Gate,
+    refusal: ChainError,
+    agreement_id: str,
+    address: str,
+    dataset: str,
+    account: str,
+    agreed: str | None = None,
 ) -> None:
-    """Record a denial, which goes on to be raised. If the chain does not take it, the refusal notes that."""
+    """Record a denial, which goes on to be raised. If the chain does not take it, the refusal notes that.
+
+    Args:
+        gate: the chain.
+        refusal: what is raised.
+        agreement_id: id of the agreement.
+        address: the object's.
+        dataset: id of the object's dataset, under which the denial is logged.
+        account: the grantee's.
+        agreed: id of the agreement's dataset, under which it is logged if the other is another steward's.
+    """
+    reason = reason_of(refusal, agreement_id)
     try:
-        gate.log_denial(dataset, address, account, reason_of(refusal, agreement_id))
+        try:
+            gate.log_denial(dataset, address, account, reason)
+        except NotSteward:
+            if agreed is None or plain_id(agreed) == plain_id(dataset):
+                raise
+            gate.log_denial(agreed, address, account, reason)
     except ChainError as error:
         refusal.add_note(f"the denial could not be recorded on the chain: {type(error).__name__}")
 

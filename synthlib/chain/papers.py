@@ -20,6 +20,7 @@ from synthlib.bundle import canonical_json
 from synthlib.chain.agreements import Agreement, Agreements
 from synthlib.chain.attestations import Attestations, Verdict
 from synthlib.chain.contracts import find_addresses
+from synthlib.chain.datasets import normalize_id
 from synthlib.chain.errors import ChainError, NoAccount, WrongChain
 from synthlib.chain.protocols import Registration
 from synthlib.chain.registry import Ledger, digest_of_words
@@ -177,7 +178,7 @@ def word_agreement(
     if not terms.strip():
         raise ValueError("expected terms in words, got an empty file")
     words = digest_of_words(purpose, "purpose").hex()
-    told = (dataset, grantee, hashlib.sha256(terms).hexdigest(), words, tuple(uses), expiry)
+    told = (normalize_id(dataset), grantee, hashlib.sha256(terms).hexdigest(), words, tuple(uses), expiry)
     agreement = Agreement(*told) if request is None else Agreement(*told, request)
     if not is_address(grantee):
         raise ValueError("expected the grantee's address, 0x and 40 hexadecimal digits, got something else")
@@ -221,6 +222,7 @@ def read_registration(data: bytes) -> tuple[Registration, str, str]:
     try:
         found = parse_json(data)
         registration = Registration(*(found[name] for name in Registration._fields))
+        registration = registration._replace(dataset=normalize_id(registration.dataset))
         _ = registration.id
         return registration, found["chain"], found["registry"]
     except Exception:  # whatever a hash says of fields that are none

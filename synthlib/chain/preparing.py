@@ -7,6 +7,7 @@ from pathlib import Path
 
 from synthlib.bundle import canonical_json, write_atomically
 from synthlib.chain.attempts import ATTEMPTS_FILE, ATTEMPTS_FORMAT
+from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import ChainError
 from synthlib.chain.papers import read_registration
 from synthlib.chain.protocols import Protocol, Protocols, Registration
@@ -23,13 +24,15 @@ def prepare(ledger: Ledger, protocol: Protocol, dataset: str, sealed: bool, fold
     Args:
         ledger: acts as the researcher.
         protocol: what is going to be done.
-        dataset: commitment to what it runs on, hexadecimal.
+        dataset: id of what it runs on (`datasets.dataset_id`).
         sealed: whether its digest stays secret until it is revealed.
         folder: to write.
 
     Raises:
-        ChainError: if the folder holds the registration of something else.
+        ChainError: if the folder holds the registration of something else; or if there is no such dataset,
+            and then nothing was written.
     """
+    Datasets(ledger).require_known(dataset)
     wanted = Protocols(ledger).prepare(protocol, dataset, sealed)
     place = {"chain": f"eip155:{ledger.connection.chain_id}", "registry": ledger.address}
     if (folder / REGISTRATION_FILE).exists():

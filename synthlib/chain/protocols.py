@@ -13,6 +13,7 @@ from eth_utils import keccak, to_checksum_address
 
 from synthlib.bundle import canonical_json, write_atomically
 from synthlib.chain.budgets import budget_to_units
+from synthlib.chain.datasets import normalize_id
 from synthlib.chain.errors import ApprovalNotRaised, ChainError, IncompleteLog
 from synthlib.chain.events import Event
 from synthlib.chain.merkle import MerkleTree
@@ -181,9 +182,13 @@ class Protocols:
         self._ledger = ledger
 
     def prepare(self, protocol: Protocol, dataset: str, sealed: bool = False) -> Registration:
-        """What this account would register; nothing is sent. A sealed one draws a secret salt: keep it."""
+        """What this account would register; nothing is sent. A sealed one draws a secret salt: keep it.
+
+        Raises:
+            ValueError: if `dataset` is no id.
+        """
         salt = secrets.token_bytes(32).hex() if sealed else ZERO_DIGEST
-        return Registration(dataset, self._ledger.sender, protocol.digest, salt)
+        return Registration(normalize_id(dataset), self._ledger.sender, protocol.digest, salt)
 
     def register(self, registration: Registration) -> Track:
         """Register a protocol. A second time changes nothing.

@@ -20,7 +20,7 @@ from synthlib.chain.attempts import (
     read_log,
 )
 from synthlib.chain.budgets import ZCDP, loss_to_units
-from synthlib.chain.datasets import Datasets
+from synthlib.chain.datasets import Datasets, normalize_id
 from synthlib.chain.errors import ChainError, WrongChain
 from synthlib.chain.protocols import (
     Protocol,
@@ -68,6 +68,7 @@ class Study:
             raise ValueError(
                 "expected the protocol that was registered, got another; open the registered one"
             )
+        registration = registration._replace(dataset=normalize_id(registration.dataset))
         self.ledger, self.protocol, self.registration = ledger, protocol, registration
         self.attempts = [dict(entry) for entry in attempts]
         self._unsure: list[dict[str, Any]] = []  # sent, and not seen to arrive

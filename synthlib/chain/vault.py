@@ -269,6 +269,14 @@ class Vault:
         self._delete(sealed)
         return erasure
 
+    def find_dataset(self, address: str) -> str | None:
+        """The dataset that an object's header says, 64 hexadecimal digits; None if no header can be read."""
+        try:
+            with self.store.open(_name(address, "sealed")) as source:
+                return read_header(source).dataset
+        except (FileNotFoundError, SealError):
+            return None
+
     def addresses(self) -> list[str]:
         """Addresses of the objects that can be read by who has the key."""
         return sorted(address for address, ages in self._list().items() if set(ages) == {"sealed", "key"})

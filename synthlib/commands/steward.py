@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,9 @@ from synthlib.commands.options import (
 )
 from synthlib.commands.registering import open_registry
 from synthlib.commands.terminal import confirm, waiting
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 dataset_app = typer.Typer(
     no_args_is_help=True, help="Datasets: what may be learnt of them, and whose they are."
@@ -46,9 +49,7 @@ def commit(
     import synthlib as sl
     from synthlib.chain.commitments import commit as commit_to
 
-    read = sl.read_table(table)
-    if schema:
-        read = sl.Schema.from_json(schema.read_bytes()).conform(read)
+    read = _read_registered(table, schema)
     is_new = not key.exists()
     print(commit_to(read, sl.StewardKey.open_or_create(key)).hex())
     terminal.say_key(key, is_new)
@@ -82,10 +83,13 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Say what the registry knows of a dataset."""
-    from synthlib.chain.datasets import Datasets
+    from synthlib.chain.datasets import UNKNOWN, Datasets
 
-    found = Datasets(open_registry(rpc, registry, journal)).find(dataset)
+    datasets = Datasets(open_registry(rpc, registry, journal))
+    found = datasets.find(dataset)
     terminal.show_fields(found._asdict(), as_json)
+    if found.state == UNKNOWN:
+        terminal.say(datasets.explain_unknown(dataset))
 
 
 @dataset_app.command()
@@ -168,6 +172,11 @@ def erase_key(
     key: Annotated[Path, typer.Option(help="The steward's key file; it is overwritten and removed.")],
     certificate: Certificate,
     when: When = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="The table as commit read it, to show that the key opens the commitment."),
+    ] = None,
+    schema: SchemaFile = None,
     rpc: Node = None,
     registry: Contract = None,
     journal: JournalFile = None,
@@ -175,13 +184,14 @@ def erase_key(
     yes: Yes = False,
 ) -> None:
     """Destroy a dataset's key: its commitment can be opened by nobody any more, but for who has a copy."""
-    from synthlib.chain.erasing import erase_dataset, require_steward
+    from synthlib.chain.erasing import erase_dataset, require_active_steward
 
+    read = None if table is None else _read_registered(table, schema)
     ledger = open_registry(rpc, registry, journal, keyfile)
-    require_steward(ledger, dataset)
+    require_active_steward(ledger, dataset)
     confirm(f"destroy the key {key} of the dataset {dataset}", yes)
     with waiting("erasure of a dataset's key", ledger.connection.place):
-        erasure = erase_dataset(ledger, dataset, key, certificate, when)
+        erasure = erase_dataset(ledger, dataset, key, certificate, when, read)
     print(f"erased: {erasure.how}\ncertificate {erasure.digest}")
 
 
@@ -201,16 +211,24 @@ def erase_object(
 ) -> None:
     """Destroy a vault's object and its key. Who was given the key keeps what it opened."""
     from synthlib.chain.erasing import erase_object as erase
-    from synthlib.chain.erasing import require_steward
+    from synthlib.chain.erasing import require_object
     from synthlib.commands.vault import open_vault
 
     ledger = open_registry(rpc, registry, journal, keyfile)
     opened = open_vault(vault, store_options)
-    require_steward(ledger, dataset)
+    require_object(ledger, opened, dataset, address)
     confirm(f"destroy the object {address}", yes)
     with waiting("erasure of an object", ledger.connection.place):
         erasure = erase(ledger, opened, dataset, address, certificate, when)
     print(f"erased: {erasure.how}\ncertificate {erasure.digest}")
+
+
+def _read_registered(table: Path, schema: Path | None) -> pd.DataFrame:
+    """A table as its commitment is taken of it."""
+    import synthlib as sl
+
+    read = sl.read_table(table)
+    return sl.Schema.from_json(schema.read_bytes()).conform(read) if schema else read
 
 
 def add_to(app: typer.Typer, panel: str) -> None:

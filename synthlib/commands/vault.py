@@ -61,10 +61,16 @@ def put(
     public_key: Annotated[Path, typer.Option(help="The vault owner's public key.")],
     dataset: Annotated[str, typer.Option(help="Id of the dataset that it is of: 64 hexadecimal digits.")],
     store_options: StoreOptions = None,
+    rpc: Node = None,
+    registry: Contract = None,
+    journal: JournalFile = None,
 ) -> None:
-    """Seal a file or a Bundle under a key of its own."""
+    """Seal a file or a Bundle under a key of its own. A registry that is given must know the dataset."""
+    from synthlib.chain.datasets import Datasets
     from synthlib.chain.wrapping import read_public_key
 
+    if rpc is not None or journal is not None:
+        Datasets(open_registry(rpc, registry, journal)).require_known(dataset)
     print(open_vault(vault, store_options, read_public_key(public_key)).put(source, dataset))
 
 
