@@ -29,7 +29,7 @@ GRANTEE = account("grantee")
 SAID = Verdict(
     digest("release"), account("issuer").address, PASSED, digest("report"), digest("rubric"), 2**47
 )
-AGREED = Agreement(DATASET, GRANTEE.address, digest("terms"), digest("purpose"), ("DUO:0000042",), 2**40)
+AGREED = Agreement(DATASET, GRANTEE.address, digest("terms"), digest("purpose"), ("DUO:0000042",), 2**39)
 texts = st.text(max_size=20)
 fields = st.dictionaries(texts, texts | st.integers() | st.lists(texts, max_size=3), max_size=4)
 
@@ -107,7 +107,7 @@ def test_fields_that_are_none_are_refused(told):
 )
 def test_words_that_make_no_agreement_are_refused(changes, message):
     told = {"dataset": DATASET, "grantee": GRANTEE.address, "terms": b"terms", "purpose": "purpose"}
-    told |= {"uses": ["DUO:0000042"], "expiry": 2**40}
+    told |= {"uses": ["DUO:0000042"], "expiry": 2**39}
     assert word_agreement(**told) == AGREED
     with pytest.raises(ValueError, match=message):
         word_agreement(**(told | changes))
