@@ -192,6 +192,26 @@ def test_a_verdict_of_now_is_shown(ledger, study, workspace, request):
     assert verdict(findings) == YES and "that stands is: failed" in find_caveat(findings)
 
 
+@pytest.mark.parametrize("name", ["admin", "auditor"])
+def test_an_issuers_own_verdict_and_one_of_who_lost_the_role_are_marked(study, workspace, request, name):
+    ledger, auditor = study.ledger, account(name)
+    bundle = make_release(workspace / "release", study=study)
+    ledger.record(bundle)
+    Roles(ledger).grant(AUDITOR, auditor.address)
+    said = Verdict(bundle.digest, ledger.sender, FAILED, digest("report"), digest("rubric"), 2**47)
+    signed = Attestations(ledger.acting_as(auditor)).sign(said)
+    Attestations(ledger).attest(said, auditor.address, signed)
+    for marks in (["the issuer's own"] * (name == "admin"), ["no auditor any more"]):
+        ledger.save(bundle)
+        findings = verify(bundle.path, rpc=url_of(ledger, request))
+        (told,) = [found.detail for found in findings if found.subject.startswith("verdict")]
+        assert all(mark in told for mark in marks)
+        assert ("the issuer's own" in told) == (name == "admin")
+        assert ("no auditor any more" in told) == ("no auditor any more" in marks)
+        assert "that stands is: failed" in find_caveat(findings) and verdict(findings) == YES
+        Roles(ledger).withdraw(AUDITOR, auditor.address)
+
+
 def test_events_that_the_state_does_not_confirm_are_refused(case, monkeypatch):
     find_events = Ledger.find_events
     hidden = {"DatasetErased"}
@@ -209,7 +229,7 @@ def test_events_that_the_state_does_not_confirm_are_refused(case, monkeypatch):
     findings.clear()
     check_then(case.ledger, record, Moment(None, case.blocks["erased"]), findings)
     (told,) = [found for found in findings if found.subject.startswith("verdict")]
-    assert told.verdict == "differs" and "does not fit its state" in told.detail
+    assert told.verdict == "unchecked" and "expected the AttestationRevoked event" in told.detail
 
 
 def verify_digest(case: Case) -> str:

@@ -89,3 +89,41 @@ def test_an_export_asks_the_node_for_verdicts(node_study, node_url, workspace, c
         assert ("synthlib:Verdict" in told) == is_told
     code, _, err = command("export", bundle.path, "--out", workspace / "other", "--rpc", "http://127.0.0.1:9")
     assert code == 2 and "127.0.0.1:9" in err and not (workspace / "other").exists()
+
+
+def test_a_node_of_the_environment_is_no_matter_to_a_release_in_process(workspace, command, monkeypatch):
+    bundle = make_release(workspace / "release")
+    path, crate = bundle.path, workspace / "crate"
+    for name in ("record", "verify"):
+        if name == "verify":
+            told = command(name, path)
+        monkeypatch.setenv("SYNTHLIB_RPC", "http://127.0.0.1:9")
+        code, out, err = command(name, path)
+        assert code == 0, out + err
+        monkeypatch.delenv("SYNTHLIB_RPC")
+    assert (code, out, err) == told and "\nunchecked    node" not in out
+    code, out, _ = command("verify", path, "--rpc", "http://127.0.0.1:9")
+    assert code == 2 and "recorded on the in-process chain, on no node" in out
+    monkeypatch.setenv("SYNTHLIB_RPC", "http://127.0.0.1:9")
+    assert command("export", path, "--out", crate)[0] == 0
+    assert command("attest", "list", path)[:2] == (0, "no verdict on this release\n")
+    assert command("revoke", path, "--reason", "the wrong table", "--yes")[0] == 0
+    assert command("verify", path)[0] == 1
+
+
+def test_a_release_is_recorded_verified_and_exported_on_the_node_of_the_environment(
+    node_study, node_url, workspace, command, monkeypatch
+):
+    bundle = make_release(workspace / "own", study=node_study)
+    assert command("record", bundle.path)[0] == 2
+    monkeypatch.setenv("SYNTHLIB_RPC", node_url)
+    assert command("record", bundle.path)[0] == 0
+    code, out, _ = command("verify", bundle.path)
+    assert code == 0 and "holds the record in block" in out
+    record, admin = node_study.ledger.find(bundle.digest), node_study.ledger.sender
+    Roles(node_study.ledger).grant(AUDITOR, admin)
+    judge = Attestations(node_study.ledger)
+    said = Verdict(record.release, admin, PASSED, digest("report"), digest("rubric"), 2**47)
+    judge.attest(said, admin, judge.sign(said))
+    assert command("export", bundle.path, "--out", workspace / "crate")[0] == 0
+    assert digest("rubric") in (workspace / "crate" / "ro-crate-metadata.json").read_text()

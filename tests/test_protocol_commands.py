@@ -106,6 +106,42 @@ def test_a_seal_hides_the_protocol_until_it_is_revealed(register, track, on_jour
     assert account("auditor").address in error
 
 
+def test_a_steward_approves_and_closes_a_sealed_protocol_with_what_opens_no_seal(
+    command, register, track, on_journal, workspace, journal
+):
+    register("--sealed")
+    study, given = workspace / "study", workspace / "given.json"
+    given.write_bytes((study / "sealed.json").read_bytes())
+    told = json.loads(given.read_bytes())
+    assert set(told) == {"chain", "registry", "dataset", "researcher", "seal"}
+    secret = json.loads((study / "registration.json").read_bytes())
+    assert not any(secret[name].encode() in given.read_bytes() for name in ("digest", "salt"))
+    on_journal("approve", given, "--open-releases", 2, who="hospital")
+    assert track()["is_approved"] and json.loads(on_journal("track", given, "--json")) == track()
+    error = on_journal("reveal", given, "--yes", who="team", fails=True)
+    assert "expected a registration of a protocol" in error
+    on_journal("close", given, "--yes", who="hospital")
+    assert track()["is_closed"]
+
+
+def test_the_hint_names_what_may_be_given(command, register, workspace, journal):
+    register()
+    assert not (workspace / "study" / "sealed.json").exists()
+    places = ("--dataset", DATASET, "--out", workspace / "sealed", "--journal", journal)
+    code, _, err = command("register", workspace / "protocol.json", *places, "--sealed", who="team")
+    assert code == 0 and f"approves {workspace / 'sealed' / 'sealed.json'}" in " ".join(err.split())
+
+
+@pytest.mark.parametrize("field", ["seal", "dataset", "researcher", "chain", "registry"])
+def test_a_sealed_protocol_with_a_field_that_is_none_is_refused(register, on_journal, workspace, field):
+    register("--sealed")
+    file = workspace / "study" / "sealed.json"
+    told = json.loads(file.read_bytes())
+    file.write_text(json.dumps({name: told[name] for name in told if name != field}))
+    error = on_journal("approve", file, who="hospital", fails=True)
+    assert "expected a registration of a protocol" in error
+
+
 def test_who_has_not_registered_it_does_not_reveal_it(register, on_journal, workspace):
     register("--sealed")
     error = on_journal("reveal", workspace / "study", "--yes", who="hospital", fails=True)

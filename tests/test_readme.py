@@ -97,6 +97,25 @@ def test_the_readmes_parties_run_as_they_stand():
     assert names["study"].attempt({"model_type": "x"}) == 1
 
 
+def list_options(group: Group, before: str = "") -> dict[str, set[str]]:
+    """The options of every command by its name, with its group's."""
+    found = {}
+    for name, command in group.commands.items():
+        if isinstance(command, Group):
+            found |= list_options(command, f"{before}{name} ")
+        else:
+            found[before + name] = {option for each in command.params for option in each.opts}
+    return found
+
+
+def test_the_readme_names_the_commands_that_take_no_journal():
+    """But `synthesize`, which starts one of its own."""
+    named = re.search(r"take no `--journal`[^:]*: (.*?)\. ", readme(), re.DOTALL)[1]
+    lacking = [name for name, options in list_options(get_command(app)).items() if "--journal" not in options]
+    on_chain = {name for name in lacking if "--rpc" in list_options(get_command(app))[name]}
+    assert set(re.findall("`([a-z ]+)`", named)) == on_chain - {"synthesize"}
+
+
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 
 

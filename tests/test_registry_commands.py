@@ -104,6 +104,25 @@ def test_a_node_is_named_by_options_or_by_the_environment(command, node_url, mon
     assert code == 2 and "expected a key to sign with" in err
 
 
+def test_a_journal_that_is_named_goes_before_a_node_of_the_environment(
+    on_journal, command, workspace, monkeypatch
+):
+    monkeypatch.setenv("SYNTHLIB_RPC", "http://127.0.0.1:9")
+    assert on_journal("role", "grant", "auditor", NEW, who="admin") == f"{NEW} is auditor\n"
+    code, out, _ = command("deploy", "--journal", workspace / "new.jsonl", who="admin")
+    assert code == 0 and out.startswith("registry 0x")
+    words = ("--rpc", "http://127.0.0.1:9", "--journal", workspace / "new.jsonl")
+    code, _, err = command("role", "check", "steward", NEW, *words)
+    assert code == 2 and "expected a node's URL, or --journal" in " ".join(err.split())
+
+
+def test_a_registry_is_deployed_on_the_node_of_the_environment(command, node_url, monkeypatch):
+    fund(Connection.by_url(node_url), account("admin").address)
+    monkeypatch.setenv("SYNTHLIB_RPC", node_url)
+    code, out, err = command("deploy", "--dry-run", who="admin")
+    assert code == 0 and out.startswith("registry would be at 0x"), err
+
+
 def test_a_place_is_named_once(command, journal, workspace):
     for words, message in (
         ((), "expected a node's URL, or --journal"),

@@ -27,6 +27,7 @@ from synthlib.chain.in_process import GENESIS_TIME
 from synthlib.chain.protocols import Protocols
 from synthlib.chain.records import SUPERSEDED, Record
 from synthlib.chain.registry import Ledger
+from synthlib.chain.roles import AUDITOR, Roles
 
 ASKED, RECORDED, STANDING, DATASET, VERDICT = "time", "recorded", "revocation", "dataset", "verdict"
 _MOST_SECONDS = 253_402_300_799  # the last second of the year 9999
@@ -214,8 +215,16 @@ def _describe_verdict(ledger: Ledger, verdict: Attestation, asked: Moment | None
         else:
             standing += "; taken back later"
         standing += f", {show_time(ledger, verdict.revocation_time)}"
+    auditor = f"{verdict.auditor}{_mark(ledger, verdict)}"
     detail = (
-        f"{verdict.outcome}, says auditor {verdict.auditor}, {show_time(ledger, verdict.time)}; {standing}; "
+        f"{verdict.outcome}, says auditor {auditor}, {show_time(ledger, verdict.time)}; {standing}; "
         f"SHA-256 of the report: {verdict.report}, of the rubric: {verdict.rubric}"
     )
     return Finding(f"{VERDICT} {verdict.id[:12]}…", "matched", detail)
+
+
+def _mark(ledger: Ledger, verdict: Attestation) -> str:
+    """What a reader should know of an auditor: that it is the issuer, or has the role no more, as of now."""
+    marks = ["the issuer's own"] if verdict.auditor == verdict.issuer else []
+    marks += [] if Roles(ledger).has(AUDITOR, verdict.auditor) else ["no auditor any more"]
+    return f" ({', '.join(marks)})" if marks else ""

@@ -22,7 +22,7 @@ from synthlib.chain.attestations import Attestations, Verdict
 from synthlib.chain.contracts import find_addresses
 from synthlib.chain.datasets import normalize_id
 from synthlib.chain.errors import ChainError, NoAccount, WrongChain
-from synthlib.chain.protocols import Registration
+from synthlib.chain.protocols import Registration, SealedProtocol
 from synthlib.chain.registry import Ledger, digest_of_words
 from synthlib.parsing import parse_json
 
@@ -217,14 +217,36 @@ def read_registration(data: bytes) -> tuple[Registration, str, str]:
     """A protocol's registration as `Study.hand_on` writes it: with the chain (CAIP-2) and the registry.
 
     Raises:
+        MalformedPaper: if it is something else, such as a sealed protocol alone.
+    """
+    return _read_protocol(data, Registration)
+
+
+def read_sealed(data: bytes) -> tuple[SealedProtocol, str, str]:
+    """A sealed protocol as `preparing.prepare` writes it for its steward: neither digest nor salt is in it.
+
+    Raises:
         MalformedPaper: if it is something else.
     """
+    return _read_protocol(data, SealedProtocol)
+
+
+def is_sealed(data: bytes) -> bool:
+    """Whether a file is a sealed protocol's for its steward, rather than a registration."""
     try:
         found = parse_json(data)
-        registration = Registration(*(found[name] for name in Registration._fields))
-        registration = registration._replace(dataset=normalize_id(registration.dataset))
-        _ = registration.id
-        return registration, found["chain"], found["registry"]
+    except ValueError:
+        return False
+    return isinstance(found, dict) and "seal" in found and "salt" not in found
+
+
+def _read_protocol(data: bytes, kind: type) -> tuple[Any, str, str]:
+    try:
+        found = parse_json(data)
+        protocol = kind(*(found[name] for name in kind._fields))
+        protocol = protocol._replace(dataset=normalize_id(protocol.dataset))
+        _ = protocol.id
+        return protocol, found["chain"], found["registry"]
     except Exception:  # whatever a hash says of fields that are none
         raise MalformedPaper(
             "expected a registration of a protocol, found something else; ask the researcher for the file"

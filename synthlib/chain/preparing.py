@@ -14,12 +14,15 @@ from synthlib.chain.protocols import Protocol, Protocols, Registration
 from synthlib.chain.registry import Ledger
 from synthlib.chain.study import PROTOCOL_FILE, REGISTRATION_FILE
 
+SEALED_FILE = "sealed.json"
+
 
 def prepare(ledger: Ledger, protocol: Protocol, dataset: str, sealed: bool, folder: Path) -> Registration:
     """What this account is about to register, kept on disk first: a seal whose salt is lost cannot be opened.
 
     The folder, for its owner alone, is what `Study.resume` takes once the protocol is approved: the protocol,
-    its registration, and no attempts yet. Preparing the same again gives the registration that is there.
+    its registration, and no attempts yet. Preparing the same again gives the registration that is there. Of a
+    sealed protocol, `sealed.json` is for the steward: it tells neither digest nor salt, nor what is planned.
 
     Args:
         ledger: acts as the researcher.
@@ -40,6 +43,7 @@ def prepare(ledger: Ledger, protocol: Protocol, dataset: str, sealed: bool, fold
         same = earlier._replace(salt=wanted.salt) == wanted and earlier.is_sealed == sealed
         if not same or {"chain": chain, "registry": registry} != place:
             raise ChainError(f"expected no other registration in {folder}, found one; choose another folder")
+        _write_sealed(folder, earlier, place)
         return earlier
     folder.mkdir(parents=True, exist_ok=True)
     if os.name == "posix":
@@ -48,4 +52,10 @@ def prepare(ledger: Ledger, protocol: Protocol, dataset: str, sealed: bool, fold
     attempts = {"format": ATTEMPTS_FORMAT, "protocol": wanted.id, "attempts": []}
     write_atomically(folder / ATTEMPTS_FILE, canonical_json(attempts))
     write_atomically(folder / REGISTRATION_FILE, canonical_json(place | wanted._asdict()))
+    _write_sealed(folder, wanted, place)
     return wanted
+
+
+def _write_sealed(folder: Path, registration: Registration, place: dict[str, str]) -> None:
+    if registration.is_sealed:
+        write_atomically(folder / SEALED_FILE, canonical_json(place | registration.sealed._asdict()))

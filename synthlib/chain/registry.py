@@ -16,7 +16,7 @@ from typing import Any
 
 from eth_abi import encode
 from eth_account.signers.local import LocalAccount
-from eth_utils import is_address, to_checksum_address
+from eth_utils import is_address, keccak, to_checksum_address
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, canonical_json, write_atomically
 from synthlib.chain.accounts import demo_account, load_account
@@ -56,6 +56,7 @@ from synthlib.chain.records import (
 
 ADMIN_DELAY = 86_400  # seconds between the two steps of handing over a registry's administration
 JOURNAL, RECORD = "journal.jsonl", "record.json"
+_AUDITOR_ROLE = keccak(text="AUDITOR_ROLE").hex()
 _GAS = 1_000_000  # limit of a call on the in-process chain; a node is asked for an estimate
 _DEPLOYMENT_GAS = 8_000_000
 _log = logging.getLogger(__name__)
@@ -336,7 +337,7 @@ class Ledger:
 
         It holds the manifest as it was recorded, `record.json`, signed by the issuer if that is this
         ledger's account, and of an in-process chain the journal up to the last line about the release, a
-        verdict on it, or its dataset's end. Writing it again after a crash completes it.
+        verdict on it or its auditor's role, or its dataset's end. Doing it again after a crash completes it.
 
         Args:
             bundle: the release.
@@ -385,7 +386,8 @@ class Ledger:
         write_atomically(bundle.path / LEDGER_FOLDER / JOURNAL, b"".join(self.journal.lines))
 
     def _find_last_line(self, record: Record) -> int:
-        """Number of the journal's last line about a release, a verdict on it, or its dataset's end."""
+        """Number of the journal's last line about a release, a verdict on it or its auditor's role, or its
+        dataset's end."""
         verdicts = self.find_events("Attested", "Attestations", release=record.release)
         topics = [record.release, *(said.arguments["id"].removeprefix("0x") for said in verdicts)]
         ends = [
@@ -393,6 +395,12 @@ class Ledger:
             for protocol in self.find_events("ProtocolRegistered", protocol=record.protocol)
             for name in ("DatasetErased", "DatasetRenounced")
             for said in self.find_events(name, dataset=protocol.arguments["dataset"])
+        ]
+        ends += [
+            said.transaction
+            for auditor in {verdict.arguments["auditor"] for verdict in verdicts}
+            for name in ("RoleRevoked", "RoleGranted")
+            for said in self.find_events(name, role=_AUDITOR_ROLE, account=auditor)
         ]
         return max(*map(self.journal.last_line_about, topics), 1, *map(self.journal.line_of, ends))
 

@@ -52,6 +52,7 @@ from synthlib.chain.history import (
     parse_moment,
 )
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
+from synthlib.chain.other_protocols import OTHERS, check_others, find_others_caveat
 from synthlib.chain.protocol_evidence import check_protocol, find_erasure
 from synthlib.chain.records import (
     Generation,
@@ -71,7 +72,7 @@ from synthlib.schema import Schema
 
 DIGEST, SIGNATURE = "release digest", f"{RECORD_FILE}: signature"
 OPTIONAL = frozenset(
-    {DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT, VERDICT, CLAIM, REPLAY}
+    {DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT, VERDICT, CLAIM, REPLAY, OTHERS}
 )
 DEMO = "recorded by the demo issuer, whose key anybody has: compare the digest with one you trust"
 FAILED = "an auditor's verdict on it that stands is: failed"
@@ -93,7 +94,7 @@ def verify(
 
     Auditors' verdicts on it are shown, each with whether it stands, and inform: what the release is does not
     change with what somebody thinks of it, so that no verdict turns a yes into a no. `find_caveat` puts a
-    standing "failed" beside the yes.
+    standing "failed" beside the yes. Neither does what was tried on its dataset under other protocols.
 
     Args:
         path: the release's folder.
@@ -159,6 +160,7 @@ def verify(
     certificate = ""
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
+        check_others(chain, record, findings)
         check_claim(manifest, chain, record, findings)
         certificate = find_erasure(chain, record, findings)
         if moment is None:
@@ -190,12 +192,13 @@ def verdict(findings: list[Finding]) -> int:
 
 def find_caveat(findings: list[Finding]) -> str:
     """What must be said beside a yes: that anybody could have recorded it, unless its digest was compared;
-    that an auditor judged it failed; and that it failed the thresholds of its own protocol, as it says."""
+    that an auditor judged it failed; that it failed the thresholds of its own protocol, as it says; and how
+    many attempts there were on its dataset under other protocols."""
     is_compared = any(finding.subject == DIGEST and finding.verdict == "matched" for finding in findings)
     is_demo = any(finding.subject == "issuer" and DEMO in finding.detail for finding in findings)
     caveats = [DEMO] if is_demo and not is_compared else []
     caveats += [FAILED] if any(map(is_standing_failure, findings)) else []
-    caveats += find_gate_caveat(findings)
+    caveats += find_gate_caveat(findings) + find_others_caveat(findings)
     return f"whole, but {'; and '.join(caveats)}" if caveats else ""
 
 

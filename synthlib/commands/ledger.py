@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from synthlib.commands import terminal
-from synthlib.commands.options import Keyfile, Registry, Rpc, read_dataset, read_training, refuse
+from synthlib.commands.options import Keyfile, Node, Registry, read_dataset, read_training, refuse
+from synthlib.commands.registering import find_node
 
 
 def record(
     bundle: Annotated[Path, typer.Argument(help="Folder of a release Bundle.")],
-    rpc: Rpc = None,
+    rpc: Node = None,
     registry: Registry = None,
     keyfile: Keyfile = None,
 ) -> None:
@@ -22,13 +23,14 @@ def record(
     from synthlib.chain.accounts import load_account
     from synthlib.chain.recording import record_bundle
 
+    rpc = find_node(bundle, rpc)
     made = record_bundle(bundle, rpc=rpc, registry=registry, account=load_account(keyfile))
     terminal.show_record(made, in_process=rpc is None)
 
 
 def verify(
     bundle: Annotated[Path, typer.Argument(help="Folder of a release Bundle.")],
-    rpc: Rpc = None,
+    rpc: Node = None,
     issuer: Annotated[str | None, typer.Option(help="Address that must have recorded it.")] = None,
     digest: Annotated[
         str | None, typer.Option(help="Release digest that it must have, from a source you trust.")
@@ -54,7 +56,7 @@ def verify(
     whole, described = read_dataset(dataset) if dataset else (None, None)
     findings = sl.verify(
         bundle,
-        rpc=rpc,
+        rpc=find_node(bundle, rpc),
         key=sl.StewardKey.open(key) if key else None,
         training=read_training(bundle, training) if training else None,
         issuer=issuer,
@@ -85,14 +87,13 @@ def export(
     published: Annotated[
         str | None, typer.Option(help="Day of publication, YYYY-MM-DD, where no node's block tells it.")
     ] = None,
-    rpc: Annotated[
-        str | None, typer.Option(help="URL of the node on which it is recorded, for auditors' verdicts.")
-    ] = None,
+    rpc: Node = None,
 ) -> None:
     """Write a release in formats that need no synthlib to be read."""
     from synthlib.chain.export import export_release
 
-    print(export_release(bundle, out, license=license, published=published, rpc=rpc))
+    node = find_node(bundle, rpc)
+    print(export_release(bundle, out, license=license, published=published, rpc=node))
 
 
 def prove_row(

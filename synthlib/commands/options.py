@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 MAX_SEED = 2**32 - 2  # the sample is drawn with the next one
 
+
+class FromEnvironment(str):
+    """A node's URL that the environment names, and not the command: what the command names goes first."""
+
+
+def mark_source(context: typer.Context, url: str | None) -> str | None:
+    """A node's URL, marked if nobody gave it in words."""
+    source = context.get_parameter_source("rpc")
+    is_marked = url is not None and source is not None and source.name == "ENVIRONMENT"
+    return FromEnvironment(url) if is_marked else url
+
+
 Names = list[str] | None
 Target = Annotated[str | None, typer.Option(help="Column that models are to predict.")]
 PatientId = Annotated[str | None, typer.Option(help="Column that says which patient a row is of.")]
@@ -68,6 +80,7 @@ Node = Annotated[
     typer.Option(
         "--rpc",
         envvar="SYNTHLIB_RPC",
+        callback=mark_source,
         help="URL of an Ethereum node; a URL with a key goes into SYNTHLIB_RPC.",
     ),
 ]

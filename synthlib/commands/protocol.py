@@ -13,13 +13,20 @@ from synthlib.commands.registering import open_registry
 from synthlib.commands.terminal import confirm, say, waiting
 
 if TYPE_CHECKING:
-    from synthlib.chain.protocols import Registration, Track
+    from synthlib.chain.protocols import Registration, SealedProtocol, Track
     from synthlib.chain.registry import Ledger
     from synthlib.chain.study import Study as RunningStudy
 
 Registered = Annotated[
     Path,
     typer.Argument(metavar="REGISTRATION", help="What register wrote: the folder, or registration.json."),
+]
+Planned = Annotated[
+    Path,
+    typer.Argument(
+        metavar="REGISTRATION",
+        help="What register wrote: the folder, registration.json, or sealed.json of a sealed protocol.",
+    ),
 ]
 
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The folder that register wrote.")]
@@ -40,7 +47,7 @@ def register(
     keyfile: Keyfile = None,
 ) -> None:
     """Register a protocol before anything is trained. The same folder again changes nothing."""
-    from synthlib.chain.preparing import prepare
+    from synthlib.chain.preparing import SEALED_FILE, prepare
     from synthlib.chain.protocols import Protocol, Protocols
 
     planned = Protocol.from_json(read_file(protocol, "PROTOCOL"))
@@ -49,11 +56,15 @@ def register(
     with waiting("registration of a protocol", ledger.connection.place):
         track = Protocols(ledger).register(registration)
     _show(track)
-    say(f"next: its dataset's steward approves {out}; that has to be in a later block")
+    if sealed:
+        say(f"next: its dataset's steward approves {out / SEALED_FILE}, in a later block")
+        say("  give that file alone: the rest of the folder opens the seal")
+    else:
+        say(f"next: its dataset's steward approves {out}; that has to be in a later block")
 
 
 def approve(
-    registration: Registered,
+    registration: Planned,
     budget: Annotated[float, typer.Option(help="Privacy loss allowed in all, in its measure.")] = 0.0,
     open_releases: Annotated[
         int, typer.Option(min=0, help="Releases without differential privacy allowed in all.")
@@ -66,7 +77,7 @@ def approve(
     """Let a protocol run, or raise what a running one may spend in all. For the dataset's steward."""
     from synthlib.chain.protocols import Protocols
 
-    ledger, found = _open(registration, rpc, registry, journal, keyfile)
+    ledger, found = _open_planned(registration, rpc, registry, journal, keyfile)
     with waiting("approval of a protocol", ledger.connection.place):
         track = Protocols(ledger).approve(found, budget, open_releases)
     _show(track)
@@ -91,7 +102,7 @@ def reveal(
 
 
 def close(
-    registration: Registered,
+    registration: Planned,
     rpc: Node = None,
     registry: Contract = None,
     journal: JournalFile = None,
@@ -101,7 +112,7 @@ def close(
     """End a protocol; what it did not spend goes back. For the dataset's steward and the researcher."""
     from synthlib.chain.protocols import Protocols
 
-    ledger, found = _open(registration, rpc, registry, journal, keyfile)
+    ledger, found = _open_planned(registration, rpc, registry, journal, keyfile)
     confirm(f"close the protocol {found.id}", yes)
     with waiting("closing of a protocol", ledger.connection.place):
         track = Protocols(ledger).close(found)
@@ -144,7 +155,7 @@ def settle(
 
 
 def track(
-    registration: Registered,
+    registration: Planned,
     rpc: Node = None,
     registry: Contract = None,
     journal: JournalFile = None,
@@ -153,7 +164,7 @@ def track(
     """Say what the registry knows of a protocol: attempts, budget, whether it runs."""
     from synthlib.chain.protocols import Protocols
 
-    ledger, found = _open(registration, rpc, registry, journal, None)
+    ledger, found = _open_planned(registration, rpc, registry, journal, None)
     _show(Protocols(ledger).find(found.id, found.researcher), as_json)
 
 
@@ -165,11 +176,31 @@ def _open(
     from synthlib.chain.study import REGISTRATION_FILE
 
     file = path / REGISTRATION_FILE if path.is_dir() else path
-    registration, chain, place = read_registration(read_file(file, "REGISTRATION"))
+    registration, *place = read_registration(read_file(file, "REGISTRATION"))
+    return _open_at(*place, rpc, registry, journal, keyfile), registration
+
+
+def _open_planned(
+    path: Path, rpc: str | None, registry: str | None, journal: Path | None, keyfile: Path | None
+) -> tuple[Ledger, Registration | SealedProtocol]:
+    """The same for who needs not open a seal, and may have sealed.json alone."""
+    from synthlib.chain.papers import is_sealed, read_sealed
+
+    data = b"" if path.is_dir() else read_file(path, "REGISTRATION")
+    if not is_sealed(data):
+        return _open(path, rpc, registry, journal, keyfile)
+    sealed, *place = read_sealed(data)
+    return _open_at(*place, rpc, registry, journal, keyfile), sealed
+
+
+def _open_at(
+    chain: str, place: str, rpc: str | None, registry: str | None, journal: Path | None, keyfile: Path | None
+) -> Ledger:
+    """The registry at a place, which must be the one that options name."""
     ledger = open_registry(rpc, registry or (place if rpc else None), journal, keyfile)
     if (f"eip155:{ledger.connection.chain_id}", ledger.address) != (chain, place):
         refuse("--registry", f"expected {place} on {chain}, where the protocol was prepared for, got another")
-    return ledger, registration
+    return ledger
 
 
 def _open_study(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthlib.commands.options import refuse
+from synthlib.commands.options import FromEnvironment, refuse
 from synthlib.commands.terminal import say_stage
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def open_registry(
     from synthlib.chain.accounts import load_account
     from synthlib.chain.registry import Ledger
 
+    rpc = choose_node(rpc, journal)
     if (rpc is None) == (journal is None):
         refuse("--rpc", "expected a node's URL, or --journal with the journal of an in-process chain")
     account = load_account(keyfile)
@@ -57,6 +58,28 @@ def open_registry(
     if registry is None:
         refuse("--registry", "expected the address of a registry on the node; synthlib deploy makes one")
     return Ledger.connect(rpc, registry, account)
+
+
+def choose_node(rpc: str | None, journal: Path | None) -> str | None:
+    """The node's URL; none where a journal is named and the URL is the environment's alone."""
+    return None if journal is not None and isinstance(rpc, FromEnvironment) else rpc
+
+
+def find_node(bundle: Path, rpc: str | None) -> str | None:
+    """The node's URL; none where it is the environment's alone and the release is on the in-process chain."""
+    from synthlib.bundle import LEDGER_FOLDER, Bundle
+    from synthlib.chain.evidence import parse_record, read_plain
+    from synthlib.chain.registry import JOURNAL, RECORD
+
+    if not isinstance(rpc, FromEnvironment):
+        return rpc
+    try:
+        folder = Bundle.locate(bundle) / LEDGER_FOLDER
+        body = parse_record(read_plain(folder / RECORD), []) if (folder / RECORD).exists() else None
+        is_here = (folder / JOURNAL).exists() if body is None else body["chain"]["kind"] == "in-process"
+    except (OSError, ValueError):  # the command says what is wrong with the folder
+        return rpc
+    return None if is_here else rpc
 
 
 def open_study(

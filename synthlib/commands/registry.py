@@ -18,7 +18,7 @@ from synthlib.commands.options import (
     check_new_file,
     refuse,
 )
-from synthlib.commands.registering import open_registry
+from synthlib.commands.registering import choose_node, open_registry
 from synthlib.commands.terminal import confirm, say, waiting
 
 WEI = 10**18
@@ -30,7 +30,7 @@ Role = Annotated[str, typer.Argument(help=f"{', '.join(NAMES[:-1])} or {NAMES[-1
 
 
 def deploy(
-    rpc: Annotated[str | None, typer.Option(help="URL of an Ethereum node.")] = None,
+    rpc: Node = None,
     chain_id: Annotated[
         int | None, typer.Option(help="The chain it must be, such as 11155111 for Sepolia; any if not given.")
     ] = None,
@@ -48,6 +48,7 @@ def deploy(
     from synthlib.chain.deployment import plan_deployment
     from synthlib.chain.registry import Ledger
 
+    rpc = choose_node(rpc, journal)
     if (rpc is None) == (journal is None):
         refuse("--rpc", "expected a node's URL, or --journal with a file for a rehearsal")
     account = load_account(keyfile)

@@ -20,6 +20,7 @@ from synthlib.commands.options import (
     read_time,
     refuse,
 )
+from synthlib.commands.registering import find_node
 from synthlib.commands.terminal import confirm, say, waiting
 
 attest_app = typer.Typer(no_args_is_help=True, help="Auditors' verdicts: signed offline, brought by anybody.")
@@ -34,7 +35,7 @@ def revoke(
     from synthlib.chain.accounts import load_account
     from synthlib.chain.recorded import Recorded
 
-    opened = Recorded(bundle, rpc, load_account(keyfile))
+    opened = Recorded(bundle, find_node(bundle, rpc), load_account(keyfile))
     confirm(f"revoke the release {opened.bundle.digest}", yes)
     with waiting("revocation of a release", opened.ledger.connection.place):
         record = opened.revoke(reason)
@@ -55,7 +56,7 @@ def supersede(
     from synthlib.chain.accounts import load_account
     from synthlib.chain.recorded import Recorded
 
-    opened = Recorded(bundle, rpc, load_account(keyfile))
+    opened = Recorded(bundle, find_node(bundle, rpc), load_account(keyfile))
     confirm(f"replace the release {opened.bundle.digest} by {successor}", yes)
     with waiting("replacement of a release", opened.ledger.connection.place):
         record = opened.supersede(successor, reason)
@@ -114,7 +115,7 @@ def submit(
         )
     account = load_account(keyfile)
     if release is not None:
-        opened = Recorded(release, rpc, account)
+        opened = Recorded(release, find_node(release, rpc), account)
         with waiting("verdict on a release", opened.ledger.connection.place):
             found = opened.bring(paper)
     else:
@@ -137,7 +138,7 @@ def take_back(
     from synthlib.chain.accounts import load_account
     from synthlib.chain.recorded import Recorded
 
-    opened = Recorded(bundle, rpc, load_account(keyfile))
+    opened = Recorded(bundle, find_node(bundle, rpc), load_account(keyfile))
     confirm(f"take back the verdict {verdict}", yes)
     with waiting("taking back of a verdict", opened.ledger.connection.place):
         found = opened.take_back(verdict, reason)
@@ -149,7 +150,7 @@ def show(bundle: Release, rpc: Node = None, as_json: AsJson = False) -> None:
     """List the verdicts on a release, those taken back too."""
     from synthlib.chain.recorded import Recorded
 
-    found = Recorded(bundle, rpc, None).verdicts()
+    found = Recorded(bundle, find_node(bundle, rpc), None).verdicts()
     terminal.show_rows((each._asdict() for each in found), as_json, "no verdict on this release")
 
 
