@@ -211,7 +211,7 @@ def _access(bench: Bench) -> Action:
     ledger = _ledger(bench)
     dataset, agreements = open_study(ledger).registration.dataset, Agreements(ledger)
     terms, purpose, key = (word.hex() for word in make_words(bench.name)[:3])
-    agreement = Agreement(dataset, bench.account.address, terms, purpose, ("DUO:0000042",), 2**40)
+    agreement = Agreement(dataset, bench.account.address, terms, purpose, ("DUO:0000042",), 2**39)
     agreements.offer(agreement)
     agreements.accept(agreement, key, agreements.sign(agreement, key))
     return lambda number: agreements.log_access(agreement.id, bench.words(number)[0].hex())
