@@ -108,6 +108,8 @@ CELLS = {  # name → source, stored text, tags, whether nbval must pass it
     "within": ("print('x 1.5')", "x 1.6\n", ["tolerance=0.2"], True),
     "outside": ("print('x 1.5')", "x 1.9\n", ["tolerance=0.2"], False),
     "changed_word": ("print('x 1.5')", "y 1.5\n", ["tolerance=0.2"], False),
+    "varying": ("print('x 1.5')", "y 2\n", ["words=vary"], True),
+    "another_kind": ("'x 1.5'", "y 2\n", ["words=vary"], False),
     "stderr": ("import sys, time; print(time.time(), file=sys.stderr); print('x')", "x\n", [], True),
 }
 
