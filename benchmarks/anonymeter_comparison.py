@@ -22,10 +22,10 @@ import pandas as pd
 from benchmarks import scoring
 from benchmarks.adapters import make_schema
 from benchmarks.environments import cache_folder, make_environment
+from synthlib.evaluation.leakage.linkage import linkability, nearest_inference
+from synthlib.evaluation.leakage.risks import risk_score
+from synthlib.evaluation.leakage.singling import singling_out
 from synthlib.evaluation.learners import one_thread
-from synthlib.evaluation.linkage import linkability, nearest_inference
-from synthlib.evaluation.risks import risk_score
-from synthlib.evaluation.singling import singling_out
 from synthlib.schema import Schema
 
 FOLDER = Path(__file__).parent

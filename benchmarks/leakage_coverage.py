@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from synthlib.evaluation.attacks import ATTACKS
-from synthlib.evaluation.auditing import bound_from_scores
-from synthlib.evaluation.leakage import list_attacks, make_world
+from synthlib.evaluation.leakage.attacks import ATTACKS
+from synthlib.evaluation.leakage.auditing import bound_from_scores
+from synthlib.evaluation.leakage.membership import membership_scores
+from synthlib.evaluation.leakage.risks import Trials, risk_score
+from synthlib.evaluation.leakage.suite import list_attacks, make_world
 from synthlib.evaluation.learners import one_thread
-from synthlib.evaluation.membership import membership_scores
-from synthlib.evaluation.risks import Trials, risk_score
 from synthlib.schema import Schema
 
 RESULTS = Path(__file__).parent / "leakage_coverage.csv"

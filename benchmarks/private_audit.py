@@ -20,7 +20,7 @@ import pandas as pd
 
 import synthlib as sl
 from synthlib.data.simulation import simulation_schema
-from synthlib.evaluation.auditing import audit_epsilon
+from synthlib.evaluation.leakage.auditing import audit_epsilon
 from synthlib.models import private_gpt
 from synthlib.models.private_encoding import add_noise, make_grids
 from synthlib.models.private_gpt import encode_alone

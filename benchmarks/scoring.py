@@ -21,10 +21,12 @@ import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.adapters import make_schema
-from synthlib.evaluation import fidelity, privacy, utility
 from synthlib.evaluation.features import DenseEncoder, sample_rows
+from synthlib.evaluation.fidelity import tables as fidelity
 from synthlib.evaluation.intervals import auroc
+from synthlib.evaluation.leakage import privacy
 from synthlib.evaluation.learners import fit_classifier, one_thread
+from synthlib.evaluation.usefulness import utility
 
 C2ST_ROWS = 10_000
 ATTACK_ROWS = 20_000

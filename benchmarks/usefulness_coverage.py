@@ -16,11 +16,13 @@ import pandas as pd
 from scipy.special import expit
 
 from synthlib.data.simulation import simulate_cohort, simulation_schema
-from synthlib.evaluation import augmentation, fairness, importance, ranking, representation, utility
-from synthlib.evaluation.inference_agreement import RULES, combine
+from synthlib.evaluation.fairness import gaps as fairness
+from synthlib.evaluation.fairness import representation
 from synthlib.evaluation.learners import one_thread
-from synthlib.evaluation.regression import fit_design, make_design
-from synthlib.evaluation.survival import survival_agreement
+from synthlib.evaluation.usefulness import augmentation, importance, ranking, utility
+from synthlib.evaluation.usefulness.inference_agreement import RULES, combine
+from synthlib.evaluation.usefulness.regression import fit_design, make_design
+from synthlib.evaluation.usefulness.survival import survival_agreement
 from synthlib.schema import Column, Schema
 from synthlib.scores import wilson_interval
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.conditionals import compare_interventions
+from synthlib.evaluation.fidelity.conditionals import compare_interventions
 from synthlib.schema import Column, Schema
 
 FEWEST_ROWS = 20  # of the reference that a scenario is drawn from
@@ -233,8 +233,8 @@ def compare_arms(
             `simulate_cohort(n, seed, do={column: value})`.
 
     Returns:
-        As `synthlib.evaluation.conditionals.compare_interventions`. Intervals cover the draw of the rows, not
-        what the model has learnt wrong.
+        As `compare_interventions` in `synthlib.evaluation.fidelity.conditionals`. Intervals cover the draw of
+        the rows, not what the model has learnt wrong.
     """
     conditioned = {
         value: model.sample(num_rows, given={column: value}, seed=seed + place)
@@ -253,7 +253,7 @@ def count_events(
 ) -> np.ndarray:
     """How many of `num_draws` draws under each profile have the outcome, shape (num_profiles,).
 
-    For `synthlib.evaluation.conditionals.conditional_calibration`, beside
+    For `synthlib.evaluation.fidelity.conditionals.conditional_calibration`, beside
     `synthlib.data.simulation.true_probability(profiles)`.
 
     Args:

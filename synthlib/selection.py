@@ -76,7 +76,7 @@ def two_sample_score(fitted_on, validation, synthetic, schema, rng) -> list[Scor
 
     References are what the rows that were fitted on score in the synthetic rows' place.
     """
-    from synthlib.evaluation.fidelity import classifier_two_sample_test
+    from synthlib.evaluation.fidelity.tables import classifier_two_sample_test
 
     return classifier_two_sample_test(validation, fitted_on, synthetic, schema, rng)
 
@@ -259,13 +259,13 @@ def _fit_options(model: Synthesizer, checkpoint: Path | None) -> dict[str, Any]:
 
 
 def _judge(fitted_on, validation, synthetic, schema, seed: int, score: Callable) -> dict[str, Any]:
+    from synthlib.evaluation.leakage.privacy import dcr_share, exact_copies
     from synthlib.evaluation.learners import one_thread
-    from synthlib.evaluation.privacy import dcr_share, exact_copies
 
     scores = []
     with one_thread():
         for metric in (score, exact_copies, dcr_share):
-            rng = np.random.default_rng([seed, zlib.crc32(_describe(metric).encode())])
+            rng = np.random.default_rng([seed, zlib.crc32(_name(metric).encode())])
             given = metric(fitted_on, validation, synthetic, schema, rng)
             scores += [given] if isinstance(given, Score) else given
     first, copies, closest = scores[0], *scores[-2:]
@@ -285,9 +285,12 @@ def _judge(fitted_on, validation, synthetic, schema, seed: int, score: Callable)
 
 
 def _describe(function: Callable) -> str:
-    return (
-        f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
-    )
+    return f"{getattr(function, '__module__', '')}.{_name(function)}"
+
+
+def _name(function: Callable) -> str:
+    """What a metric's randomness hangs on: its name, wherever its module moves."""
+    return getattr(function, "__qualname__", type(function).__name__)
 
 
 def read_folder_key(folder: Path) -> bytes:

@@ -50,9 +50,9 @@ COLUMNS = (
 
 def score_budget(train, holdout, synthetic, schema, rng) -> list[Score]:
     """A few scores of fidelity, usefulness and leakage, in the form of a metric; a few seconds a table."""
-    from synthlib.evaluation.fidelity import classifier_two_sample_test, marginal_accuracy
-    from synthlib.evaluation.privacy import membership_attack
-    from synthlib.evaluation.utility import train_on_synthetic
+    from synthlib.evaluation.fidelity.tables import classifier_two_sample_test, marginal_accuracy
+    from synthlib.evaluation.leakage.privacy import membership_attack
+    from synthlib.evaluation.usefulness.utility import train_on_synthetic
 
     tables = train, holdout, synthetic, schema, rng
     return [

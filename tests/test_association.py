@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import synthlib as sl
-from synthlib.evaluation.association import association_distance, association_matrix
+from synthlib.evaluation.fidelity.association import association_distance, association_matrix
 
 
 def matrix_of(columns, ranks=True):

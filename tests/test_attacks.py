@@ -7,8 +7,8 @@ from leakage_tables import SIMPLE, draw_patients, simple_table
 from scipy.stats import rankdata
 
 import synthlib as sl
-from synthlib.evaluation import attacks
 from synthlib.evaluation.intervals import auroc
+from synthlib.evaluation.leakage import attacks
 
 
 def score(attack, synthetic, reference, targets, schema=SIMPLE, seed=0):

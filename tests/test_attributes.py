@@ -6,7 +6,7 @@ import pytest
 from leakage_tables import SIMPLE, draw_patients, simple_table
 
 import synthlib as sl
-from synthlib.evaluation import attributes
+from synthlib.evaluation.leakage import attributes
 
 
 def run(synthetic, reference, members, others, schema=SIMPLE, sure=1.0, **options):

@@ -7,8 +7,8 @@ from leakage_tables import draw_patients
 from scipy.stats import binom
 
 import synthlib as sl
-from synthlib.evaluation import auditing
-from synthlib.evaluation.auditing import audit_epsilon, epsilon_from_guesses, epsilon_from_rates
+from synthlib.evaluation.leakage import auditing
+from synthlib.evaluation.leakage.auditing import audit_epsilon, epsilon_from_guesses, epsilon_from_rates
 
 
 def test_four_guesses():

@@ -5,7 +5,7 @@ import pytest
 from conftest import make_cohort
 
 import synthlib as sl
-from synthlib.evaluation.augmentation import augmentation_gain
+from synthlib.evaluation.usefulness.augmentation import augmentation_gain
 
 
 def score(train, holdout, synthetic, schema, seed=0):

@@ -6,7 +6,7 @@ import pytest
 from leakage_tables import SIMPLE, draw_patients, simple_table
 
 import synthlib as sl
-from synthlib.evaluation.canaries import canary_scores, make_canaries
+from synthlib.evaluation.leakage.canaries import canary_scores, make_canaries
 
 
 def test_four_canaries():

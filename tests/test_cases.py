@@ -7,7 +7,7 @@ from conftest import make_cohort
 
 import synthlib as sl
 from synthlib.data.simulation import average_effect, simulate_trial, simulation_schema
-from synthlib.evaluation.cases import (
+from synthlib.evaluation.usefulness.cases import (
     decision_curve,
     disease_prediction,
     follow_up_incidence,
@@ -15,7 +15,7 @@ from synthlib.evaluation.cases import (
     surveillance,
     trial,
 )
-from synthlib.evaluation.pooling import meta_analysis, pool
+from synthlib.evaluation.usefulness.pooling import meta_analysis, pool
 
 FLAG = sl.Column("ill", "boolean", "int64", categories=(0, 1))
 

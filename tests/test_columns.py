@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import synthlib as sl
-from synthlib.evaluation import columns
+from synthlib.evaluation.fidelity import columns
 
 FUNCTIONS = [
     columns.standardized_mean_difference,

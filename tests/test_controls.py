@@ -6,7 +6,7 @@ import pytest
 from leakage_tables import SIMPLE, draw_patients, simple_table
 
 import synthlib as sl
-from synthlib.evaluation import controls
+from synthlib.evaluation.leakage import controls
 
 
 def test_perturbing_four_rows():

@@ -6,7 +6,7 @@ import pytest
 from leakage_tables import SIMPLE, draw_patients, simple_table
 
 import synthlib as sl
-from synthlib.evaluation import exposure
+from synthlib.evaluation.leakage import exposure
 
 
 def test_exposure_of_four_rows():

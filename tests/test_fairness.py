@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import synthlib as sl
-from synthlib.evaluation.fairness import _by_group, _gap, explain_fairness, fairness, worst_groups
-from synthlib.evaluation.groups import Partition
-from synthlib.evaluation.representation import representation
+from synthlib.evaluation.fairness.gaps import _by_group, _gap, explain_fairness, fairness, worst_groups
+from synthlib.evaluation.fairness.groups import Partition
+from synthlib.evaluation.fairness.representation import representation
 from synthlib.scores import to_report
 
 
@@ -26,7 +26,7 @@ def score(*tables, seed=0):
 
 
 def test_two_groups_by_hand(monkeypatch):
-    monkeypatch.setattr("synthlib.evaluation.fairness.SMALL_CELL", 1)
+    monkeypatch.setattr("synthlib.evaluation.fairness.gaps.SMALL_CELL", 1)
     truth = np.array([1, 1, 0, 0] * 2)
     risk = np.array([0.9, 0.2, 0.8, 0.1, 0.9, 0.8, 0.2, 0.1])
     groups = np.repeat([0, 1], 4)

@@ -9,8 +9,8 @@ import pytest
 from conftest import make_cohort
 
 import synthlib as sl
-from synthlib.evaluation import fidelity
 from synthlib.evaluation.features import DenseEncoder, codes, matched_parts, numbers
+from synthlib.evaluation.fidelity import tables as fidelity
 
 
 def score(metric, train, holdout, synthetic, schema, seed=0):

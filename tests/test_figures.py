@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import synthlib as sl
-from synthlib.evaluation.conditionals import compare_interventions
-from synthlib.evaluation.relations import clinical_relations
-from synthlib.evaluation.utility import predict_holdout
+from synthlib.evaluation.fidelity.conditionals import compare_interventions
+from synthlib.evaluation.fidelity.relations import clinical_relations
+from synthlib.evaluation.usefulness.utility import predict_holdout
 from synthlib.paper import figures
 from synthlib.paper.style import STYLE, shorten
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synthlib as sl
-from synthlib.evaluation.groups import SMALL_CELL, merge_small, partitions
+from synthlib.evaluation.fairness.groups import SMALL_CELL, merge_small, partitions
 
 
 def people(**counts):

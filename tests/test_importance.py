@@ -5,7 +5,7 @@ import pytest
 from conftest import make_cohort
 
 import synthlib as sl
-from synthlib.evaluation.importance import _importance, importance_agreement, rank_correlation
+from synthlib.evaluation.usefulness.importance import _importance, importance_agreement, rank_correlation
 
 
 def score(train, holdout, synthetic, schema, seed=0):

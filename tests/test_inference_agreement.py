@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synthlib as sl
-from synthlib.evaluation.inference_agreement import (
+from synthlib.evaluation.usefulness.inference_agreement import (
     RULES,
     Combined,
     combine,

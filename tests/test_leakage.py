@@ -8,9 +8,15 @@ from hypothesis import strategies as st
 from leakage_tables import SIMPLE, draw_patients
 
 import synthlib as sl
-from synthlib.evaluation import attacks
-from synthlib.evaluation.controls import CONTROLS
-from synthlib.evaluation.leakage import COLUMNS, conclude, leakage_report, leakage_scores, summarise_leakage
+from synthlib.evaluation.leakage import attacks
+from synthlib.evaluation.leakage.controls import CONTROLS
+from synthlib.evaluation.leakage.suite import (
+    COLUMNS,
+    conclude,
+    leakage_report,
+    leakage_scores,
+    summarise_leakage,
+)
 
 FEW = {name: attacks.ATTACKS[name] for name in ("nearest", "domias", "domias_kernel")}
 

@@ -5,7 +5,7 @@ import pytest
 from leakage_tables import draw_patients
 
 import synthlib as sl
-from synthlib.evaluation.likelihoods import likelihood_attack, likelihood_ratio
+from synthlib.evaluation.leakage.likelihoods import likelihood_attack, likelihood_ratio
 
 
 def test_ratio_of_four_targets():

@@ -6,7 +6,7 @@ import pytest
 from leakage_tables import SIMPLE, draw_patients, simple_table
 
 import synthlib as sl
-from synthlib.evaluation import linkage
+from synthlib.evaluation.leakage import linkage
 
 
 def run(attack, synthetic, members, others, schema=SIMPLE, **options):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from synthlib.evaluation import membership
+from synthlib.evaluation.leakage import membership
 
 
 def rng(seed=0):

@@ -6,7 +6,8 @@ import pytest
 from conftest import make_cohort
 
 import synthlib as sl
-from synthlib.evaluation import distances, privacy
+from synthlib.evaluation import distances
+from synthlib.evaluation.leakage import privacy
 
 
 def run(metric, train, holdout, synthetic, schema, seed=0):

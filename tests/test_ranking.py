@@ -6,7 +6,7 @@ import pytest
 from conftest import make_cohort
 
 import synthlib as sl
-from synthlib.evaluation.ranking import NAMES, kendall, model_ranking, regret, same_winner
+from synthlib.evaluation.usefulness.ranking import NAMES, kendall, model_ranking, regret, same_winner
 
 # three models, two resamples; the second table ranks the last two the other way around
 REAL = np.array([[0.8, 0.7, 0.6], [0.8, 0.8, 0.6]])

@@ -6,7 +6,7 @@ import pytest
 from conftest import make_cohort
 
 import synthlib as sl
-from synthlib.evaluation.regression import fit_design, make_design
+from synthlib.evaluation.usefulness.regression import fit_design, make_design
 
 
 def flags(*names):

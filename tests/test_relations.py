@@ -7,7 +7,7 @@ from conftest import make_cohort
 from scipy import stats
 
 import synthlib as sl
-from synthlib.evaluation.relations import MIN_PATIENTS, clinical_relations, relation_scores
+from synthlib.evaluation.fidelity.relations import MIN_PATIENTS, clinical_relations, relation_scores
 
 
 def relations(train, synthetic=None, holdout=None, schema=None):

@@ -14,7 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import synthlib as sl
-from synthlib.evaluation import association, columns, features, fidelity, privacy
+from synthlib.evaluation import features
+from synthlib.evaluation.fidelity import association, columns
+from synthlib.evaluation.fidelity import tables as fidelity
+from synthlib.evaluation.leakage import privacy
 from synthlib.evaluation.report import HEADLINES, METRICS, evaluate, summarise
 
 UNPROTECTED = "fairness is left out: the schema declares no protected columns"

@@ -9,7 +9,7 @@ import pytest
 
 from synthlib.bundle import canonical_json
 from synthlib.chain.protocols import Protocol
-from synthlib.evaluation.leakage import add_leakage
+from synthlib.evaluation.leakage.suite import add_leakage
 from synthlib.gate import judge
 from synthlib.paper.page import render_page
 from synthlib.release import public_report

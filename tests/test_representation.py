@@ -8,7 +8,7 @@ import pytest
 from conftest import make_cohort
 
 import synthlib as sl
-from synthlib.evaluation.representation import group_fidelity, representation
+from synthlib.evaluation.fairness.representation import group_fidelity, representation
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from synthlib.evaluation import risks
-from synthlib.evaluation.risks import Trials
+from synthlib.evaluation.leakage import risks
+from synthlib.evaluation.leakage.risks import Trials
 
 
 def trials(attack, control, **options):

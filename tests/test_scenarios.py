@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 
 import synthlib as sl
 from synthlib.data.simulation import average_effect, simulate_cohort, simulation_schema, true_probability
-from synthlib.evaluation.conditionals import compare_interventions, conditional_calibration
+from synthlib.evaluation.fidelity.conditionals import compare_interventions, conditional_calibration
 from synthlib.scenarios import compare_arms, count_events, partial_rows, rebalance, scale_shares, twins
 
 SCHEMA = simulation_schema()
@@ -225,7 +225,7 @@ def test_groups_get_the_shares_that_are_declared(floor):
 
 
 def test_rebalancing_mends_representation(floor, reference):
-    from synthlib.evaluation.representation import representation
+    from synthlib.evaluation.fairness.representation import representation
 
     schema = replace(SCHEMA, protected=("sex",))
     skewed = floor.sample(2000, given={"sex": {"female": 0.1, "male": 0.9}}, seed=2)

@@ -6,7 +6,7 @@ import pytest
 from leakage_tables import SIMPLE, draw_patients, simple_table
 
 import synthlib as sl
-from synthlib.evaluation.singling import AT_LEAST, EQUAL, OTHER, Predicate, singling_out
+from synthlib.evaluation.leakage.singling import AT_LEAST, EQUAL, OTHER, Predicate, singling_out
 
 
 def run(synthetic, members, others, schema=SIMPLE, seed=0, **options):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synthlib as sl
-from synthlib.evaluation.survival import (
+from synthlib.evaluation.usefulness.survival import (
     curve_distances,
     follow_up,
     kaplan_meier,

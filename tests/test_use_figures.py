@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from synthlib.evaluation.controls import CONTROLS
+from synthlib.evaluation.leakage.controls import CONTROLS
 from synthlib.paper import figures
 from synthlib.paper.style import OTHERS, STYLE
 

@@ -7,16 +7,10 @@ import pandas as pd
 import pytest
 from conftest import make_cohort
 
-from synthlib.evaluation import (
-    augmentation,
-    fairness,
-    importance,
-    inference_agreement,
-    ranking,
-    representation,
-    utility,
-)
+from synthlib.evaluation.fairness import gaps as fairness
+from synthlib.evaluation.fairness import representation
 from synthlib.evaluation.learners import one_thread
+from synthlib.evaluation.usefulness import augmentation, importance, inference_agreement, ranking, utility
 
 METRICS = (
     utility.train_on_synthetic,

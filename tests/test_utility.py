@@ -6,7 +6,12 @@ import pytest
 from conftest import make_cohort
 
 import synthlib as sl
-from synthlib.evaluation.utility import calibration, explain_utility, predict_holdout, train_on_synthetic
+from synthlib.evaluation.usefulness.utility import (
+    calibration,
+    explain_utility,
+    predict_holdout,
+    train_on_synthetic,
+)
 
 
 def score(train, holdout, synthetic, schema, seed=0):

@@ -13,7 +13,7 @@ from synthlib.commands.options import read_schema, refuse, spell_as
 from synthlib.commands.terminal import say
 from synthlib.data.tables import read_table
 from synthlib.evaluation.report import evaluate
-from synthlib.evaluation.utility import predict_holdout
+from synthlib.evaluation.usefulness.utility import predict_holdout
 from synthlib.gate import Verdict, judge
 from synthlib.release import public_report
 from synthlib.reporting import SUFFIXES, check_folder, read_acceptance, write_report

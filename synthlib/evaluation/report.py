@@ -9,15 +9,19 @@ import numpy as np
 import pandas as pd
 
 from synthlib.areas import HEADLINES
-from synthlib.evaluation import association, columns, fidelity, privacy, representation, utility
-from synthlib.evaluation.augmentation import augmentation_gain
-from synthlib.evaluation.fairness import explain_fairness, fairness
+from synthlib.evaluation.fairness import representation
+from synthlib.evaluation.fairness.gaps import explain_fairness, fairness
 from synthlib.evaluation.features import noting_samples
-from synthlib.evaluation.importance import importance_agreement
-from synthlib.evaluation.inference_agreement import inference_scores
-from synthlib.evaluation.leakage import add_leakage, leakage_report
+from synthlib.evaluation.fidelity import association, columns
+from synthlib.evaluation.fidelity import tables as fidelity
+from synthlib.evaluation.leakage import privacy
+from synthlib.evaluation.leakage.suite import add_leakage, leakage_report
 from synthlib.evaluation.learners import one_thread
-from synthlib.evaluation.ranking import model_ranking
+from synthlib.evaluation.usefulness import utility
+from synthlib.evaluation.usefulness.augmentation import augmentation_gain
+from synthlib.evaluation.usefulness.importance import importance_agreement
+from synthlib.evaluation.usefulness.inference_agreement import inference_scores
+from synthlib.evaluation.usefulness.ranking import model_ranking
 from synthlib.schema import Schema, SchemaError
 from synthlib.scores import Score, to_report
 

@@ -42,7 +42,7 @@ def attacks_and_controls(leakage: pd.DataFrame, most: int = 14) -> Figure:
     Names of attacks end in their conclusion. The line is what an attack that knows nothing scores.
 
     Args:
-        leakage: from `synthlib.evaluation.leakage.leakage_report`.
+        leakage: from `synthlib.evaluation.leakage.suite.leakage_report`.
         most: rows of a panel, the worst first.
 
     Raises:

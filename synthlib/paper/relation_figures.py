@@ -43,7 +43,7 @@ def comorbidity_structure(
     facts with the strongest relations.
 
     Args:
-        relations: from `synthlib.evaluation.relations.clinical_relations`.
+        relations: from `synthlib.evaluation.fidelity.relations.clinical_relations`.
         num_labels: disagreements of each kind to name.
         num_facts: facts in the matrices.
         most: the matrices' colours end at this log odds ratio.
@@ -76,7 +76,8 @@ def conditioning_and_intervention(comparisons: Mapping[str, pd.DataFrame]) -> Fi
     """What conditioning on a variable shows beside what setting it does: outcome rates, and their difference.
 
     Args:
-        comparisons: title of the panel → result of `synthlib.evaluation.conditionals.compare_interventions`.
+        comparisons: title of the panel → result of `compare_interventions` in
+            `synthlib.evaluation.fidelity.conditionals`.
 
     Raises:
         ValueError: if there is nothing to compare.

@@ -56,7 +56,7 @@ def roc_and_calibration(predictions: pd.DataFrame) -> Figure:
     Calibration points are tenths of the patients by predicted risk, with 95% Wilson intervals.
 
     Args:
-        predictions: from `synthlib.evaluation.utility.predict_holdout`.
+        predictions: from `synthlib.evaluation.usefulness.utility.predict_holdout`.
     """
     learners = list(dict.fromkeys(predictions["learner"]))
     with styled():

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.association import association_matrix
-from synthlib.evaluation.columns import kolmogorov_smirnov, total_variation
 from synthlib.evaluation.features import codes, missing, numbers, present
+from synthlib.evaluation.fidelity.association import association_matrix
+from synthlib.evaluation.fidelity.columns import kolmogorov_smirnov, total_variation
 from synthlib.paper.style import HOLDOUT, REAL, SYNTHETIC, WIDTH, draw_matrix, new_figure, shorten, styled
 from synthlib.schema import Column, Schema
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.groups import SMALL_CELL
+from synthlib.evaluation.fairness.groups import SMALL_CELL
 from synthlib.paper.style import HOLDOUT, OTHERS, REAL, SYNTHETIC, WIDTH, new_figure, shorten, styled
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from scipy.stats import t
 
 from synthlib.evaluation.features import matched_parts, missing, sample_rows
 from synthlib.evaluation.intervals import clip, jackknife_half_width, leave_groups_out
-from synthlib.evaluation.regression import Design, fit_design, make_design
+from synthlib.evaluation.usefulness.regression import Design, fit_design, make_design
 from synthlib.schema import Schema
 from synthlib.scores import Score
 

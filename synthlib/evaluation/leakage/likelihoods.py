@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.membership import membership_p_value, membership_scores, split_turns
+from synthlib.evaluation.leakage.membership import membership_p_value, membership_scores, split_turns
 from synthlib.schema import Schema
 from synthlib.scores import Score
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.groups import SMALL_CELL, Partition, partitions
+from synthlib.evaluation.fairness.groups import SMALL_CELL, Partition, partitions
 from synthlib.evaluation.intervals import NAN
 from synthlib.evaluation.outcomes import labelled, predict_alike, truth_of
 from synthlib.evaluation.resampling import (

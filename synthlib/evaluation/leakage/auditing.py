@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta, binom
 
-from synthlib.evaluation.canaries import canary_scores, make_canaries
 from synthlib.evaluation.intervals import NAN
+from synthlib.evaluation.leakage.canaries import canary_scores, make_canaries
 from synthlib.schema import Schema
 from synthlib.scores import Score
 

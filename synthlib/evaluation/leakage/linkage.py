@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from synthlib.evaluation.features import codes, numbers
-from synthlib.evaluation.risks import Trials
+from synthlib.evaluation.leakage.risks import Trials
 from synthlib.schema import Column, Schema
 
 BLOCK_CELLS = 4_000_000

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from synthlib.evaluation.intervals import NAN, Z
-from synthlib.evaluation.regression import fit_design, make_design
+from synthlib.evaluation.usefulness.regression import fit_design, make_design
 from synthlib.schema import Schema
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from synthlib.evaluation.features import tree_matrix
-from synthlib.evaluation.risks import Trials
+from synthlib.evaluation.leakage.risks import Trials
 from synthlib.schema import Schema
 
 EQUAL, OTHER, AT_MOST, AT_LEAST, BELOW, ABOVE = range(6)

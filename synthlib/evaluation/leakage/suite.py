@@ -9,14 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.attacks import ATTACKS, Attack
-from synthlib.evaluation.attributes import attribute_inference, choose_secrets, guess_trials
-from synthlib.evaluation.controls import CONTROLS, make_controls
-from synthlib.evaluation.exposure import most_exposed
 from synthlib.evaluation.features import sample_rows
-from synthlib.evaluation.learners import one_thread
-from synthlib.evaluation.linkage import linkability, nearest_inference
-from synthlib.evaluation.membership import (
+from synthlib.evaluation.leakage.attacks import ATTACKS, Attack
+from synthlib.evaluation.leakage.attributes import attribute_inference, choose_secrets, guess_trials
+from synthlib.evaluation.leakage.controls import CONTROLS, make_controls
+from synthlib.evaluation.leakage.exposure import most_exposed
+from synthlib.evaluation.leakage.linkage import linkability, nearest_inference
+from synthlib.evaluation.leakage.membership import (
     RATES,
     Scored,
     Turn,
@@ -25,8 +24,9 @@ from synthlib.evaluation.membership import (
     membership_scores,
     split_turns,
 )
-from synthlib.evaluation.risks import Trials, risk_p_value, risk_score
-from synthlib.evaluation.singling import singling_out
+from synthlib.evaluation.leakage.risks import Trials, risk_p_value, risk_score
+from synthlib.evaluation.leakage.singling import singling_out
+from synthlib.evaluation.learners import one_thread
 from synthlib.schema import Schema
 from synthlib.scores import Score, to_report
 

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from synthlib.evaluation.features import codes, numbers
+from synthlib.evaluation.leakage.risks import Trials
 from synthlib.evaluation.learners import fit_classifier
-from synthlib.evaluation.risks import Trials
 from synthlib.schema import Column, Schema
 
 NUM_PARTS = 5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from synthlib.evaluation.fairness.groups import Partition, partitions
 from synthlib.evaluation.features import matched_parts
-from synthlib.evaluation.fidelity import marginal_accuracy
-from synthlib.evaluation.groups import Partition, partitions
+from synthlib.evaluation.fidelity.tables import marginal_accuracy
 from synthlib.evaluation.intervals import NAN, difference_interval
 from synthlib.evaluation.resampling import spread_interval
 from synthlib.scores import Score, wilson_interval

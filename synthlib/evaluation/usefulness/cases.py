@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from synthlib.evaluation.fairness.groups import SMALL_CELL
 from synthlib.evaluation.features import codes, missing, numbers
-from synthlib.evaluation.groups import SMALL_CELL
 from synthlib.evaluation.intervals import NAN, Z, difference_interval
 from synthlib.evaluation.outcomes import families, labelled, predict_alike, truth_of
-from synthlib.evaluation.regression import fit_design, make_design
 from synthlib.evaluation.resampling import (
     draw_weights,
     percentiles,
@@ -25,7 +24,8 @@ from synthlib.evaluation.resampling import (
     weighted_mean,
     weighted_precision,
 )
-from synthlib.evaluation.survival import follow_up
+from synthlib.evaluation.usefulness.regression import fit_design, make_design
+from synthlib.evaluation.usefulness.survival import follow_up
 from synthlib.schema import Schema
 from synthlib.scores import wilson_interval
 
