@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from chain_helpers import PROTOCOL, account, make_release, open_study
 from test_protocol_evidence import record_lie
-from test_verification import NO, YES, wrong
+from verification_helpers import NO, YES, wrong
 
 from synthlib.bundle import Bundle
 from synthlib.chain.errors import ChainError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from chain_helpers import account, edit_json, make_release, open_study, write_changed
-from test_verification import NO, YES, names, wrong
+from verification_helpers import NO, YES, names, wrong
 
 from synthlib.bundle import Bundle, Finding, canonical_json
 from synthlib.chain.recording import record_bundle

@@ -8,7 +8,7 @@ import pytest
 from chain_helpers import PROTOCOL, account, edit_json, make_release, open_study, write_changed
 from eth_abi import encode
 from eth_utils import keccak
-from test_verification import NO, YES, names, unchecked, wrong
+from verification_helpers import NO, YES, names, unchecked, wrong
 
 import synthlib as sl
 from synthlib.bundle import Bundle, Finding
