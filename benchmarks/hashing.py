@@ -21,8 +21,9 @@ import pandas as pd
 from benchmarks.growth import Point
 from benchmarks.growth import make_table as make_mixed_table
 from synthlib.chain.anchors import CHECKPOINT, ENTRIES, LogReader, SignedLog
-from synthlib.chain.commitments import canonical_chunks, commit, table_digest
+from synthlib.chain.commitments import commit, table_digest
 from synthlib.chain.rows import RowTree, verify_row
+from synthlib.chain.table_bytes import canonical_chunks
 from synthlib.keys import StewardKey
 
 FOLDER = Path(__file__).parent

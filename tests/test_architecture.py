@@ -18,6 +18,7 @@ NOUNS = {"bundle", "scores", "schema", "rules"}
 SHARED = NOUNS | {"keys", "parsing", "splitting"}  # a secret, strangers' JSON, who is held out: for many
 SHARED |= {"areas", "thresholds", "gate"}  # what metrics are about: whoever verifies judges again
 PARTS = {"columns", "inference", "formulas", "enforcement", "dependencies"}  # of schema.py and rules.py
+PARTS |= {"inspection", "writing"}  # of bundle.py
 GROUND = SHARED | PARTS
 ROOMS = {"data", "models", "evaluation", "chain"}
 PRIVATE = {

@@ -14,13 +14,14 @@ from conftest import make_cohort
 import synthlib as sl
 from synthlib.bundle import canonical_json
 from synthlib.chain.attempts import read_attempts
-from synthlib.chain.commitments import canonical_bytes, commit, synthetic_digest, table_digest
+from synthlib.chain.commitments import commit, synthetic_digest, table_digest
 from synthlib.chain.gate_evidence import check_gate
 from synthlib.chain.protocols import Protocol
 from synthlib.chain.records import NOT_PRIVATE
 from synthlib.chain.registry import Ledger
 from synthlib.chain.rows import ConfidentialRows, RowTree, verify_row
 from synthlib.chain.study import Study
+from synthlib.chain.table_bytes import canonical_bytes
 from synthlib.chain.verification import verdict
 from synthlib.gate import gate_outcome
 from synthlib.models.accounting import Queries, account

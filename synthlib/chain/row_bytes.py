@@ -5,7 +5,7 @@
     name    = u64 number of bytes of its UTF-8, then these
     cell    = tag (1 byte)  word (8 bytes, of the kinds that have one)  text (of 05 and 06)
 
-`u64`, tags, words and texts are those of `commitments.py`, so equal cells have equal bytes however pandas
+`u64`, tags, words and texts are those of `table_bytes.py`, so equal cells have equal bytes however pandas
 held them. The data says by itself which row of how many it is, and of what columns: the header's number of
 columns, the tags and the words say where each part ends.
 
@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from synthlib.chain.commitments import (
+from synthlib.chain.table_bytes import (
     BIG,
     DATETIME,
     DURATION,
@@ -79,7 +79,7 @@ def join_data(
         One element a row.
 
     Raises:
-        TypeError, ValueError: as `canonical_chunks` of commitments.
+        TypeError, ValueError: as `canonical_chunks` of table_bytes.
     """
     blinds = np.empty((len(rows), 8 + SALT_SIZE), np.uint8)
     blinds[:, :8] = np.arange(start, start + len(rows)).astype(">u8").view(np.uint8).reshape(-1, 8)
