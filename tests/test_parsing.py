@@ -109,3 +109,11 @@ def test_a_megabyte_of_nonsense_is_refused_in_seconds(data):
 def test_only_json_in_utf8_is_read(data):
     with pytest.raises(ValueError):
         parse_json(data)
+
+
+def test_json_of_strangers():
+    assert parse_json(b'{"a": "[[[[", "b\\"": [1]}') == {"a": "[[[[", 'b"': [1]}
+    assert parse_json(b"[" * 64 + b"]" * 64)
+    for data in (b"[" * 65 + b"]" * 65, b"", b"\xff", '"∀"'.encode("utf-16")):
+        with pytest.raises(ValueError):
+            parse_json(data)

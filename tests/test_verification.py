@@ -30,7 +30,6 @@ from synthlib.chain.records import sign_record
 from synthlib.chain.registry import Ledger
 from synthlib.chain.verification import OPTIONAL, find_caveat, verdict, verify
 from synthlib.keys import StewardKey
-from synthlib.parsing import parse_json
 
 pytest_plugins = ["chain_fixtures", "verification_fixtures"]
 
@@ -210,14 +209,6 @@ def test_no_finding_shows_a_cell_of_the_training_table(recorded):
     findings = verify(recorded, key=KEY, training=secret)
     findings += verify(recorded, key=KEY, training=secret.assign(sex=b"Jane-Roe"))
     assert "Jane-Roe" not in str(findings)
-
-
-def test_json_of_strangers():
-    assert parse_json(b'{"a": "[[[[", "b\\"": [1]}') == {"a": "[[[[", 'b"': [1]}
-    assert parse_json(b"[" * 64 + b"]" * 64)
-    for data in (b"[" * 65 + b"]" * 65, b"", b"\xff", '"∀"'.encode("utf-16")):
-        with pytest.raises(ValueError):
-            parse_json(data)
 
 
 def test_verify_is_exported():
