@@ -2,7 +2,7 @@
 
 import pytest
 from chain_helpers import account, digest, make_release
-from test_export import read_graph, read_json, read_prov, validate_crate
+from export_helpers import read_graph, read_json, read_prov, validate_crate
 
 from synthlib.bundle import Bundle
 from synthlib.chain.attestations import FAILED, PASSED, Attestations, Verdict
