@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from chain_helpers import account
-from test_cli import patients
+from command_line_helpers import patients
 from typer.core import TyperGroup as Group
 from typer.main import get_command
 

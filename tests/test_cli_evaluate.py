@@ -1,0 +1,78 @@
+"""`synthlib evaluate`: scores, reports and gates."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line_helpers import listing, patients
+
+import synthlib as sl
+
+pytest_plugins = ["command_line_fixtures"]
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+def test_evaluate_scores_and_writes(released, run):
+    folder, *_ = released
+    tables = [
+        folder / "data" / "train.csv",
+        folder / "data" / "holdout.csv",
+        folder / "release" / "synthetic.csv",
+    ]
+    code, out, _ = run("evaluate", *tables, "--target", "died", "--out", "report.csv")
+    assert code == 0
+    report = sl.read_table("report.csv").set_index("metric")
+    assert "Are pairs of columns?" in out and f"{report.loc['marginal_accuracy_2way', 'value']:.3f}" in out
+    kept = sl.read_table(folder / "scores.csv").set_index("metric")
+    assert report.loc["ks[age]"].to_dict() == kept.loc["ks[age]"].to_dict()
+    assert (folder / "scores.csv").stat().st_mode & 0o077 == 0
+    recorded = sl.read_table(folder / "release" / "report.csv").set_index("metric")
+    assert "ks[age]" not in recorded.index
+    assert recorded["value"].tolist() == kept.loc[recorded.index, "value"].round(3).tolist()
+
+
+def test_evaluate_counts_what_cannot_be(released, run):
+    """Impossible values of a synthetic table must not be tidied away before they are scored."""
+    folder, *_ = released
+    made = sl.read_table(folder / "release" / "synthetic.csv")
+    made["age"] += 1000
+    sl.write_table(made, "synthetic.csv")
+    tables = [folder / "data" / "train.csv", folder / "data" / "holdout.csv", "synthetic.csv"]
+    assert run("evaluate", *tables, "--target", "died", "--out", "report.csv")[0] == 0
+    found = sl.read_table("report.csv").set_index("metric").loc["invalid_share", "value"]
+    assert found == pytest.approx(1 / len(made.columns))
+
+
+def test_evaluate_overwrites_none_of_its_tables(released, run):
+    patients().drop(columns=["name", "mrn"]).to_csv("t.csv", index=False)
+    before = listing(".")
+    for out in ("t.csv", "./t.csv", "report.txt"):
+        code, _, err = run("evaluate", "t.csv", "t.csv", "t.csv", "--out", out)
+        assert code == 2 and "--out" in err
+    code, _, err = run("evaluate", "t.csv", "t.csv", "t.csv", "--out", ".")
+    assert code == 2 and "choose another folder" in err
+    assert listing(".") == before
+
+
+def test_evaluate_judges_and_writes_a_folder(released, run):
+    folder, *_ = released
+    names = ("data/train.csv", "data/holdout.csv", "release/synthetic.csv")
+    words = ["evaluate", *(folder / name for name in names), "--target", "died"]
+    for limit, expected in ((1.0, 0), (-1.0, 3)):
+        told = {"thresholds": [{"metric": "invalid_share", "at_most": limit}]}
+        Path("thresholds.json").write_text(json.dumps(told))
+        options = ["--acceptance", "thresholds.json", "--gate", "--out", "report", "--public"]
+        code, out, err = run(*words, *options)
+        assert code == expected, err
+        assert f"gate: {'failed' if expected else 'passed'}\n" in out and "invalid_share" in out
+    assert sorted(path.name for path in Path("report").iterdir()) == [
+        "report.csv",
+        "report.html",
+        "report.json",
+    ]
+    found = json.loads(Path("report/report.json").read_bytes())
+    assert found["is_public"] and found["gate"]["verdict"] == "failed"
+    assert "Public." in Path("report/report.html").read_text(encoding="utf-8")
+    Path("thresholds.json").write_text('{"thresholds": [{"metric": "accuracy", "at_most": 1}]}')
+    code, _, err = run(*words, "--acceptance", "thresholds.json")
+    assert code == 2 and "which none fits" in err
