@@ -9,22 +9,31 @@ from typing import Annotated
 import typer
 
 from synthlib.commands import terminal
-from synthlib.commands.options import Keyfile, Node, Registry, read_dataset, read_training, refuse
-from synthlib.commands.registering import find_node
+from synthlib.commands.options import (
+    JournalFile,
+    Keyfile,
+    Node,
+    Registry,
+    read_dataset,
+    read_training,
+    refuse,
+)
+from synthlib.commands.registering import find_node, find_place
 
 
 def record(
     bundle: Annotated[Path, typer.Argument(help="Folder of a release Bundle.")],
     rpc: Node = None,
     registry: Registry = None,
+    journal: JournalFile = None,
     keyfile: Keyfile = None,
 ) -> None:
-    """Record a release on the chain of its protocol. Recording it again changes nothing."""
+    """Record a release on the chain of its protocol. Again changes nothing but a folder that lags behind."""
     from synthlib.chain.accounts import load_account
     from synthlib.chain.recording import record_bundle
 
-    rpc = find_node(bundle, rpc)
-    made = record_bundle(bundle, rpc=rpc, registry=registry, account=load_account(keyfile))
+    rpc = find_place(bundle, rpc, journal)
+    made = record_bundle(bundle, rpc, registry, journal, load_account(keyfile))
     terminal.show_record(made, in_process=rpc is None)
 
 
