@@ -193,14 +193,26 @@ class Study:
         Returns:
             Its number.
         """
+        return self.attempt_together([description])[0]
+
+    def attempt_together(self, descriptions: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Log several attempts before they are made, for the gas of one. Again is as with `attempt`.
+
+        Args:
+            descriptions: of each, as in `attempt`.
+
+        Returns:
+            Their numbers.
+        """
         self._take_up()
-        last = self.attempts[-1] if self.attempts else None
-        if last and last["outcome"] is None and last["describes"] == _as_json(description):
-            return last["number"]
-        return self.attempt_all([description])[0]
+        last = self.attempts[max(0, len(self.attempts) - len(descriptions)) :]
+        is_settled = any(entry["outcome"] is not None for entry in last)
+        if last and not is_settled and [entry["describes"] for entry in last] == _as_json(descriptions):
+            return [entry["number"] for entry in last]
+        return self.attempt_all(descriptions)
 
     def attempt_all(self, descriptions: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Log several attempts at once, for the gas of one. Returns their numbers."""
+        """Log several attempts at once, which are others than any before. Returns their numbers."""
         self._take_up()
         first = len(self.attempts) + 1
         numbers = list(range(first, first + len(descriptions)))

@@ -130,6 +130,24 @@ def attempt(
 
 
 @takes_options
+def attempt_all(
+    study: Study,
+    described: Annotated[
+        Path, typer.Argument(help="JSON list of descriptions, attempts.json, or CSV with a row for each.")
+    ],
+    place: Acting,
+) -> None:
+    """Log several attempts before they are made, for the gas of one. Again changes nothing."""
+    from synthlib.commands.descriptions import read_descriptions
+
+    what = read_descriptions(read_file(described, "DESCRIBED"))
+    opened = _open_study(study, place)
+    with waiting(f"{len(what)} attempts", opened.ledger.connection.place):
+        numbers = opened.attempt_together(what)
+    print(f"attempts {numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"attempt {numbers[0]}")
+
+
+@takes_options
 def settle(
     study: Study,
     number: Annotated[int, typer.Argument(min=1, help="The attempt's number.")],
@@ -205,5 +223,5 @@ def _show(track: Track, as_json: bool = False) -> None:
 
 def add_to(app: typer.Typer, panel: str) -> None:
     """Make these commands part of the command line."""
-    for command in (register, approve, attempt, settle, reveal, close, track):
+    for command in (register, approve, attempt, attempt_all, settle, reveal, close, track):
         app.command(rich_help_panel=panel)(command)
