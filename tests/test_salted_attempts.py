@@ -1,6 +1,7 @@
 """Attempts under a sealed protocol: their digests confirm no guess, and open with what the folder says."""
 
 import hashlib
+import hmac
 import json
 
 import pytest
@@ -122,6 +123,16 @@ def test_an_open_protocol_keeps_no_secret_and_its_bytes(ledger, tmp_path):
 
 
 # --- salts ---------------------------------------------------------------------------------------------
+
+
+def test_salt_and_digest_are_what_the_documents_say():
+    """Computed from docs/formats.md alone."""
+    line = b"synthlib attempt salt 1\n" + bytes([0, 0, 1, 2])
+    salt = hmac.new(bytes.fromhex("5a" * 32), line, "sha256").digest()
+    entry = make_entry(SEALED, 258, 258, {"b": 1, "a": "é"})
+    assert entry["salt"] == salt.hex()
+    hashed = b"synthlib salted attempt 1\n" + salt + '{\n "a": "é",\n "b": 1\n}\n'.encode()
+    assert entry_digest(entry) == hashlib.sha256(hashed).hexdigest()
 
 
 @settings(max_examples=60, deadline=None)
