@@ -27,6 +27,7 @@ from synthlib.commands.terminal import say
 
 attest_app = typer.Typer(no_args_is_help=True, help="Auditors' verdicts: signed offline, brought by anybody.")
 
+
 @takes_options
 def revoke(bundle: Release, reason: Reason, place: ActingAtRelease, yes: Yes = False) -> None:
     """Withdraw a release that you recorded."""
