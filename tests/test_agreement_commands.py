@@ -48,9 +48,10 @@ def party(on_journal, workspace):
 
 @pytest.fixture
 def sign(command, workspace):
-    def call(who="grantee"):
+    def call(*words, who="grantee", types=None):
         places = ("--public-key", workspace / "grantee.pub", "--out", workspace / "acceptance.json")
-        return command("agreement", "sign", workspace / "offer.json", *places, who=who)
+        told = words if types else (*words, "--yes")
+        return command("agreement", "sign", workspace / "offer.json", *places, *told, who=who, types=types)
 
     return call
 

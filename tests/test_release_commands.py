@@ -97,7 +97,7 @@ def sign(case, command, workspace):
     (workspace / "report.txt").write_text("Looked at it.")
     (workspace / "rubric.txt").write_text("Look at it.")
 
-    def call(*words, who="admin", outcome="passed", name="verdict.json"):
+    def call(*words, who="admin", outcome="passed", name="verdict.json", types=None):
         told = (
             "--outcome",
             outcome,
@@ -106,7 +106,9 @@ def sign(case, command, workspace):
             "--rubric",
             workspace / "rubric.txt",
         )
-        return command("attest", "sign", case.path, *told, "--out", workspace / name, *words, who=who)
+        words = words if types else (*words, "--yes")
+        place = ("--out", workspace / name)
+        return command("attest", "sign", case.path, *told, *place, *words, who=who, types=types)
 
     return call
 

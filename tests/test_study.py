@@ -50,6 +50,16 @@ def test_the_same_attempt_twice_in_a_row_is_one_and_later_another(study):
     assert study.track.attempts == 3
 
 
+def test_several_attempts_again_are_the_same_until_one_is_settled(study):
+    assert study.attempt_together([ONE, TWO]) == [1, 2]
+    assert study.attempt_together([ONE, TWO]) == [1, 2]
+    assert study.attempt_together([TWO]) == [2]  # as if alone: an interrupted fit that goes on
+    assert study.attempt_together([TWO, ONE]) == [3, 4]  # others, in this order
+    study.settle(3, "fitted")
+    assert study.attempt_together([TWO, ONE]) == [5, 6]
+    assert study.attempt_together([ONE] * 7) == [*range(7, 14)] and study.track.attempts == 13
+
+
 def test_attempts_alone_and_together_lead_to_the_head_of_the_chain(study):
     study.attempt(ONE)
     assert study.attempt_all([TWO, THREE, FOUR]) == [2, 3, 4]

@@ -41,7 +41,7 @@ def agreement(people, on_journal, command, workspace) -> str:
     told = ("--purpose", "sepsis", "--use", "DUO:0000042", "--until", "2150-01-01T00:00:00Z")
     found = on_journal(*words, *told, "--out", offer, who="hospital").split()[-1]
     key = ("--public-key", workspace / "grantee.key.pub")
-    command("agreement", "sign", offer, *key, "--out", signed, who="grantee")
+    command("agreement", "sign", offer, *key, "--out", signed, "--yes", who="grantee")
     on_journal("agreement", "accept", signed, who="hospital")
     return found
 

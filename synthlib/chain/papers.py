@@ -191,6 +191,21 @@ def write_offer(ledger: Ledger, agreement: Agreement) -> Paper:
     return Paper(OFFER, ledger.connection.chain_id, ledger.address, {"agreement": agreement._asdict()})
 
 
+def desk_of_grantee(offer: Paper, account: LocalAccount | None) -> Desk:
+    """Where an offer is signed, by who it is for.
+
+    Raises:
+        ChainError: if the offer is another's.
+        NoAccount: if there is nobody to sign.
+    """
+    desk, grantee = Desk(offer.chain, offer.registry, account), offer.agreement.grantee
+    if to_checksum_address(grantee) != desk.sender:
+        raise ChainError(
+            f"expected to sign as the grantee {grantee}, signing as {desk.sender}; take that key"
+        )
+    return desk
+
+
 def sign_acceptance(offer: Paper, account: LocalAccount | None, encryption_key: str) -> Paper:
     """A grantee's signed acceptance of an offer.
 
@@ -200,15 +215,10 @@ def sign_acceptance(offer: Paper, account: LocalAccount | None, encryption_key: 
         encryption_key: SHA-256 of the public key to which data keys are to be wrapped, hexadecimal.
 
     Raises:
-        ChainError: if the offer is another's.
-        NoAccount: if there is nobody to sign.
+        ChainError, NoAccount: as `desk_of_grantee`.
     """
-    desk, agreement = Desk(offer.chain, offer.registry, account), offer.agreement
-    if to_checksum_address(agreement.grantee) != desk.sender:
-        raise ChainError(
-            f"expected to sign as the grantee {agreement.grantee}, signing as {desk.sender}; take that key"
-        )
-    signature = Agreements(desk).sign(agreement, encryption_key)  # type: ignore[arg-type]
+    desk = desk_of_grantee(offer, account)
+    signature = Agreements(desk).sign(offer.agreement, encryption_key)  # type: ignore[arg-type]
     fields = {"encryption_key": encryption_key, "signature": signature}
     return Paper(ACCEPTANCE, offer.chain, offer.registry, offer.fields | fields)
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from synthlib.bundle import canonical_json, write_atomically
-from synthlib.chain.attempts import ATTEMPTS_FILE, ATTEMPTS_FORMAT
+from synthlib.chain.attempts import ATTEMPTS_FILE, write_attempts
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import ChainError
 from synthlib.chain.papers import read_registration
@@ -49,8 +49,7 @@ def prepare(ledger: Ledger, protocol: Protocol, dataset: str, sealed: bool, fold
     if os.name == "posix":
         folder.chmod(0o700)
     protocol.save(folder / PROTOCOL_FILE)
-    attempts = {"format": ATTEMPTS_FORMAT, "protocol": wanted.id, "attempts": []}
-    write_atomically(folder / ATTEMPTS_FILE, canonical_json(attempts))
+    write_atomically(folder / ATTEMPTS_FILE, write_attempts(wanted, []))
     write_atomically(folder / REGISTRATION_FILE, canonical_json(place | wanted._asdict()))
     _write_sealed(folder, wanted, place)
     return wanted

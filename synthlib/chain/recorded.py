@@ -1,8 +1,9 @@
 """Recorded releases, later: withdrawn, replaced, judged; and `ledger/` brought up to date with it.
 
 The issuer's `ledger/` is brought up to date with what was done. On a node others act too, and their copies of
-the folder stay as the issuer signed them. The journal of an in-process chain is signed by the issuer as it
-stands, so that nobody else adds to it.
+the folder stay as the issuer signed them. The journal of an in-process chain in that folder is signed by the
+issuer as it stands, so that nobody else adds to it. Parties who rehearse keep a journal of their own, outside
+of the folder: all of them act on that one, and the folder follows when the issuer acts or records again.
 """
 
 from __future__ import annotations
@@ -31,14 +32,22 @@ class Recorded:
         path: the release's folder.
         rpc: URL of a node of the chain on which it is recorded; None if that is in process.
         account: who acts.
+        journal: the parties' journal of the in-process chain on which it is recorded, which is kept up to
+            date; the one in `ledger/` if None, to which its issuer alone adds.
 
     Raises:
         BundleError: if the folder is not what its manifest says.
-        WrongChain: if it is recorded elsewhere.
+        WrongChain: if it is recorded elsewhere, or the journal lacks what the folder's holds.
         ChainError: if it is not recorded; later, if another than the issuer is to add to its journal.
     """
 
-    def __init__(self, path: Path | str, rpc: str | None, account: LocalAccount | None):
+    def __init__(
+        self,
+        path: Path | str,
+        rpc: str | None,
+        account: LocalAccount | None,
+        journal: Path | None = None,
+    ):
         self.bundle = Bundle.open(path)
         body = read_place(self.bundle)
         self._issuer = body["record"]["issuer"]
@@ -50,9 +59,12 @@ class Recorded:
                 else ("on the in-process chain, on no node: leave the URL out")
             )
             raise WrongChain(f"expected to act where {self.bundle.path.name} is recorded, {where}")
+        own = self.bundle.path / LEDGER_FOLDER / JOURNAL
+        self._is_shared = journal is not None and journal.resolve() != own.resolve()
         if rpc is None:
-            journal = self.bundle.path / LEDGER_FOLDER / JOURNAL
-            self.ledger = Ledger.in_process(journal, account, keep=False)
+            if self._is_shared:
+                require_continued(own, journal)
+            self.ledger = Ledger.in_process(journal or own, account, keep=self._is_shared)
             return
         self.ledger = Ledger.connect(rpc, body["registry"], account)
         here = (self.ledger.connection.chain_id, self.ledger.connection.genesis)
@@ -110,10 +122,11 @@ class Recorded:
 
     def _act(self, action: Callable[[], _Made]) -> _Made:
         is_issuer = self.ledger.sender == self._issuer
-        if self.ledger.journal is not None and not is_issuer:
+        if self.ledger.journal is not None and not is_issuer and not self._is_shared:
             raise ChainError(
                 f"expected to act as the issuer {self._issuer}, who signs what the release's in-process "
-                f"journal says, acting as {self.ledger.sender}; others act on a node"
+                f"journal says, acting as {self.ledger.sender}; others act on a node, or on a "
+                "journal that the parties keep outside of the folder"
             )
         done = action()
         if is_issuer:
@@ -136,6 +149,23 @@ def read_place(bundle: Bundle) -> dict:
             "that can be read; record it first"
         )
     return body
+
+
+def require_continued(own: Path, journal: Path) -> None:
+    """That a journal goes on from the one in a release's `ledger/`, of which nothing may be lost.
+
+    Args:
+        own: the one in `ledger/`.
+        journal: the other.
+
+    Raises:
+        WrongChain: if it does not.
+    """
+    if own.exists() and not journal.read_bytes().startswith(own.read_bytes()):
+        raise WrongChain(
+            f"expected a journal that goes on from the one in {LEDGER_FOLDER}/ of the release, got another "
+            f"in {journal.name}; give the one from which it was recorded, or none to act on its own"
+        )
 
 
 def desk_of(path: Path | str, account: LocalAccount | None) -> tuple[Bundle, str, Desk]:

@@ -11,6 +11,7 @@ from synthlib.bundle import LEDGER_FOLDER, Bundle
 from synthlib.chain.accounts import load_account
 from synthlib.chain.errors import ChainError, NotRecorded, WrongChain
 from synthlib.chain.protocol_evidence import require_recordable
+from synthlib.chain.recorded import require_continued
 from synthlib.chain.records import Record, release_fields
 from synthlib.chain.registry import JOURNAL, RECORD, Ledger
 from synthlib.parsing import parse_json
@@ -39,7 +40,7 @@ def record_bundle(
 
     Raises:
         BundleError: if the folder is not what its manifest says.
-        WrongChain: if its protocol is registered elsewhere.
+        WrongChain: if its protocol is registered elsewhere, or the journal lacks what `ledger/` holds.
         ChainError: if it cannot be recorded (see `Ledger`), or would not verify then: its protocol or its
             attempts are not those of the chain.
     """
@@ -58,6 +59,8 @@ def record_bundle(
                 f"expected the journal in which the protocol of {bundle.path.name} is registered, found none "
                 f"at {journal}; give it, or the URL of a node if it is registered there"
             )
+        if earlier:
+            require_continued(bundle.path / LEDGER_FOLDER / JOURNAL, journal)
         ledger = Ledger.in_process(journal, account)
     else:
         if not is_on_node and (earlier or (bundle.path / LEDGER_FOLDER / JOURNAL).exists()):

@@ -12,12 +12,14 @@ from synthlib.bundle import canonical_json, write_atomically
 from synthlib.chain.accounts import load_account
 from synthlib.chain.attempts import (
     ATTEMPTS_FILE,
-    ATTEMPTS_FORMAT,
     Draw,
+    entry_digest,
     find_difference,
     group,
+    make_entry,
     read_attempts,
     read_log,
+    write_attempts,
 )
 from synthlib.chain.budgets import ZCDP, loss_to_units
 from synthlib.chain.datasets import Datasets, normalize_id
@@ -27,7 +29,6 @@ from synthlib.chain.protocols import (
     Protocols,
     Registration,
     Track,
-    attempt_digest,
     require_running,
 )
 from synthlib.chain.records import NOT_PRIVATE
@@ -42,7 +43,8 @@ class Study:
 
     An attempt is logged before its fit, so that a fit that fails, or scores badly, is on record as well as
     one that succeeds. The chain gets the digest of what is attempted; `attempts.json`, which goes into the
-    release, says it in clear, with the outcome and every draw that was noted.
+    release, says it in clear, with the outcome and every draw that was noted. Under a sealed protocol the
+    digest is salted (`attempts.salt_of`), so that nobody confirms a guess at it before the seal is opened.
 
     Args:
         ledger: acts as the researcher.
@@ -191,28 +193,34 @@ class Study:
         Returns:
             Its number.
         """
+        return self.attempt_together([description])[0]
+
+    def attempt_together(self, descriptions: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Log several attempts before they are made, for the gas of one. Again is as with `attempt`.
+
+        Args:
+            descriptions: of each, as in `attempt`.
+
+        Returns:
+            Their numbers.
+        """
         self._take_up()
-        last = self.attempts[-1] if self.attempts else None
-        if last and last["outcome"] is None and last["describes"] == _as_json(description):
-            return last["number"]
-        return self.attempt_all([description])[0]
+        last = self.attempts[max(0, len(self.attempts) - len(descriptions)) :]
+        is_settled = any(entry["outcome"] is not None for entry in last)
+        if last and not is_settled and [entry["describes"] for entry in last] == _as_json(descriptions):
+            return [entry["number"] for entry in last]
+        return self.attempt_all(descriptions)
 
     def attempt_all(self, descriptions: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Log several attempts at once, for the gas of one. Returns their numbers."""
+        """Log several attempts at once, which are others than any before. Returns their numbers."""
         self._take_up()
-        digests = [attempt_digest(description) for description in descriptions]
         first = len(self.attempts) + 1
-        numbers = list(range(first, first + len(digests)))
+        numbers = list(range(first, first + len(descriptions)))
         self._unsure = [
-            {
-                "number": number,
-                "together_from": first,
-                "describes": _as_json(description),
-                "outcome": None,
-                "draws": [],
-            }
+            make_entry(self.registration, number, first, _as_json(description))
             for number, description in zip(numbers, descriptions, strict=True)
         ]
+        digests = [entry_digest(entry) for entry in self._unsure]
         self._keep()  # first, so that what the chain has logged is known whenever the process is killed
         Protocols(self.ledger).attempt(self.registration.id, digests, first)
         self.attempts, self._unsure = self.attempts + self._unsure, []
@@ -227,7 +235,7 @@ class Study:
         for each in group(self.attempts):
             if each.first > track.attempts:
                 entries = self.attempts[each.first - 1 : each.last]
-                digests = [attempt_digest(entry["describes"]) for entry in entries]
+                digests = [entry_digest(entry) for entry in entries]
                 protocols.attempt(self.registration.id, digests, each.first)
         return self.track
 
@@ -314,15 +322,12 @@ class Study:
     def write(self, folder: Path) -> None:
         """Write `protocol.json` and `attempts.json`."""
         self.protocol.save(folder / PROTOCOL_FILE)
-        write_atomically(folder / ATTEMPTS_FILE, self._to_json(self.attempts))
-
-    def _to_json(self, attempts: Sequence[Mapping[str, Any]]) -> bytes:
-        body = {"format": ATTEMPTS_FORMAT, "protocol": self.registration.id, "attempts": list(attempts)}
-        return canonical_json(body)
+        write_atomically(folder / ATTEMPTS_FILE, write_attempts(self.registration, self.attempts))
 
     def _keep(self) -> None:
         if self._notes is not None:
-            write_atomically(self._notes, self._to_json(self.attempts + self._unsure))
+            told = write_attempts(self.registration, self.attempts + self._unsure)
+            write_atomically(self._notes, told)
 
     def _require(self, attempt: int) -> None:
         if not 1 <= attempt <= len(self.attempts):

@@ -1,1 +1,1 @@
-"""The command line's commands, by whom they are for; cli.py has those about tables."""
+"""The command line's commands, by what they are about and whom they are for; cli.py puts them together."""

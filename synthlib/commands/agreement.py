@@ -11,19 +11,18 @@ from synthlib.commands import terminal
 from synthlib.commands.options import (
     Account,
     AsJson,
-    Contract,
     Dataset,
-    JournalFile,
     Keyfile,
-    Node,
     Reason,
+    SignUnasked,
     Yes,
     check_address,
     check_new_file,
     read_file,
     read_time,
 )
-from synthlib.commands.registering import open_registry
+from synthlib.commands.places import Acting, Asking, takes_options
+from synthlib.commands.signing import confirm_signing, word_offer
 from synthlib.commands.terminal import confirm, say, waiting
 
 agreement_app = typer.Typer(
@@ -39,44 +38,39 @@ AgreementId = Annotated[str, typer.Argument(metavar="AGREEMENT", help="The agree
 
 
 @agreement_app.command()
+@takes_options
 def request(
     dataset: Dataset,
     purpose: Purpose,
     use: Use,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
 ) -> None:
     """Ask a dataset's steward for what comes of it."""
     from synthlib.chain.agreements import Agreements
 
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    with waiting("request", ledger.connection.place):
+    with place.sending("request") as ledger:
         found = Agreements(ledger).request(dataset, purpose, use)
     print(f"request {found}")
 
 
 @agreement_app.command()
+@takes_options
 def deny(
     request: Annotated[str, typer.Argument(help="The request's id.")],
     dataset: Dataset,
     reason: Reason,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
 ) -> None:
     """Decline a request. For the dataset's steward."""
     from synthlib.chain.agreements import Agreements
 
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    with waiting("denial of a request", ledger.connection.place):
+    with place.sending("denial of a request") as ledger:
         Agreements(ledger).deny_request(request, dataset, reason)
     print(f"denied: {request}")
 
 
 @agreement_app.command()
+@takes_options
 def offer(
     dataset: Dataset,
     grantee: Annotated[str, typer.Argument(callback=check_address, help="Address of who may use it.")],
@@ -86,10 +80,8 @@ def offer(
     until: Until,
     out: Annotated[Path, typer.Option(help="File to write the offer to, as JSON, for the grantee.")],
     request: Annotated[str | None, typer.Option(help="Id of the request that it answers.")] = None,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    *,
+    place: Acting,
 ) -> None:
     """Offer an agreement. For the dataset's steward. The same again changes nothing."""
     from synthlib.bundle import write_atomically
@@ -98,8 +90,7 @@ def offer(
 
     expiry = read_time(until, "--until")
     agreement = word_agreement(dataset, grantee, read_file(terms, "--terms"), purpose, use, expiry, request)
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    with waiting("offer of an agreement", ledger.connection.place):
+    with place.sending("offer of an agreement") as ledger:
         found = Agreements(ledger).offer(agreement)
     write_atomically(out, write_offer(ledger, agreement).to_json())
     print(f"agreement {found}")
@@ -113,29 +104,34 @@ def sign(
         Path, typer.Option(help="Your public key, to which data keys will be wrapped (vault key makes one).")
     ],
     out: Annotated[Path, typer.Option(help="File to write the signed acceptance to, as JSON.")],
+    terms: Annotated[
+        Path | None, typer.Option(help="File of the terms as you read them: must be those of the offer.")
+    ] = None,
     keyfile: Keyfile = None,
+    yes: SignUnasked = False,
 ) -> None:
-    """Sign an agreement that was offered to you. No node is needed."""
+    """Sign an agreement that was offered to you, once you have seen what it says. No node is needed."""
     from synthlib.bundle import write_atomically
     from synthlib.chain.accounts import load_account
-    from synthlib.chain.papers import OFFER, Paper, sign_acceptance
+    from synthlib.chain.papers import OFFER, Paper, desk_of_grantee, sign_acceptance
     from synthlib.chain.wrapping import digest_public_key, read_public_key
 
     paper = Paper.from_json(read_file(offer, "OFFER"), OFFER)
     key = digest_public_key(read_public_key(public_key))
-    signed = sign_acceptance(paper, load_account(keyfile), key)
-    write_atomically(check_new_file(out, "--out"), signed.to_json())
+    account = load_account(keyfile)
+    desk_of_grantee(paper, account)  # refused before anything is asked
+    check_new_file(out, "--out")
+    confirm_signing(word_offer(paper, key, terms), yes)
+    write_atomically(out, sign_acceptance(paper, account, key).to_json())
     print(f"signed: {paper.agreement.id}")
     say(f"next: synthlib agreement accept {out}, by you or anybody")
 
 
 @agreement_app.command()
+@takes_options
 def accept(
     acceptance: Annotated[Path, typer.Argument(help="What sign wrote.")],
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
 ) -> None:
     """Bring a signed acceptance to the chain. For anybody."""
     from synthlib.chain.agreements import Agreements
@@ -143,7 +139,7 @@ def accept(
 
     paper = Paper.from_json(read_file(acceptance, "ACCEPTANCE"), ACCEPTANCE)
     agreement, texts = paper.agreement, [paper.text(name) for name in ("encryption_key", "signature")]
-    ledger = open_registry(rpc, registry or (paper.registry if rpc else None), journal, keyfile)
+    ledger = place.open(paper.registry)
     paper.require_place(ledger)
     with waiting("acceptance of an agreement", ledger.connection.place):
         standing = Agreements(ledger).accept(agreement, *texts)
@@ -151,19 +147,17 @@ def accept(
 
 
 @agreement_app.command()
+@takes_options
 def renew(
     agreement: AgreementId,
     until: Until,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
 ) -> None:
     """Prolong an accepted agreement. For the dataset's steward."""
     from synthlib.chain.agreements import Agreements
 
     expiry = read_time(until, "--until")
-    agreements = Agreements(ledger := open_registry(rpc, registry, journal, keyfile))
+    agreements = Agreements(ledger := place.open())
     words = agreements.open(agreement)
     with waiting("renewal of an agreement", ledger.connection.place):
         standing = agreements.renew(words, expiry)
@@ -171,19 +165,17 @@ def renew(
 
 
 @agreement_app.command()
+@takes_options
 def end(
     agreement: AgreementId,
     reason: Reason,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
     yes: Yes = False,
 ) -> None:
     """End an agreement, or withdraw an offer. For the dataset's steward and the grantee."""
     from synthlib.chain.agreements import Agreements
 
-    agreements = Agreements(ledger := open_registry(rpc, registry, journal, keyfile))
+    agreements = Agreements(ledger := place.open())
     words = agreements.open(agreement)
     confirm(f"end the agreement {agreement}", yes)
     with waiting("end of an agreement", ledger.connection.place):
@@ -192,33 +184,32 @@ def end(
 
 
 @agreement_app.command()
+@takes_options
 def deny_access(
     dataset: Dataset,
     address: Annotated[str, typer.Argument(metavar="OBJECT", help="Address of the vault's object.")],
     account: Account,
     reason: Reason,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
 ) -> None:
     """Log that an access was refused. For the dataset's steward."""
     from synthlib.chain.agreements import Agreements
 
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    with waiting("denial of an access", ledger.connection.place):
+    with place.sending("denial of an access") as ledger:
         Agreements(ledger).log_denial(dataset, address, account, reason)
     print(f"logged: {account} was refused {address}")
 
 
 @agreement_app.command("list")
+@takes_options
 def show(
-    rpc: Node = None, registry: Contract = None, journal: JournalFile = None, as_json: AsJson = False
+    place: Asking,
+    as_json: AsJson = False,
 ) -> None:
     """List the agreements that were offered, and where each stands."""
     from synthlib.chain.agreements import Agreements
 
-    agreements = Agreements(open_registry(rpc, registry, journal))
+    agreements = Agreements(place.open())
     offered = [said.arguments["id"] for said in agreements.trail() if said.name == "Offered"]
     rows = []
     for found in offered:
@@ -236,13 +227,15 @@ def show(
 
 
 @agreement_app.command()
+@takes_options
 def trail(
-    rpc: Node = None, registry: Contract = None, journal: JournalFile = None, as_json: AsJson = False
+    place: Asking,
+    as_json: AsJson = False,
 ) -> None:
     """List every request, denial, offer, acceptance, access, erasure and end, in the chain's order."""
     from synthlib.chain.agreements import Agreements
 
-    said = Agreements(open_registry(rpc, registry, journal)).trail()
+    said = Agreements(place.open()).trail()
     if as_json:
         rows = [{"event": one.name, "block": one.block, **one.arguments} for one in said]
     else:

@@ -9,22 +9,34 @@ from typing import Annotated
 import typer
 
 from synthlib.commands import terminal
-from synthlib.commands.options import Keyfile, Node, Registry, read_dataset, read_training, refuse
-from synthlib.commands.registering import find_node
+from synthlib.commands.options import (
+    JournalFile,
+    Keyfile,
+    Node,
+    Registry,
+    check_address,
+    read_dataset,
+    read_file,
+    read_training,
+    refuse,
+)
+from synthlib.commands.places import Asking, takes_options
+from synthlib.commands.registering import find_node, find_place
 
 
 def record(
     bundle: Annotated[Path, typer.Argument(help="Folder of a release Bundle.")],
     rpc: Node = None,
     registry: Registry = None,
+    journal: JournalFile = None,
     keyfile: Keyfile = None,
 ) -> None:
-    """Record a release on the chain of its protocol. Recording it again changes nothing."""
+    """Record a release on the chain of its protocol. Again changes nothing but a folder that lags behind."""
     from synthlib.chain.accounts import load_account
     from synthlib.chain.recording import record_bundle
 
-    rpc = find_node(bundle, rpc)
-    made = record_bundle(bundle, rpc=rpc, registry=registry, account=load_account(keyfile))
+    rpc = find_place(bundle, rpc, journal)
+    made = record_bundle(bundle, rpc, registry, journal, load_account(keyfile))
     terminal.show_record(made, in_process=rpc is None)
 
 
@@ -134,7 +146,29 @@ def verify_row(
     raise typer.Exit(0 if is_there else 1)
 
 
+@takes_options
+def check_row(
+    proof: Annotated[Path, typer.Argument(help="A proof that prove-row wrote.")],
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help="Digest of the release.")],
+    issuer: Annotated[str, typer.Argument(callback=check_address, help="Address that recorded it.")],
+    place: Asking,
+) -> None:
+    """Ask the chain whether a row stands in a recorded release. Exit code 0: yes, 1: no."""
+    from synthlib.chain.row_checks import is_row_of_release
+    from synthlib.chain.rows import RowProof
+
+    shown = RowProof.from_json(read_file(proof, "PROOF"))
+    ledger = place.open()
+    record = ledger.find(release, issuer)
+    if is_row_of_release(ledger, shown, record):
+        print(json.dumps(dict(shown.row), ensure_ascii=False))
+        print(f"yes: row {shown.index} of {shown.num_rows} of {record.release}")
+        raise typer.Exit(0)
+    print("no: the release was withdrawn" if record.revoked else "no: not a row of that release")
+    raise typer.Exit(1)
+
+
 def add_to(app: typer.Typer, panel: str) -> None:
     """Make these commands part of the command line."""
-    for command in (record, verify, export, prove_row, verify_row):
+    for command in (record, verify, export, prove_row, verify_row, check_row):
         app.command(name=command.__name__.replace("_", "-"), rich_help_panel=panel)(command)

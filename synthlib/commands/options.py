@@ -96,6 +96,9 @@ Yes = Annotated[
     bool,
     typer.Option("--yes", help="Do not ask, though it cannot be undone. Needed where nobody can be asked."),
 ]
+SignUnasked = Annotated[
+    bool, typer.Option("--yes", help="Sign without being asked. Needed where nobody can be asked.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 Reason = Annotated[str, typer.Option(help="In words. The chain gets their SHA-256; publish them elsewhere.")]
 Dataset = Annotated[str, typer.Argument(help="Id of the dataset, which dataset register showed.")]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthlib.commands import terminal
-from synthlib.commands.options import AsJson, Contract, JournalFile, Keyfile, Node, Yes, read_file, refuse
-from synthlib.commands.registering import open_registry
+from synthlib.commands.options import AsJson, Yes, read_file, refuse
+from synthlib.commands.places import Acting, Asking, takes_options
 from synthlib.commands.terminal import confirm, say, waiting
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ Planned = Annotated[
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="The folder that register wrote.")]
 
 
+@takes_options
 def register(
     protocol: Annotated[Path, typer.Argument(help="The protocol as JSON: protocol.json of a study.")],
     dataset: Annotated[str, typer.Option(help="Id of the dataset that it is to run on.")],
@@ -41,17 +42,15 @@ def register(
     sealed: Annotated[
         bool, typer.Option("--sealed", help="Keep the protocol secret until reveal; so keep the folder.")
     ] = False,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    *,
+    place: Acting,
 ) -> None:
     """Register a protocol before anything is trained. The same folder again changes nothing."""
     from synthlib.chain.preparing import SEALED_FILE, prepare
     from synthlib.chain.protocols import Protocol, Protocols
 
     planned = Protocol.from_json(read_file(protocol, "PROTOCOL"))
-    ledger = open_registry(rpc, registry, journal, keyfile)
+    ledger = place.open()
     registration = prepare(ledger, planned, dataset, sealed, out)
     with waiting("registration of a protocol", ledger.connection.place):
         track = Protocols(ledger).register(registration)
@@ -63,156 +62,158 @@ def register(
         say(f"next: its dataset's steward approves {out}; that has to be in a later block")
 
 
+@takes_options
 def approve(
     registration: Planned,
     budget: Annotated[float, typer.Option(help="Privacy loss allowed in all, in its measure.")] = 0.0,
     open_releases: Annotated[
         int, typer.Option(min=0, help="Releases without differential privacy allowed in all.")
     ] = 0,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    *,
+    place: Acting,
 ) -> None:
     """Let a protocol run, or raise what a running one may spend in all. For the dataset's steward."""
     from synthlib.chain.protocols import Protocols
 
-    ledger, found = _open_planned(registration, rpc, registry, journal, keyfile)
+    ledger, found = _open_planned(registration, place)
     with waiting("approval of a protocol", ledger.connection.place):
         track = Protocols(ledger).approve(found, budget, open_releases)
     _show(track)
 
 
+@takes_options
 def reveal(
     registration: Registered,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
     yes: Yes = False,
 ) -> None:
     """Open a sealed protocol's seal; a release needs that. For who registered it."""
     from synthlib.chain.protocols import Protocols
 
-    ledger, found = _open(registration, rpc, registry, journal, keyfile)
+    ledger, found = _open(registration, place)
     confirm(f"reveal the protocol {found.id}", yes)
     with waiting("revealing of a protocol", ledger.connection.place):
         track = Protocols(ledger).reveal(found)
     _show(track)
 
 
+@takes_options
 def close(
     registration: Planned,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
     yes: Yes = False,
 ) -> None:
     """End a protocol; what it did not spend goes back. For the dataset's steward and the researcher."""
     from synthlib.chain.protocols import Protocols
 
-    ledger, found = _open_planned(registration, rpc, registry, journal, keyfile)
+    ledger, found = _open_planned(registration, place)
     confirm(f"close the protocol {found.id}", yes)
     with waiting("closing of a protocol", ledger.connection.place):
         track = Protocols(ledger).close(found)
     _show(track)
 
 
+@takes_options
 def attempt(
     study: Study,
     described: Annotated[Path, typer.Argument(help="JSON of what is attempted: model type, parameters.")],
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
 ) -> None:
     """Log an attempt before it is made. For who registered the protocol."""
     from synthlib.parsing import parse_json
 
     what = parse_json(read_file(described, "DESCRIBED"))
-    opened = _open_study(study, rpc, registry, journal, keyfile)
+    opened = _open_study(study, place)
     with waiting("attempt", opened.ledger.connection.place):
         number = opened.attempt(what)
     print(f"attempt {number}")
 
 
+@takes_options
+def attempt_all(
+    study: Study,
+    described: Annotated[
+        Path, typer.Argument(help="JSON list of descriptions, attempts.json, or CSV with a row for each.")
+    ],
+    place: Acting,
+) -> None:
+    """Log several attempts before they are made, for the gas of one. Again changes nothing."""
+    from synthlib.commands.descriptions import read_descriptions
+
+    what = read_descriptions(read_file(described, "DESCRIBED"))
+    opened = _open_study(study, place)
+    with waiting(f"{len(what)} attempts", opened.ledger.connection.place):
+        numbers = opened.attempt_together(what)
+    print(f"attempts {numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"attempt {numbers[0]}")
+
+
+@takes_options
 def settle(
     study: Study,
     number: Annotated[int, typer.Argument(min=1, help="The attempt's number.")],
     outcome: Annotated[Path, typer.Argument(help="JSON of what came of it: scores, or how it failed.")],
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
+    place: Asking,
 ) -> None:
     """Note what came of an attempt, for the release. The chain is told nothing of it."""
     from synthlib.parsing import parse_json
 
     told = parse_json(read_file(outcome, "OUTCOME"))
-    opened = _open_study(study, rpc, registry, journal, None)
+    opened = _open_study(study, place)
     opened.settle(number, told)
     print(f"attempt {number} of {len(opened.attempts)} is settled")
 
 
+@takes_options
 def track(
     registration: Planned,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
+    place: Asking,
     as_json: AsJson = False,
 ) -> None:
     """Say what the registry knows of a protocol: attempts, budget, whether it runs."""
     from synthlib.chain.protocols import Protocols
 
-    ledger, found = _open_planned(registration, rpc, registry, journal, None)
+    ledger, found = _open_planned(registration, place)
     _show(Protocols(ledger).find(found.id, found.researcher), as_json)
 
 
-def _open(
-    path: Path, rpc: str | None, registry: str | None, journal: Path | None, keyfile: Path | None
-) -> tuple[Ledger, Registration]:
+def _open(path: Path, place: Asking) -> tuple[Ledger, Registration]:
     """The registry where a protocol is registered, and its registration."""
     from synthlib.chain.papers import read_registration
     from synthlib.chain.study import REGISTRATION_FILE
 
     file = path / REGISTRATION_FILE if path.is_dir() else path
-    registration, *place = read_registration(read_file(file, "REGISTRATION"))
-    return _open_at(*place, rpc, registry, journal, keyfile), registration
+    registration, *where = read_registration(read_file(file, "REGISTRATION"))
+    return _open_at(*where, place), registration
 
 
-def _open_planned(
-    path: Path, rpc: str | None, registry: str | None, journal: Path | None, keyfile: Path | None
-) -> tuple[Ledger, Registration | SealedProtocol]:
+def _open_planned(path: Path, place: Asking) -> tuple[Ledger, Registration | SealedProtocol]:
     """The same for who needs not open a seal, and may have sealed.json alone."""
     from synthlib.chain.papers import is_sealed, read_sealed
 
     data = b"" if path.is_dir() else read_file(path, "REGISTRATION")
     if not is_sealed(data):
-        return _open(path, rpc, registry, journal, keyfile)
-    sealed, *place = read_sealed(data)
-    return _open_at(*place, rpc, registry, journal, keyfile), sealed
+        return _open(path, place)
+    sealed, *where = read_sealed(data)
+    return _open_at(*where, place), sealed
 
 
-def _open_at(
-    chain: str, place: str, rpc: str | None, registry: str | None, journal: Path | None, keyfile: Path | None
-) -> Ledger:
-    """The registry at a place, which must be the one that options name."""
-    ledger = open_registry(rpc, registry or (place if rpc else None), journal, keyfile)
-    if (f"eip155:{ledger.connection.chain_id}", ledger.address) != (chain, place):
-        refuse("--registry", f"expected {place} on {chain}, where the protocol was prepared for, got another")
+def _open_at(chain: str, registry: str, place: Asking) -> Ledger:
+    """The registry on a chain, which must be the one that options name."""
+    ledger = place.open(registry)
+    if (f"eip155:{ledger.connection.chain_id}", ledger.address) != (chain, registry):
+        told = f"expected {registry} on {chain}, where the protocol was prepared for, got another"
+        refuse("--registry", told)
     return ledger
 
 
-def _open_study(
-    folder: Path, rpc: str | None, registry: str | None, journal: Path | None, keyfile: Path | None
-) -> RunningStudy:
+def _open_study(folder: Path, place: Asking) -> RunningStudy:
     """The study of a folder that register wrote, whose attempts.json is kept up to date."""
     from synthlib.chain.attempts import ATTEMPTS_FILE
     from synthlib.chain.protocols import Protocol
     from synthlib.chain.study import PROTOCOL_FILE, Study
 
     protocol = Protocol.from_json(read_file(folder / PROTOCOL_FILE, "STUDY"))
-    ledger, registration = _open(folder, rpc, registry, journal, keyfile)
+    ledger, registration = _open(folder, place)
     return Study(ledger, protocol, registration, notes=folder / ATTEMPTS_FILE)
 
 
@@ -222,5 +223,5 @@ def _show(track: Track, as_json: bool = False) -> None:
 
 def add_to(app: typer.Typer, panel: str) -> None:
     """Make these commands part of the command line."""
-    for command in (register, approve, attempt, settle, reveal, close, track):
+    for command in (register, approve, attempt, attempt_all, settle, reveal, close, track):
         app.command(rich_help_panel=panel)(command)

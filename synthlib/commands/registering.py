@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from synthlib.keys import StewardKey
     from synthlib.models.synthesizer import Synthesizer
 
+NODE_OR_JOURNAL = "expected a node's URL, or --journal with the journal of an in-process chain"
+
 
 def find_journal(out: Path) -> Path:
     """Where the in-process chain's journal waits until there is a release."""
@@ -46,14 +48,10 @@ def open_registry(
 
     rpc = choose_node(rpc, journal)
     if (rpc is None) == (journal is None):
-        refuse("--rpc", "expected a node's URL, or --journal with the journal of an in-process chain")
+        refuse("--rpc", NODE_OR_JOURNAL)
     account = load_account(keyfile)
     if journal is not None:
-        if not journal.is_file():
-            refuse(
-                "--journal",
-                f"expected a journal, found none at {journal}; synthlib deploy --journal makes one",
-            )
+        _require_journal(journal)
         return Ledger.in_process(journal, account)
     if registry is None:
         refuse("--registry", "expected the address of a registry on the node; synthlib deploy makes one")
@@ -63,6 +61,22 @@ def open_registry(
 def choose_node(rpc: str | None, journal: Path | None) -> str | None:
     """The node's URL; none where a journal is named and the URL is the environment's alone."""
     return None if journal is not None and isinstance(rpc, FromEnvironment) else rpc
+
+
+def find_place(bundle: Path, rpc: str | None, journal: Path | None) -> str | None:
+    """The node's URL where a release is recorded, none if that is in process or a journal is named."""
+    if journal is None:
+        return find_node(bundle, rpc)
+    if choose_node(rpc, journal) is not None:
+        refuse("--rpc", NODE_OR_JOURNAL)
+    _require_journal(journal)
+    return None
+
+
+def _require_journal(journal: Path) -> None:
+    if not journal.is_file():
+        told = f"expected a journal, found none at {journal}; synthlib deploy --journal makes one"
+        refuse("--journal", told)
 
 
 def find_node(bundle: Path, rpc: str | None) -> str | None:

@@ -7,19 +7,10 @@ from typing import Annotated
 
 import typer
 
-from synthlib.commands.options import (
-    Account,
-    Contract,
-    JournalFile,
-    Keyfile,
-    Node,
-    Yes,
-    check_address,
-    check_new_file,
-    refuse,
-)
-from synthlib.commands.registering import choose_node, open_registry
-from synthlib.commands.terminal import confirm, say, waiting
+from synthlib.commands.options import Account, Keyfile, Node, Yes, check_address, check_new_file, refuse
+from synthlib.commands.places import Acting, Asking, takes_options
+from synthlib.commands.registering import choose_node
+from synthlib.commands.terminal import say
 
 WEI = 10**18
 NAMES = ("steward", "researcher", "auditor")
@@ -71,133 +62,115 @@ def deploy(
 
 
 @role_app.command()
+@takes_options
 def grant(
     role: Role,
     address: Account,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
 ) -> None:
     """Give an account a role. For the registry's administrator."""
-    _act("grant", role, address, rpc, registry, journal, keyfile)
+    _act("grant", role, address, place)
     print(f"{address} is {role}")
 
 
 @role_app.command()
+@takes_options
 def withdraw(
     role: Role,
     address: Account,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
 ) -> None:
     """Take a role from an account. For the registry's administrator."""
-    _act("withdraw", role, address, rpc, registry, journal, keyfile)
+    _act("withdraw", role, address, place)
     print(f"{address} is not {role} any more")
 
 
 @role_app.command()
+@takes_options
 def offer(
     role: Role,
     address: Account,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
 ) -> None:
     """Offer a role that you hold to another account, which has to accept it."""
-    _act("offer", role, address, rpc, registry, journal, keyfile)
+    _act("offer", role, address, place)
     print(f"offered to {address}, who has to accept it")
 
 
 @role_app.command()
+@takes_options
 def accept(
     role: Role,
     holder: Annotated[
         str, typer.Argument(callback=check_address, help="Address of who offered it, and loses it.")
     ],
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
 ) -> None:
     """Take over a role that its holder offered to you."""
-    _act("accept", role, holder, rpc, registry, journal, keyfile)
+    _act("accept", role, holder, place)
     print(f"you are {role}, {holder} is not any more")
 
 
 @role_app.command()
+@takes_options
 def renounce(
     role: Role,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
     yes: Yes = False,
 ) -> None:
     """Give up a role that you hold."""
     from synthlib.chain.roles import Roles
 
     name = _to_name(role)
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    confirm(f"give up the role of {role}", yes)
-    with waiting(f"renouncing of the role of {role}", ledger.connection.place):
+    with place.sending(f"renouncing of the role of {role}", f"give up the role of {role}", yes) as ledger:
         Roles(ledger).renounce(name)
     print(f"{ledger.sender} is not {role} any more")
 
 
 @role_app.command()
+@takes_options
 def check(
-    role: Role, address: Account, rpc: Node = None, registry: Contract = None, journal: JournalFile = None
+    role: Role,
+    address: Account,
+    place: Asking,
 ) -> None:
     """Say whether an account has a role. Exit code 0: yes, 1: no."""
     from synthlib.chain.roles import Roles
 
-    has_it = Roles(open_registry(rpc, registry, journal)).has(_to_name(role), address)
+    has_it = Roles(place.open()).has(_to_name(role), address)
     print(f"{'yes' if has_it else 'no'}: {address} is {'' if has_it else 'not '}{role}")
     raise typer.Exit(0 if has_it else 1)
 
 
+@takes_options
 def pause(
-    rpc: Node = None, registry: Contract = None, journal: JournalFile = None, keyfile: Keyfile = None
+    place: Acting,
 ) -> None:
     """Stop new records; reading, revoking, closing and erasing go on. For the administrator."""
     from synthlib.chain.roles import Roles
 
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    with waiting("pause", ledger.connection.place):
+    with place.sending("pause") as ledger:
         Roles(ledger).pause()
     print("paused: nothing new is recorded")
 
 
+@takes_options
 def unpause(
-    rpc: Node = None, registry: Contract = None, journal: JournalFile = None, keyfile: Keyfile = None
+    place: Acting,
 ) -> None:
     """Let new records in again. For the administrator."""
     from synthlib.chain.roles import Roles
 
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    with waiting("end of the pause", ledger.connection.place):
+    with place.sending("end of the pause") as ledger:
         Roles(ledger).unpause()
     print("not paused: records are taken")
 
 
-def _act(
-    what: str,
-    role: str,
-    address: str,
-    rpc: str | None,
-    registry: str | None,
-    journal: Path | None,
-    keyfile: Path | None,
-) -> None:
+def _act(what: str, role: str, address: str, place: Acting) -> None:
     from synthlib.chain.roles import Roles
 
     name = _to_name(role)
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    with waiting(f"{what} of the role of {role}", ledger.connection.place):
+    with place.sending(f"{what} of the role of {role}") as ledger:
         getattr(Roles(ledger), what)(name, address)
 
 

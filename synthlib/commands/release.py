@@ -11,54 +11,45 @@ from synthlib.commands import terminal
 from synthlib.commands.options import (
     AsJson,
     Keyfile,
-    Node,
     Reason,
     Release,
+    SignUnasked,
     Yes,
     check_new_file,
     read_file,
     read_time,
     refuse,
 )
-from synthlib.commands.registering import find_node
-from synthlib.commands.terminal import confirm, say, waiting
+from synthlib.commands.places import Acting, ActingAtRelease, AtRelease, takes_options
+from synthlib.commands.registering import choose_node
+from synthlib.commands.signing import ANY_TIME, confirm_signing, word_verdict
+from synthlib.commands.terminal import say
 
 attest_app = typer.Typer(no_args_is_help=True, help="Auditors' verdicts: signed offline, brought by anybody.")
 
-ANY_TIME = 2**48 - 1  # the contract's latest time
 
-
-def revoke(
-    bundle: Release, reason: Reason, rpc: Node = None, keyfile: Keyfile = None, yes: Yes = False
-) -> None:
+@takes_options
+def revoke(bundle: Release, reason: Reason, place: ActingAtRelease, yes: Yes = False) -> None:
     """Withdraw a release that you recorded."""
-    from synthlib.chain.accounts import load_account
-    from synthlib.chain.recorded import Recorded
-
-    opened = Recorded(bundle, find_node(bundle, rpc), load_account(keyfile))
-    confirm(f"revoke the release {opened.bundle.digest}", yes)
-    with waiting("revocation of a release", opened.ledger.connection.place):
+    question = "revoke the release DIGEST"
+    with place.sending(bundle, "revocation of a release", question, yes) as opened:
         record = opened.revoke(reason)
     print(f"revoked: {record.release}\nSHA-256 of the reason {record.reason}")
 
 
+@takes_options
 def supersede(
     bundle: Release,
     successor: Annotated[
         str, typer.Argument(help="Digest of the release that replaces it, recorded by you.")
     ],
     reason: Reason,
-    rpc: Node = None,
-    keyfile: Keyfile = None,
+    place: ActingAtRelease,
     yes: Yes = False,
 ) -> None:
     """Withdraw a release that you recorded in favour of another."""
-    from synthlib.chain.accounts import load_account
-    from synthlib.chain.recorded import Recorded
-
-    opened = Recorded(bundle, find_node(bundle, rpc), load_account(keyfile))
-    confirm(f"replace the release {opened.bundle.digest} by {successor}", yes)
-    with waiting("replacement of a release", opened.ledger.connection.place):
+    question = f"replace the release DIGEST by {successor}"
+    with place.sending(bundle, "replacement of a release", question, yes) as opened:
         record = opened.supersede(successor, reason)
     print(f"replaced: {record.release}\nby {record.successor}\nSHA-256 of the reason {record.reason}")
 
@@ -74,8 +65,9 @@ def sign(
         str | None, typer.Option(help="Time until which it may be brought, such as 2026-12-31T00:00:00Z.")
     ] = None,
     keyfile: Keyfile = None,
+    yes: SignUnasked = False,
 ) -> None:
-    """Sign a verdict on a release. No node is needed."""
+    """Sign a verdict on a release, once you have seen what it says. No node is needed."""
     from synthlib.bundle import write_atomically
     from synthlib.chain.accounts import load_account
     from synthlib.chain.attestations import OUTCOMES, Verdict
@@ -87,70 +79,64 @@ def sign(
     last = ANY_TIME if deadline is None else read_time(deadline, "--deadline")
     digests = _digest(report, "--report"), _digest(rubric, "--rubric")
     opened, issuer, desk = desk_of(bundle, load_account(keyfile))
-    paper = sign_verdict(desk, Verdict(opened.digest, issuer, outcome, *digests, last))
-    write_atomically(check_new_file(out, "--out"), paper.to_json())
+    said = Verdict(opened.digest, issuer, outcome, *digests, last)
+    check_new_file(out, "--out")
+    confirm_signing(word_verdict(said, desk, bundle, report, rubric), yes)
+    write_atomically(out, sign_verdict(desk, said).to_json())
     print(f"{outcome}, says {desk.sender}")
     say(f"next: synthlib attest submit {out}, by you or anybody")
 
 
 @attest_app.command()
+@takes_options
 def submit(
     verdict: Annotated[Path, typer.Argument(help="A verdict that attest sign wrote.")],
-    rpc: Node = None,
+    place: ActingAtRelease,
     release: Annotated[
         Path | None, typer.Option(help="Folder of its release, which is brought up to date.")
     ] = None,
-    keyfile: Keyfile = None,
 ) -> None:
     """Bring a signed verdict to the chain. Bringing it again changes nothing."""
-    from synthlib.chain.accounts import load_account
     from synthlib.chain.papers import VERDICT, Paper
-    from synthlib.chain.recorded import Recorded, bring_verdict
-    from synthlib.chain.registry import Ledger
+    from synthlib.chain.recorded import bring_verdict
 
+    what = "verdict on a release"
     paper = Paper.from_json(read_file(verdict, "VERDICT"), VERDICT)
-    if rpc is None and release is None:
+    if place.rpc is None and place.journal is None and release is None:
         refuse(
             "--rpc", "expected a node's URL, or --release with the folder of a release recorded in process"
         )
-    account = load_account(keyfile)
     if release is not None:
-        opened = Recorded(release, find_node(release, rpc), account)
-        with waiting("verdict on a release", opened.ledger.connection.place):
+        with place.sending(release, what) as opened:
             found = opened.bring(paper)
     else:
-        ledger = Ledger.connect(rpc, paper.registry, account)
-        with waiting("verdict on a release", ledger.connection.place):
+        registry = paper.registry if choose_node(place.rpc, place.journal) else None
+        with Acting(place.rpc, registry, place.journal, place.keyfile).sending(what) as ledger:
             found = bring_verdict(ledger, paper)
     terminal.show_fields(found._asdict())
 
 
 @attest_app.command("revoke")
+@takes_options
 def take_back(
     bundle: Release,
     verdict: Annotated[str, typer.Argument(help="The verdict's id: what submit and verify say.")],
     reason: Reason,
-    rpc: Node = None,
-    keyfile: Keyfile = None,
+    place: ActingAtRelease,
     yes: Yes = False,
 ) -> None:
     """Take back a verdict that you signed."""
-    from synthlib.chain.accounts import load_account
-    from synthlib.chain.recorded import Recorded
-
-    opened = Recorded(bundle, find_node(bundle, rpc), load_account(keyfile))
-    confirm(f"take back the verdict {verdict}", yes)
-    with waiting("taking back of a verdict", opened.ledger.connection.place):
+    question = f"take back the verdict {verdict}"
+    with place.sending(bundle, "taking back of a verdict", question, yes) as opened:
         found = opened.take_back(verdict, reason)
     terminal.show_fields(found._asdict())
 
 
 @attest_app.command("list")
-def show(bundle: Release, rpc: Node = None, as_json: AsJson = False) -> None:
+@takes_options
+def show(bundle: Release, place: AtRelease, as_json: AsJson = False) -> None:
     """List the verdicts on a release, those taken back too."""
-    from synthlib.chain.recorded import Recorded
-
-    found = Recorded(bundle, find_node(bundle, rpc), None).verdicts()
+    found = place.open(bundle).verdicts()
     terminal.show_rows((each._asdict() for each in found), as_json, "no verdict on this release")
 
 

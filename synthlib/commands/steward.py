@@ -10,18 +10,14 @@ import typer
 from synthlib.commands import terminal
 from synthlib.commands.options import (
     AsJson,
-    Contract,
     Dataset,
-    JournalFile,
-    Keyfile,
-    Node,
     SchemaFile,
     StoreOptions,
     VaultUrl,
     Yes,
     check_address,
 )
-from synthlib.commands.registering import open_registry
+from synthlib.commands.places import Acting, Asking, takes_options
 from synthlib.commands.terminal import confirm, waiting
 
 if TYPE_CHECKING:
@@ -56,36 +52,33 @@ def commit(
 
 
 @dataset_app.command()
+@takes_options
 def register(
     commitment: Annotated[str, typer.Argument(help="Commitment to it, which commit printed.")],
     cap: Cap = 0.0,
     order: Annotated[int, typer.Option(help="Measure of loss: 0 is zCDP's rho, else a Renyi order.")] = 0,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    *,
+    place: Acting,
 ) -> None:
     """Register a dataset; it is yours then, under the id that is shown. The same again changes nothing."""
     from synthlib.chain.datasets import Datasets
 
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    with waiting("registration of a dataset", ledger.connection.place):
+    with place.sending("registration of a dataset") as ledger:
         found = Datasets(ledger).register(commitment, cap, order)
     terminal.show_fields(found._asdict())
 
 
 @dataset_app.command()
+@takes_options
 def show(
     dataset: Dataset,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
+    place: Asking,
     as_json: AsJson = False,
 ) -> None:
     """Say what the registry knows of a dataset."""
     from synthlib.chain.datasets import UNKNOWN, Datasets
 
-    datasets = Datasets(open_registry(rpc, registry, journal))
+    datasets = Datasets(place.open())
     found = datasets.find(dataset)
     terminal.show_fields(found._asdict(), as_json)
     if found.state == UNKNOWN:
@@ -93,80 +86,67 @@ def show(
 
 
 @dataset_app.command()
+@takes_options
 def lower_cap(
     dataset: Dataset,
     cap: Cap,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
     yes: Yes = False,
 ) -> None:
     """Allow less loss than before. It is never raised again."""
     from synthlib.chain.datasets import Datasets
 
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    confirm(f"lower the cap to {cap}", yes)
-    with waiting("lower cap", ledger.connection.place):
+    with place.sending("lower cap", f"lower the cap to {cap}", yes) as ledger:
         Datasets(ledger).lower_cap(dataset, cap)
     print(f"at most {cap} may be spent of {dataset}")
 
 
 @dataset_app.command()
+@takes_options
 def offer(
     dataset: Dataset,
     successor: Annotated[str, typer.Argument(callback=check_address, help="Address of another steward.")],
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
 ) -> None:
     """Offer a dataset to another steward. The zero address takes the offer back."""
     from synthlib.chain.datasets import Datasets
 
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    with waiting("offer of a dataset", ledger.connection.place):
+    with place.sending("offer of a dataset") as ledger:
         Datasets(ledger).offer(dataset, successor)
     print(f"offered to {successor}, who has to accept it")
 
 
 @dataset_app.command()
+@takes_options
 def accept(
     dataset: Dataset,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
 ) -> None:
     """Take over a dataset that was offered to you."""
     from synthlib.chain.datasets import Datasets
 
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    with waiting("taking over of a dataset", ledger.connection.place):
+    with place.sending("taking over of a dataset") as ledger:
         Datasets(ledger).accept(dataset)
     terminal.show_fields(Datasets(ledger).find(dataset)._asdict())
 
 
 @dataset_app.command()
+@takes_options
 def renounce(
     dataset: Dataset,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    place: Acting,
     yes: Yes = False,
 ) -> None:
     """Give a dataset up for ever: nobody registers a protocol on it again."""
     from synthlib.chain.datasets import Datasets
 
-    ledger = open_registry(rpc, registry, journal, keyfile)
-    confirm(f"renounce the dataset {dataset}", yes)
-    with waiting("renouncing of a dataset", ledger.connection.place):
+    with place.sending("renouncing of a dataset", f"renounce the dataset {dataset}", yes) as ledger:
         Datasets(ledger).renounce(dataset)
     print(f"renounced: {dataset}")
 
 
 @erase_app.command("key")
+@takes_options
 def erase_key(
     dataset: Dataset,
     key: Annotated[Path, typer.Option(help="The steward's key file; it is overwritten and removed.")],
@@ -177,17 +157,15 @@ def erase_key(
         typer.Option(help="The table as commit read it, to show that the key opens the commitment."),
     ] = None,
     schema: SchemaFile = None,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    *,
+    place: Acting,
     yes: Yes = False,
 ) -> None:
     """Destroy a dataset's key: its commitment can be opened by nobody any more, but for who has a copy."""
     from synthlib.chain.erasing import erase_dataset, require_active_steward
 
     read = None if table is None else _read_registered(table, schema)
-    ledger = open_registry(rpc, registry, journal, keyfile)
+    ledger = place.open()
     require_active_steward(ledger, dataset)
     confirm(f"destroy the key {key} of the dataset {dataset}", yes)
     with waiting("erasure of a dataset's key", ledger.connection.place):
@@ -196,6 +174,7 @@ def erase_key(
 
 
 @erase_app.command("object")
+@takes_options
 def erase_object(
     address: Annotated[str, typer.Argument(help="The object's address in the vault.")],
     vault: VaultUrl,
@@ -203,10 +182,8 @@ def erase_object(
     certificate: Certificate,
     when: When = None,
     store_options: StoreOptions = None,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    *,
+    place: Acting,
     yes: Yes = False,
 ) -> None:
     """Destroy a vault's object and its key. Who was given the key keeps what it opened."""
@@ -214,7 +191,7 @@ def erase_object(
     from synthlib.chain.erasing import require_object
     from synthlib.commands.vault import open_vault
 
-    ledger = open_registry(rpc, registry, journal, keyfile)
+    ledger = place.open()
     opened = open_vault(vault, store_options)
     require_object(ledger, opened, dataset, address)
     confirm(f"destroy the object {address}", yes)

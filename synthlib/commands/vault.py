@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthlib.commands.options import (
-    Contract,
-    JournalFile,
-    Keyfile,
-    Node,
     StoreOptions,
     VaultUrl,
     Yes,
@@ -19,7 +15,7 @@ from synthlib.commands.options import (
     read_file,
     refuse,
 )
-from synthlib.commands.registering import open_registry
+from synthlib.commands.places import Acting, Asking, takes_options
 from synthlib.commands.terminal import confirm, say, waiting, whoever_reads
 
 if TYPE_CHECKING:
@@ -55,22 +51,22 @@ def key(
 
 
 @vault_app.command()
+@takes_options
 def put(
     source: Annotated[Path, typer.Argument(help="A file, or a Bundle's folder.")],
     vault: VaultUrl,
     public_key: Annotated[Path, typer.Option(help="The vault owner's public key.")],
     dataset: Annotated[str, typer.Option(help="Id of the dataset that it is of: 64 hexadecimal digits.")],
     store_options: StoreOptions = None,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
+    *,
+    place: Asking,
 ) -> None:
     """Seal a file or a Bundle under a key of its own. A registry that is given must know the dataset."""
     from synthlib.chain.datasets import Datasets
     from synthlib.chain.wrapping import read_public_key
 
-    if rpc is not None or journal is not None:
-        Datasets(open_registry(rpc, registry, journal)).require_known(dataset)
+    if place.is_named:
+        Datasets(place.open()).require_known(dataset)
     print(open_vault(vault, store_options, read_public_key(public_key)).put(source, dataset))
 
 
@@ -83,6 +79,7 @@ def show(vault: VaultUrl, store_options: StoreOptions = None) -> None:
 
 
 @vault_app.command()
+@takes_options
 def hand_over(
     address: Address,
     agreement: Annotated[str, typer.Option(help="Id of the agreement under which it is handed over.")],
@@ -91,10 +88,8 @@ def hand_over(
     owner: Owner,
     out: Annotated[Path, typer.Option(help="File to write the grant to, as JSON, for the grantee.")],
     store_options: StoreOptions = None,
-    rpc: Node = None,
-    registry: Contract = None,
-    journal: JournalFile = None,
-    keyfile: Keyfile = None,
+    *,
+    place: Acting,
     yes: Yes = False,
 ) -> None:
     """Wrap an object's key to a grantee, once the access stands on the chain. For the dataset's steward."""
@@ -102,7 +97,7 @@ def hand_over(
     from synthlib.chain.wrapping import VaultKey, read_public_key
 
     grantee = read_public_key(public_key)
-    ledger = open_registry(rpc, registry, journal, keyfile)
+    ledger = place.open()
     opened = open_vault(vault, store_options, VaultKey.open(owner), ledger)
     check_new_file(out, "--out")
     confirm(f"hand over the key of {address}", yes)
