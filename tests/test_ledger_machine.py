@@ -132,9 +132,11 @@ class Machine(Model):
         party = self.pick(data.steward or STEWARD)
         arguments = ["eraseDataset", self.id_of(DATASETS[1]), REASON]
         arguments = arguments if is_erased else ["renounceDataset", arguments[1]]
-        if self.act(self.refuse_owner(DATASETS[1], party), party, *arguments):
+        expected = self.refuse_owner(DATASETS[1], party)
+        if is_erased and data.state == RENOUNCED:  # whose steward still answers for it
+            expected = None if data.steward is party else "NotSteward"
+        if self.act(expected, party, *arguments):
             data.state = ERASED if is_erased else RENOUNCED
-            data.steward = data.steward if is_erased else None
 
     # --- protocols ---
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from eth_abi import encode
 from eth_account.messages import SignableMessage
-from eth_utils import keccak, to_checksum_address
+from eth_utils import keccak, to_canonical_address, to_checksum_address
 
 from synthlib.chain.data_uses import uses_to_abi
 from synthlib.chain.errors import AccessOutOfOrder, ChainError, IncompleteLog
@@ -134,13 +134,26 @@ class Agreements:
         return said[0].arguments["id"]
 
     def deny_request(self, request: str, dataset: str, reason: str) -> None:
-        """Decline a request. For the dataset's steward."""
+        """Decline a request. For the steward of the dataset that was asked for.
+
+        Raises:
+            NotSteward: what the contract says to anybody else.
+            ChainError: if the log has no such request, or it asks for another dataset.
+        """
         words = digest_of_words(reason, "reason")
-        self._send("denyRequest", to_bytes32(request), to_bytes32(dataset), words)
+        requester, purpose, uses = self._find_request(request, dataset)
+        self._send("denyRequest", to_bytes32(dataset), requester, to_bytes32(purpose), uses, words)
 
     def offer(self, agreement: Agreement) -> str:
-        """Offer an agreement; a second time changes nothing. For its dataset's steward. Returns its id."""
-        if self.find(agreement.id).state == UNKNOWN:
+        """Offer an agreement; a second time changes nothing. For its dataset's steward. Returns its id.
+
+        Raises:
+            AlreadyOffered: if a former steward of the dataset offered these words: that offer lapsed. Offer
+                others, such as another expiry.
+        """
+        state, *_, head = self._ledger.call("statusOf", to_bytes32(agreement.id), contract=_CONTRACT)
+        is_anothers = STATES[state] == OFFERED and head != to_canonical_address(self._ledger.sender)[:13]
+        if STATES[state] == UNKNOWN or is_anothers:
             self._send("offer", agreement.to_abi())
         return agreement.id
 
@@ -158,6 +171,7 @@ class Agreements:
 
         Raises:
             WrongState, Expired, InvalidSignature: what the contract says.
+            OfferLapsed: if the dataset was handed over since it was offered.
         """
         signed = bytes.fromhex(signature.removeprefix("0x"))
         found = self.find(agreement.id)
@@ -166,7 +180,12 @@ class Agreements:
         return self.find(agreement.id)
 
     def renew(self, agreement: Agreement, expiry: int) -> Standing:
-        """Prolong an accepted agreement; a second time changes nothing. For the dataset's steward."""
+        """Prolong an agreement in force; a second time changes nothing. For the dataset's steward.
+
+        Raises:
+            Expired: if it has expired: it takes a new agreement then, which the grantee signs.
+            ExpiryNotLater: if it would end before it does now.
+        """
         found = self.find(agreement.id)
         if found.state != ACCEPTED or found.expiry != expiry:
             self._send("renew", agreement.to_abi(), expiry)
@@ -321,6 +340,17 @@ class Agreements:
             raise self._contradiction(what)
         return Standing(STATES[state], expiry, acceptance, end, key, num_accesses), logged
 
+    def _find_request(self, request: str, dataset: str) -> tuple[str, str, list[int]]:
+        """Who asked for a dataset, for what and for which uses: the words whose hash is the request's id."""
+        for said in self._ledger.find_events("Requested", _CONTRACT, id=request):
+            asked, *words = (said.arguments[name] for name in ("dataset", "requester", "purpose", "uses"))
+            if to_bytes32(asked) != to_bytes32(dataset):
+                raise ChainError(f"expected {asked}, which {request} asks for, got {dataset}; give that one")
+            if request_id(asked, *words) != "0x" + request.removeprefix("0x"):
+                raise self._contradiction(f"the words of request {request}")
+            return words[0], words[1], words[2]
+        raise ChainError(f"expected a request on {self._ledger.address}, found none under {request}")
+
     def _find_one(self, name: str, what: str, **arguments: str) -> Event:
         said = self._ledger.find_events(name, _CONTRACT, **arguments)
         if len(said) != 1:
@@ -349,6 +379,19 @@ class Agreements:
 
     def _send(self, name: str, *arguments: object) -> list[Event]:
         return self._ledger.send(name, *arguments, contract=_CONTRACT)
+
+
+def request_id(dataset: str, requester: str, purpose: str, uses: Sequence[int]) -> str:
+    """A request's id, `keccak256(abi.encode(dataset, requester, purpose, uses))`.
+
+    Args:
+        dataset: id of the dataset.
+        requester: address of who asks.
+        purpose: SHA-256 of the purpose, hexadecimal.
+        uses: numbers of the Data Use Ontology, as `uses_to_abi` gives them.
+    """
+    words = (to_bytes32(dataset), requester, to_bytes32(purpose), list(uses))
+    return "0x" + keccak(encode(["bytes32", "address", "bytes32", "uint32[]"], words)).hex()
 
 
 def chain_accesses(agreement_id: str, encryption_key: str, objects: Sequence[str]) -> str:
