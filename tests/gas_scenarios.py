@@ -281,7 +281,9 @@ SCENARIOS: dict[str, Scenario] = {
     # agreements
     "Agreements.constructor": measure_deployment("Agreements"),
     "Agreements.request": agreeing(GRANTEE, "request", DATASET, REASON, [42, 43]),
-    "Agreements.denyRequest": agreeing(STEWARD, "denyRequest", KEY, DATASET, REASON),
+    "Agreements.denyRequest": agreeing(
+        STEWARD, "denyRequest", DATASET, GRANTEE.address, REASON, [42, 43], REASON
+    ),
     "Agreements.offer": agreeing(STEWARD, "offer", WANTED),
     "Agreements.accept": lambda world: accept(world, OFFERED),
     "Agreements.renew": agreeing(STEWARD, "renew", AGREED, EXPIRY + DAY),
@@ -293,6 +295,7 @@ SCENARIOS: dict[str, Scenario] = {
     "Attestations.constructor": measure_deployment("Attestations"),
     "Attestations.attest": lambda world: attest(world, VERDICTS[1]),
     "Attestations.revokeAttestation": measure_revoked_verdict,
+    "Attestations.cancelVerdict": lambda world: world.attestations.send(AUDITOR, "cancelVerdict", KEY),
     "RowProofs.constructor": measure_deployment("RowProofs"),
     "RowProofs.isRow (of 2^20)": measure_row,
 }

@@ -26,6 +26,7 @@ from synthlib.chain.data_uses import DATA_USES, uses_to_abi
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import (
     AccessOutOfOrder,
+    AlreadyOffered,
     ChainError,
     Expired,
     InvalidSignature,
@@ -33,10 +34,12 @@ from synthlib.chain.errors import (
     NotParty,
     NotSteward,
     ObjectIsErased,
+    OfferLapsed,
     TransactionTimeout,
     WrongState,
 )
 from synthlib.chain.registry import ZERO_DIGEST
+from synthlib.chain.roles import STEWARD, Roles
 
 pytest_plugins = ["chain_fixtures"]
 
@@ -116,6 +119,37 @@ def test_a_request_has_an_id_and_is_denied_in_words_of_which_the_chain_gets_the_
     assert AGREEMENT._replace(request=request).id != AGREEMENT.id
 
 
+def test_a_request_is_denied_by_the_steward_who_was_asked_alone(steward, stranger, empty_ledger):
+    Roles(empty_ledger).grant(STEWARD, STRANGER.address)
+    other = Datasets(empty_ledger.acting_as(STRANGER)).register(digest("other data")).id
+    request = steward.request(DATASET, "to learn", ["DUO:0000042"])
+    with pytest.raises(NotSteward):
+        stranger.deny_request(request, DATASET, "no")
+    with pytest.raises(ChainError, match="give that one"):
+        stranger.deny_request(request, other, "no")
+    with pytest.raises(ChainError, match="found none under"):
+        steward.deny_request("0x" + digest("nothing"), DATASET, "no")
+    liar = Agreements(Liar(empty_ledger, "Requested", changed(requester=GRANTEE.address)))
+    with pytest.raises(ChainError, match="does not fit its state"):
+        liar.deny_request(request, DATASET, "no")
+    assert names(steward, "RequestDenied") == []
+
+
+def test_an_offer_lapses_when_the_dataset_is_handed_over(steward, stranger, grantee, empty_ledger):
+    Roles(empty_ledger).grant(STEWARD, STRANGER.address)
+    steward.offer(AGREEMENT)
+    Datasets(empty_ledger).offer(DATASET, STRANGER.address)
+    Datasets(empty_ledger.acting_as(STRANGER)).accept(DATASET)
+    with pytest.raises(OfferLapsed):
+        grantee.accept(AGREEMENT, KEY, grantee.sign(AGREEMENT, KEY))
+    with pytest.raises(AlreadyOffered):
+        stranger.offer(AGREEMENT)
+    theirs = AGREEMENT._replace(expiry=LATE - 1)
+    stranger.offer(theirs)
+    assert grantee.accept(theirs, KEY, grantee.sign(theirs, KEY)).state == ACCEPTED
+    assert stranger.offer(theirs) == theirs.id  # nothing is sent
+
+
 def test_offering_twice_changes_nothing(steward, empty_ledger):
     steward.offer(AGREEMENT)
     height = empty_ledger.connection.get_block_number()
@@ -175,8 +209,8 @@ def test_no_access_is_logged_outside_of_an_agreement(steward, grantee, empty_led
     advance(empty_ledger.connection, 6_000)
     with pytest.raises(Expired):
         steward.log_access(short.id, OBJECT)
-    steward.renew(short, now + 20_000)
-    steward.log_access(short.id, OBJECT)
+    with pytest.raises(Expired, match="offer a new one"):
+        steward.renew(short, now + 20_000)
     steward.end(short, "misuse")
     with pytest.raises(WrongState):
         steward.log_access(short.id, OBJECT)

@@ -6,9 +6,18 @@ import pytest
 from chain_fixtures import connect_admin
 from chain_helpers import account, advance, approve_study, digest, fund, generation, open_study
 
-from synthlib.chain.attestations import FAILED, INCONCLUSIVE, PASSED, Attestation, Attestations, Verdict
+from synthlib.chain.attestations import (
+    FAILED,
+    INCONCLUSIVE,
+    PASSED,
+    Attestation,
+    Attestations,
+    Verdict,
+    default_deadline,
+)
 from synthlib.chain.connection import Connection
 from synthlib.chain.errors import (
+    AlreadyAttested,
     AttestationAlreadyRevoked,
     ChainError,
     DeadlinePassed,
@@ -18,6 +27,7 @@ from synthlib.chain.errors import (
     NotAttested,
     NotAuditor,
     ReleaseDoesNotStand,
+    VerdictIsCancelled,
 )
 from synthlib.chain.registry import ZERO_DIGEST, Ledger
 from synthlib.chain.roles import AUDITOR as ROLE
@@ -95,6 +105,39 @@ def test_a_verdict_taken_back_stood_until_then(judges, ledger):
     with pytest.raises(AttestationAlreadyRevoked):
         judges(AUDITOR).revoke(found.id, "again")
     assert bring(judges) == later
+
+
+def test_a_verdict_is_cancelled_before_it_is_brought(judges, ledger):
+    id, signature = judges(AUDITOR).id_of(VERDICT), judges(AUDITOR).sign(VERDICT)
+    judges(STRANGER).cancel(id)
+    assert judges(AUDITOR).cancellation_time(id) == 0
+    assert judges(None).cancellation_time(id, STRANGER.address.lower()) > 0
+    judges(AUDITOR).cancel(id)
+    height = ledger.connection.get_block_number()
+    judges(AUDITOR).cancel(id)
+    assert ledger.connection.get_block_number() == height
+    assert judges(AUDITOR).cancellation_time(id) == ledger.connection.get_time(height)
+    with pytest.raises(VerdictIsCancelled, match="have another one signed"):
+        judges(STRANGER).attest(VERDICT, AUDITOR.address, signature)
+    assert judges(STRANGER).find(RELEASE) == []
+    found = bring(judges, VERDICT._replace(outcome=FAILED))
+    with pytest.raises(AlreadyAttested, match="may still revoke it"):
+        judges(AUDITOR).cancel(found.id)
+
+
+def test_a_deadline_that_nobody_chose_is_the_end_of_a_day_in_a_year(monkeypatch):
+    day = 86_400
+    monkeypatch.setattr("time.time", lambda: 20_000 * day + 5.5)
+    assert default_deadline() == default_deadline(3) == 20_366 * day - 1
+    monkeypatch.setattr("time.time", lambda: 20_001 * day - 0.5)
+    assert default_deadline() == 20_366 * day - 1  # the same all day long
+    assert default_deadline(40_000 * day) == 40_366 * day - 1
+
+
+@pytest.mark.parametrize("deadline", [None, -1, 2**48, 1.5])
+def test_a_deadline_is_a_time_that_fits(judges, deadline):
+    with pytest.raises(ValueError, match="expected a deadline of 0 to"):
+        judges(AUDITOR).sign(VERDICT._replace(deadline=deadline))
 
 
 def test_the_contracts_refusals_come_through(judges, ledger):

@@ -176,7 +176,7 @@ RIGHTS = {
     "supersede": right(*ISSUER, raw(A.release), raw(B.release), REASON),
     # Agreements
     "request": right(*ALL, DATA, hashed("purpose"), [42], **PAUSED),
-    "denyRequest": right(*OWNER, hashed("request"), DATA, REASON, **PAUSED),
+    "denyRequest": right(*OWNER, DATA, STRANGER.address, hashed("purpose"), [42], REASON, **PAUSED),
     "offer": right(*OWNER, NEW.to_abi(), **PAUSED),
     "accept": Right(lambda world: [OFFERED.to_abi(), KEY, SIGNATURES[OFFERED.id]], *ALL, **PAUSED),
     "renew": right(*OWNER, AGREED.to_abi(), LATE + 1, **PAUSED),
@@ -191,6 +191,7 @@ RIGHTS = {
         (AUDITOR,),
         "NotAttested",
     ),
+    "cancelVerdict": right(*ALL, hashed("signed")),  # for oneself: of what another signed it changes nothing
 }
 # The pause itself: what the administrator gets depends on whether there is one.
 SWITCHES = {"pause": {True: "EnforcedPause", False: None}, "unpause": {True: None, False: "ExpectedPause"}}
@@ -247,7 +248,7 @@ def test_the_table_holds_every_function_that_changes_state():
 def test_the_table_lets_somebody_in_everywhere_and_no_stranger_where_roles_matter():
     assert all(right.allowed for right in RIGHTS.values())
     open_to_all = {name for name, right in RIGHTS.items() if right.allowed == EVERYBODY}
-    assert open_to_all == {"request", "accept", "attest"}
+    assert open_to_all == {"request", "accept", "attest", "cancelVerdict"}
 
 
 def test_no_contract_takes_money_or_what_it_does_not_know():

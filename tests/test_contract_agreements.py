@@ -12,6 +12,7 @@ from agreement_helpers import (
     access,
     end,
     offer,
+    signed,
     status,
 )
 from chain_helpers import digest
@@ -30,6 +31,7 @@ from contract_world import (
     STEWARD_ROLE,
     STRANGER,
     hashed,
+    raw,
     refuses,
     told,
 )
@@ -41,12 +43,14 @@ from synthlib.chain.errors import (
     AccessControlUnauthorizedAccount,
     AccessOutOfOrder,
     AlreadyOffered,
+    DatasetNotActive,
     Expired,
     ExpiryNotLater,
     InvalidUses,
     NotParty,
     NotSteward,
     ObjectIsErased,
+    OfferLapsed,
     Paused,
     WrongState,
     ZeroAddress,
@@ -88,17 +92,32 @@ def test_request_emits_requested_with_the_id_that_python_predicts(world):
     }
 
 
-def test_denial_of_a_request_emits_request_denied(world):
-    (said,) = world.send(STEWARD, "denyRequest", hashed("request"), DATA, REASON)
+ASKED = (STRANGER.address, hashed("purpose"), [6, 42])
+
+
+def test_denial_of_a_request_emits_request_denied_with_the_id_of_its_words(world):
+    (asked,) = world.send(STRANGER, "request", DATA, *ASKED[1:])
+    (said,) = world.send(STEWARD, "denyRequest", DATA, *ASKED, REASON)
     assert (said.name, said.arguments) == (
         "RequestDenied",
         {
-            "id": "0x" + digest("request"),
+            "id": asked.arguments["id"],
             "dataset": DATASET,
             "steward": STEWARD.address,
             "reason": REASON.hex(),
         },
     )
+
+
+def test_a_steward_of_another_dataset_denies_no_request(world):
+    (asked,) = world.send(STRANGER, "request", DATA, *ASKED[1:])
+    (registered,) = world.send(OTHER_STEWARD, "registerDataset", hashed("other data"), 0, 1)
+    with refuses(NotSteward, DATASET[2:], OTHER_STEWARD.address):
+        world.send(OTHER_STEWARD, "denyRequest", DATA, *ASKED, REASON)
+    theirs = registered.arguments["dataset"]
+    (said,) = world.send(OTHER_STEWARD, "denyRequest", raw(theirs), *ASKED, REASON)
+    assert said.arguments["dataset"] == theirs
+    assert said.arguments["id"] != asked.arguments["id"]  # the same words of another dataset
 
 
 def test_offer_emits_offered_with_all_words_and_the_id_that_python_predicts(world):
@@ -111,7 +130,7 @@ def test_offer_emits_offered_with_all_words_and_the_id_that_python_predicts(worl
         "grantee": GRANTEE.address,
         "agreement": AGREEMENT._asdict() | {"uses": [6, 42]},
     }
-    assert status(world) == (OFFERED, LATE, 0, 0, 0, bytes(13))
+    assert status(world) == (OFFERED, LATE, 0, 0, 0, raw(STEWARD.address)[:13])
 
 
 def test_acceptance_emits_accepted_with_the_key_whoever_brings_it(world):
@@ -262,8 +281,22 @@ def test_an_agreement_lasts_until_the_last_second_of_its_expiry(world):
     world.next_block_at(expiry + 1)
     with refuses(Expired, short.id[2:], expiry, expiry + 1):
         access(world, short)
+
+
+def test_an_agreement_is_prolonged_until_it_expires_and_then_agreed_anew(world):
+    expiry = world.now() + 1000
+    short = AGREEMENT._replace(expiry=expiry)
+    offer(world, short)
+    accept(world, short)
+    world.next_block_at(expiry)
     world.send(STEWARD, "renew", short.to_abi(), expiry + 1000)
-    access(world, short)
+    world.next_block_at(expiry + 1001)
+    with refuses(Expired, short.id[2:], expiry + 1000, expiry + 1001):
+        world.send(STEWARD, "renew", short.to_abi(), expiry + 9000)
+    anew = short._replace(expiry=expiry + 9000)
+    offer(world, anew)
+    accept(world, anew)
+    access(world, anew)
 
 
 def test_offer_of_what_expired_and_acceptance_of_it_revert(world):
@@ -318,7 +351,7 @@ def test_end_by_another_than_the_two_parties_reverts(agreed, party):
 def test_words_without_a_digest_revert(agreed):
     for field, function, arguments in [
         ("purpose", "request", [DATA, NOTHING, [42]]),
-        ("reason", "denyRequest", [hashed("request"), DATA, NOTHING]),
+        ("reason", "denyRequest", [DATA, *ASKED, NOTHING]),
         ("reason", "end", [AGREEMENT.to_abi(), NOTHING]),
         ("object", "logAccess", [AGREEMENT.to_abi(), NOTHING, 1]),
         ("reason", "logDenial", [DATA, OBJECT, STRANGER.address, NOTHING]),
@@ -352,7 +385,7 @@ TAKES_BACK = {
     "renounceDataset": [DATA],
     "eraseDataset": [DATA, CERTIFICATE],
     "closeProtocol": [*told(OPEN)],
-    "denyRequest": [hashed("request"), DATA, REASON],
+    "denyRequest": [DATA, *ASKED, REASON],
     "end": [AGREEMENT.to_abi(), REASON],
     "logDenial": [DATA, OBJECT, STRANGER.address, REASON],
     "eraseObject": [DATA, OBJECT, CERTIFICATE],
@@ -374,19 +407,55 @@ def test_a_steward_who_lost_the_role_still_takes_back(agreed, function):
     assert agreed.send(STEWARD, function, *TAKES_BACK[function])
 
 
+def hand_over(world, giver=STEWARD, taker=OTHER_STEWARD):
+    world.send(giver, "offerDataset", DATA, taker.address)
+    world.send(taker, "acceptDataset", DATA)
+
+
+def test_an_offer_lapses_with_the_steward_who_made_it(world):
+    offer(world)
+    hand_over(world)
+    with refuses(OfferLapsed, ID):
+        accept(world)
+    with refuses(AlreadyOffered, ID):
+        offer(world, party=OTHER_STEWARD)
+    theirs = AGREEMENT._replace(expiry=LATE - 1)
+    offer(world, theirs, party=OTHER_STEWARD)
+    accept(world, theirs)
+    hand_over(world, OTHER_STEWARD, STEWARD)  # it is its steward's word, who is there again
+    accept(world)
+
+
+def test_a_grantee_who_signed_and_thinks_better_of_it_ends_the_offer(world):
+    offer(world)
+    signature = signed(world)
+    end(world, GRANTEE)
+    with refuses(WrongState, ID, ENDED):
+        accept(world, signature=signature)
+
+
 def test_a_datasets_next_steward_takes_its_agreements_over(agreed):
-    agreed.send(STEWARD, "offerDataset", DATA, OTHER_STEWARD.address)
-    agreed.send(OTHER_STEWARD, "acceptDataset", DATA)
+    hand_over(agreed)
     with refuses(NotSteward, DATASET[2:], STEWARD.address):
         access(agreed)
     access(agreed, party=OTHER_STEWARD)
     end(agreed, OTHER_STEWARD)
 
 
-def test_the_grantee_ends_an_agreement_on_a_dataset_that_was_given_up(agreed):
+STILL_DONE = ("denyRequest", "end", "logDenial", "eraseObject", "closeProtocol", "eraseDataset")
+
+
+@pytest.mark.parametrize("function", STILL_DONE)
+def test_who_renounced_a_dataset_still_ends_closes_and_erases(agreed, function):
     agreed.send(STEWARD, "renounceDataset", DATA)
-    with refuses(NotParty, ID, STEWARD.address):
-        end(agreed)
+    assert agreed.send(STEWARD, function, *TAKES_BACK[function])
+
+
+def test_of_a_renounced_dataset_nothing_is_handed_out_and_the_grantee_ends_too(agreed):
+    agreed.send(STEWARD, "renounceDataset", DATA)
+    for function, arguments in LETS_OUT.items():
+        with refuses(DatasetNotActive, DATASET[2:], 2):
+            agreed.send(STEWARD, function, *arguments)
     end(agreed, GRANTEE)
 
 

@@ -34,6 +34,7 @@ from synthlib.chain.errors import (
     OutcomeUnsaid,
     Paused,
     ReleaseDoesNotStand,
+    VerdictIsCancelled,
     ZeroDigest,
 )
 
@@ -323,6 +324,51 @@ def test_taking_back_without_a_reason_reverts(judged):
     bring(judged)
     with refuses(ZeroDigest, "reason"):
         judged.send(AUDITOR, "revokeAttestation", id_of(judged), NOTHING)
+
+
+# --- cancelled before it is brought -------------------------------------------------------------------------
+
+
+def cancel(world, party=AUDITOR, words=WORDS, auditor=AUDITOR):
+    return world.send(party, "cancelVerdict", id_of(world, words, auditor))
+
+
+def test_cancelling_emits_verdict_cancelled_and_bringing_it_reverts(judged):
+    signature, id = signed(judged), id_of(judged)
+    (said,) = cancel(judged)
+    assert (said.name, said.arguments) == (
+        "VerdictCancelled",
+        {"id": "0x" + id.hex(), "auditor": AUDITOR.address},
+    )
+    assert judged.call("cancellationOf", id, AUDITOR.address) == judged.now()
+    with refuses(VerdictIsCancelled, id.hex()):
+        bring(judged, signature=signature)
+    with refuses(VerdictIsCancelled, id.hex()):
+        cancel(judged)
+    bring(judged, changed(outcome=2))  # another verdict
+
+
+@pytest.mark.parametrize("party", [STRANGER, RESEARCHER, ADMIN])
+def test_nobody_cancels_what_another_signed(judged, party):
+    cancel(judged, party)
+    assert judged.call("cancellationOf", id_of(judged), AUDITOR.address) == 0
+    bring(judged)
+
+
+def test_what_was_brought_is_not_cancelled_any_more(judged):
+    bring(judged)
+    with refuses(AlreadyAttested, id_of(judged).hex()):
+        cancel(judged)
+
+
+def test_who_lost_the_role_still_cancels_also_while_paused(judged):
+    judged.send(ADMIN, "revokeRole", AUDITOR_ROLE, AUDITOR.address)
+    judged.send(ADMIN, "pause")
+    cancel(judged)
+    judged.send(ADMIN, "unpause")
+    judged.send(ADMIN, "grantRole", AUDITOR_ROLE, AUDITOR.address)
+    with refuses(VerdictIsCancelled, id_of(judged).hex()):
+        bring(judged)
 
 
 def test_no_verdict_is_taken_while_paused_and_each_can_be_taken_back(judged):

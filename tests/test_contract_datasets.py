@@ -36,6 +36,7 @@ from synthlib.chain.errors import (
     DatasetNotOffered,
     InvalidOrder,
     NotSteward,
+    ProtocolAlreadyClosed,
     ZeroDigest,
 )
 
@@ -107,13 +108,34 @@ def test_acceptance_emits_dataset_handed_over_and_moves_the_dataset(world):
     world.approve(OPEN, 1, party=OTHER_STEWARD)
 
 
-def test_renouncing_emits_dataset_renounced_and_leaves_nobody(world):
+def test_renouncing_emits_dataset_renounced_and_its_steward_goes_on_answering(world):
     (said,) = world.send(STEWARD, "renounceDataset", DATA)
     assert (said.name, said.arguments) == (
         "DatasetRenounced",
         {"dataset": DATASET, "steward": STEWARD.address},
     )
-    assert found(world) == (NOBODY, CAP, BUDGET, 0, RENOUNCED)
+    assert found(world) == (STEWARD.address, CAP, BUDGET, 0, RENOUNCED)
+
+
+def test_what_was_renounced_is_still_erased_once_and_by_its_steward(world):
+    world.send(STEWARD, "renounceDataset", DATA)
+    with refuses(NotSteward, DATA.hex(), OTHER_STEWARD.address):
+        world.send(OTHER_STEWARD, "eraseDataset", DATA, REASON)
+    (said,) = world.send(STEWARD, "eraseDataset", DATA, REASON)
+    assert said.arguments["steward"] == STEWARD.address
+    assert found(world) == (STEWARD.address, CAP, BUDGET, 0, ERASED)
+    with refuses(DatasetNotActive, DATA.hex(), ERASED):
+        world.send(STEWARD, "eraseDataset", DATA, REASON)
+
+
+def test_what_a_protocol_was_given_outlives_a_hand_over_until_the_next_steward_closes_it(world):
+    offered(world)
+    world.send(OTHER_STEWARD, "acceptDataset", DATA)
+    world.send(RESEARCHER, "logAttempt", raw(OPEN.id), 2, hashed("attempt"))
+    world.record("a", spend=BUDGET)
+    world.send(OTHER_STEWARD, "closeProtocol", *told(OPEN))
+    with refuses(ProtocolAlreadyClosed, OPEN.id[2:]):
+        world.record("b")
 
 
 def test_erasure_emits_dataset_erased_with_the_certificate(world):
@@ -214,12 +236,10 @@ NEEDS_ACTIVE = {  # function: (party, arguments)
 def test_what_needs_an_active_dataset_reverts_once_it_was_given_up(world, end, state):
     offered(world)
     world.send(STEWARD, end, DATA, *([REASON] if state == ERASED else []))
-    # Of a dataset without a steward, the contract beside the registry asks for the steward first.
-    first = {"offer", "renew", "logAccess"} if state == RENOUNCED else set()
     for function, (party, arguments) in NEEDS_ACTIVE.items():
-        gone = (NotSteward, DATA.hex(), party.address)
-        with refuses(*(gone if function in first else (DatasetNotActive, DATA.hex(), state))):
-            world.call(function, *arguments, party=party)
+        if (function, state) != ("eraseDataset", RENOUNCED):
+            with refuses(DatasetNotActive, DATA.hex(), state):
+                world.call(function, *arguments, party=party)
 
 
 @pytest.mark.parametrize("function", ["lowerCap", "offerDataset", "renounceDataset", "registerOpenProtocol"])

@@ -149,6 +149,18 @@ def test_a_dataset_is_handed_over_in_two_steps(datasets, others):
         others.accept(DATA)
 
 
+def test_a_dataset_that_was_renounced_keeps_its_steward_who_erases_it(datasets, others):
+    mine = datasets.register(COMMITMENT, 0.5)
+    datasets.offer(DATA, OTHER.address)
+    datasets.renounce(DATA)
+    assert datasets.find(DATA) == mine._replace(state=RENOUNCED)
+    with pytest.raises(DatasetNotActive):
+        others.accept(DATA)
+    datasets.record_erasure(DATA, digest("certificate"))
+    assert datasets.find(DATA) == mine._replace(state=ERASED)
+    assert datasets.find_erasure(DATA) == digest("certificate")
+
+
 def test_a_dataset_given_up_or_erased_stays_so(datasets):
     for name, give_up, state in [
         ("one", datasets.renounce, RENOUNCED),

@@ -117,6 +117,24 @@ def test_a_dataset_was_active_until_it_was_erased(case):
     assert after.detail.startswith("erased by then")
 
 
+def test_a_dataset_that_was_renounced_and_then_erased_was_so_in_turn(study, workspace, request):
+    ledger, blocks = study.ledger, []
+    bundle = make_release(workspace / "release", study=study)
+    datasets = Datasets(ledger)
+    for act in (
+        lambda: ledger.record(bundle),
+        lambda: datasets.renounce(DATASET),
+        lambda: datasets.record_erasure(DATASET, digest("certificate")),
+    ):
+        act()
+        blocks.append(ledger.connection.get_block_number())
+        ledger.save(bundle)
+    case = Case(bundle.path, ledger, url_of(ledger, request), {})
+    told = [case.ask(block)["dataset"].detail for block in blocks]
+    expected = ("active at that time; erased later", "renounced by then; erased later", "erased by then")
+    assert [detail[: len(words)] for detail, words in zip(told, expected, strict=True)] == list(expected)
+
+
 def test_a_time_between_two_blocks_is_of_the_earlier(case):
     first, last = (case.ledger.connection.get_time(case.blocks[name]) for name in ("recorded", "revoked"))
     for at, code in ((first - 1, NO), (first, YES), (last - 1, YES), (last, NO)):

@@ -52,6 +52,16 @@ def test_a_desk_signs_what_a_ledger_signs(empty_ledger, desk):
     assert Paper.from_json(signed.to_json(), ACCEPTANCE).agreement == AGREED
 
 
+@pytest.mark.parametrize("passed", [0, 2**33], ids=["no time is known", "the chain is ahead"])
+def test_a_verdict_without_a_deadline_is_given_a_year(empty_ledger, monkeypatch, passed):
+    monkeypatch.setattr("time.time", lambda: 2.0e9)
+    desk = Desk(empty_ledger.connection.chain_id, empty_ledger.address, account("admin"), passed)
+    paper = sign_verdict(desk, SAID._replace(deadline=None))
+    year = paper.verdict.deadline - max(2_000_000_000, passed)
+    assert 365 * 86_400 <= year < 366 * 86_400
+    assert paper == sign_verdict(desk, paper.verdict)
+
+
 def test_only_the_grantee_accepts_and_somebody_signs(empty_ledger):
     offer = write_offer(empty_ledger, AGREED)
     with pytest.raises(ChainError, match="expected to sign as the grantee"):

@@ -125,7 +125,7 @@ def test_a_key_is_destroyed_and_the_chain_has_its_certificate(erase, workspace, 
 def test_no_key_is_destroyed_that_the_chain_would_not_know_of(erase, workspace):
     for words, who, message in (
         ((), "hospital", "expected --yes"),
-        (("--yes",), "team", "expected the steward of an active dataset"),
+        (("--yes",), "team", "expected the steward of a dataset that is not erased"),
     ):
         assert message in erase(*words, who=who, fails=True)
         assert (workspace / "steward.key").exists() and not (workspace / "certificate.json").exists()

@@ -56,17 +56,20 @@ contract Agreements is IAgreements, EIP712 {
         _requireActive(dataset);
         _checkUses(uses);
         if (purpose == 0) revert ZeroDigest("purpose");
-        id = keccak256(abi.encode(dataset, msg.sender, purpose, uses));
+        id = _requestOf(dataset, msg.sender, purpose, uses);
         emit Requested(id, dataset, msg.sender, purpose, uses);
     }
 
     /// @inheritdoc IAgreements
-    function denyRequest(bytes32 id, bytes32 dataset, bytes32 reason)
-        external
-        whenNotPaused
-        onlySteward(dataset)
-    {
+    function denyRequest(
+        bytes32 dataset,
+        address requester,
+        bytes32 purpose,
+        uint32[] calldata uses,
+        bytes32 reason
+    ) external whenNotPaused onlySteward(dataset) returns (bytes32 id) {
         if (reason == 0) revert ZeroDigest("reason");
+        id = _requestOf(dataset, requester, purpose, uses);
         emit RequestDenied(id, dataset, msg.sender, reason);
     }
 
@@ -85,7 +88,8 @@ contract Agreements is IAgreements, EIP712 {
         if (agreement.expiry < block.timestamp) revert ExpiryNotLater(agreement.expiry, block.timestamp);
         id = _idOf(agreement);
         if (_statuses[id].state != AgreementState.Unknown) revert AlreadyOffered(id);
-        _statuses[id] = AgreementStatus(AgreementState.Offered, agreement.expiry, 0, 0, 0, 0);
+        _statuses[id] =
+            AgreementStatus(AgreementState.Offered, agreement.expiry, 0, 0, 0, _markOf(msg.sender));
         emit Offered(id, agreement.dataset, agreement.grantee, agreement);
     }
 
@@ -94,10 +98,11 @@ contract Agreements is IAgreements, EIP712 {
         external
         whenNotPaused
     {
-        _requireActive(agreement.dataset);
+        address steward = _requireActive(agreement.dataset);
         bytes32 id = _idOf(agreement);
         AgreementStatus storage status = _in(id, AgreementState.Offered);
         _requireUnexpired(id, status);
+        if (status.head != _markOf(steward)) revert OfferLapsed(id);
         if (encryptionKey == 0) revert ZeroDigest("encryptionKey");
         bytes32 digest = acceptanceDigest(id, encryptionKey);
         if (!SignatureChecker.isValidSignatureNowCalldata(agreement.grantee, digest, signature)) {
@@ -118,7 +123,8 @@ contract Agreements is IAgreements, EIP712 {
         _requireActive(agreement.dataset);
         bytes32 id = _idOf(agreement);
         AgreementStatus storage status = _in(id, AgreementState.Accepted);
-        if (expiry <= status.expiry || expiry < block.timestamp) revert ExpiryNotLater(expiry, block.timestamp);
+        _requireUnexpired(id, status);
+        if (expiry <= status.expiry) revert ExpiryNotLater(expiry, block.timestamp);
         status.expiry = expiry;
         emit Renewed(id, expiry);
     }
@@ -192,9 +198,13 @@ contract Agreements is IAgreements, EIP712 {
         return _hashTypedDataV4(keccak256(abi.encode(ACCEPTANCE_TYPE, id, encryptionKey)));
     }
 
-    function _requireActive(bytes32 dataset) private view {
-        IDatasets.DatasetState state = registry.datasetOf(dataset).state;
-        if (state != IDatasets.DatasetState.Active) revert IDatasets.DatasetNotActive(dataset, state);
+    /// @dev Returns the steward of the dataset, which must be active.
+    function _requireActive(bytes32 dataset) private view returns (address steward) {
+        IDatasets.Dataset memory found = registry.datasetOf(dataset);
+        if (found.state != IDatasets.DatasetState.Active) {
+            revert IDatasets.DatasetNotActive(dataset, found.state);
+        }
+        steward = found.steward;
     }
 
     function _in(bytes32 id, AgreementState state) private view returns (AgreementStatus storage status) {
@@ -208,6 +218,19 @@ contract Agreements is IAgreements, EIP712 {
 
     function _idOf(Agreement calldata agreement) private pure returns (bytes32) {
         return keccak256(abi.encode(agreement));
+    }
+
+    function _requestOf(bytes32 dataset, address requester, bytes32 purpose, uint32[] calldata uses)
+        private
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(dataset, requester, purpose, uses));
+    }
+
+    /// @dev Who offered an agreement, in the head that accesses need only once it is accepted.
+    function _markOf(address steward) private pure returns (bytes13) {
+        return bytes13(bytes20(steward));
     }
 
     function _checkUses(uint32[] calldata uses) private pure {

@@ -28,6 +28,9 @@ contract Attestations is IAttestations, EIP712 {
 
     mapping(bytes32 id => Entry entry) private _entries;
 
+    /// @dev By account too: a digest does not tell who signed it, and nobody cancels for another.
+    mapping(bytes32 id => mapping(address auditor => uint48 time)) private _cancellations;
+
     /// @param registry_ The registry whose releases are judged.
     constructor(IRegistry registry_) EIP712("synthlib Attestations", "1") {
         registry = registry_;
@@ -42,6 +45,7 @@ contract Attestations is IAttestations, EIP712 {
         _check(verdict);
         id = idOf(verdict, auditor);
         if (_entries[id].time != 0) revert AlreadyAttested(id);
+        if (_cancellations[id][auditor] != 0) revert VerdictIsCancelled(id);
         if (!registry.hasRole(AUDITOR_ROLE, auditor)) revert NotAuditor(auditor);
         if (!registry.stands(verdict.release, verdict.issuer)) {
             revert ReleaseDoesNotStand(verdict.release, verdict.issuer);
@@ -73,11 +77,24 @@ contract Attestations is IAttestations, EIP712 {
     }
 
     /// @inheritdoc IAttestations
+    function cancelVerdict(bytes32 id) external {
+        if (_entries[id].time != 0) revert AlreadyAttested(id);
+        if (_cancellations[id][msg.sender] != 0) revert VerdictIsCancelled(id);
+        _cancellations[id][msg.sender] = uint48(block.timestamp);
+        emit VerdictCancelled(id, msg.sender);
+    }
+
+    /// @inheritdoc IAttestations
     function attestationOf(bytes32 id) external view returns (Attestation memory) {
         Entry storage found = _entries[id];
         (bytes20 word, uint48 revocation) = (found.word, found.revocation);
         (address auditor, bytes20 reason) = revocation == 0 ? (address(word), bytes20(0)) : (address(0), word);
         return Attestation(auditor, found.time, revocation, reason);
+    }
+
+    /// @inheritdoc IAttestations
+    function cancellationOf(bytes32 id, address auditor) external view returns (uint48) {
+        return _cancellations[id][auditor];
     }
 
     /// @inheritdoc IAttestations

@@ -57,13 +57,15 @@ abstract contract Datasets is IDatasets, Roles {
     /// @inheritdoc IDatasets
     function renounceDataset(bytes32 dataset) external {
         Dataset storage found = _owned(dataset);
-        (found.steward, found.state) = (address(0), DatasetState.Renounced);
+        found.state = DatasetState.Renounced; // the steward stays: somebody has to end and erase
         emit DatasetRenounced(dataset, msg.sender);
     }
 
     /// @inheritdoc IDatasets
     function eraseDataset(bytes32 dataset, bytes32 certificate) external {
-        Dataset storage found = _owned(dataset);
+        Dataset storage found = _datasets[dataset];
+        if (found.state != DatasetState.Renounced) _active(dataset);
+        if (found.steward != msg.sender) revert NotSteward(dataset, msg.sender);
         if (certificate == 0) revert ZeroDigest("certificate");
         found.state = DatasetState.Erased;
         _erasures[dataset] = certificate;
@@ -88,8 +90,8 @@ abstract contract Datasets is IDatasets, Roles {
         found.allotted = uint32(wanted);
     }
 
-    /// @dev Give back what was set aside and not spent. The steward of a dataset that is no longer active may
-    ///      be gone; the researcher still closes its protocols.
+    /// @dev Give back what was set aside and not spent, also of a dataset that is no longer active: its protocols are
+    ///      still closed.
     function _returnAllotment(bytes32 dataset, uint32 amount) internal {
         _datasets[dataset].allotted -= amount;
     }

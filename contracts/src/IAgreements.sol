@@ -46,7 +46,8 @@ interface IAgreements {
     /// @param end When it was ended; 0 before.
     /// @param accesses How many accesses were logged under it.
     /// @param head Hash chain over the key and the accesses: first bytes13(keccak256(abi.encode(id,
-    ///        encryptionKey))), then bytes13(keccak256(abi.encode(head, object))) with each. 0 before acceptance.
+    ///        encryptionKey))), then bytes13(keccak256(abi.encode(head, object))) with each. Before acceptance the
+    ///        first 13 bytes of the address of the steward who offered it.
     struct AgreementStatus {
         AgreementState state;
         uint40 expiry;
@@ -71,7 +72,7 @@ interface IAgreements {
     );
 
     /// @notice The steward declined a request.
-    /// @param id The request's id.
+    /// @param id keccak256(abi.encode(dataset, requester, purpose, uses)) of what was asked for.
     /// @param dataset The dataset.
     /// @param steward The dataset's steward.
     /// @param reason SHA-256 of the reason.
@@ -146,13 +147,17 @@ interface IAgreements {
     /// @param state Where it stands.
     error WrongState(bytes32 id, AgreementState state);
 
-    /// @notice The agreement expired.
+    /// @notice The dataset has another steward than the one who offered the agreement: the offer lapsed.
+    /// @param id The agreement's id.
+    error OfferLapsed(bytes32 id);
+
+    /// @notice The agreement expired; from then on it takes a new one, which the grantee signs.
     /// @param id The agreement's id.
     /// @param expiry Last second at which it is in force.
     /// @param time Time of the block.
     error Expired(bytes32 id, uint40 expiry, uint256 time);
 
-    /// @notice An expiry has to lie in the future, and after the one before.
+    /// @notice An expiry that is offered may not lie in the past, and a renewal's is later than the one before.
     /// @param expiry The expiry that was given.
     /// @param time Time of the block.
     error ExpiryNotLater(uint40 expiry, uint256 time);
@@ -193,11 +198,22 @@ interface IAgreements {
     /// @return id keccak256(abi.encode(dataset, requester, purpose, uses)).
     function request(bytes32 dataset, bytes32 purpose, uint32[] calldata uses) external returns (bytes32 id);
 
-    /// @notice Decline a request. For the dataset's steward, with or without the role: it lets nothing out.
-    /// @param id The request's id.
+    /// @notice Decline a request. For the steward of the dataset that was asked for, with or without the role: it
+    ///         lets nothing out. Its words are given, not its id, which follows from them: so nobody denies what was
+    ///         asked of somebody else. As no request is stored, the steward alone says that there was one.
     /// @param dataset The dataset.
+    /// @param requester Who asked.
+    /// @param purpose SHA-256 of the purpose.
+    /// @param uses Numbers of the GA4GH Data Use Ontology, ascending, 1 to 16 of them.
     /// @param reason SHA-256 of the reason.
-    function denyRequest(bytes32 id, bytes32 dataset, bytes32 reason) external;
+    /// @return id The request's id.
+    function denyRequest(
+        bytes32 dataset,
+        address requester,
+        bytes32 purpose,
+        uint32[] calldata uses,
+        bytes32 reason
+    ) external returns (bytes32 id);
 
     /// @notice Offer an agreement. For the steward of its dataset, which must be active, as long as it holds
     ///         STEWARD_ROLE.
@@ -205,17 +221,18 @@ interface IAgreements {
     /// @return id The agreement's id.
     function offer(Agreement calldata agreement) external returns (bytes32 id);
 
-    /// @notice Bring the grantee's acceptance. For anybody; the dataset must be active. Of several keys that a
-    ///         grantee signed for one agreement, the first that is brought counts.
+    /// @notice Bring the grantee's acceptance. For anybody; the dataset must be active and still that of the steward
+    ///         who offered. Of several keys that a grantee signed for one agreement, the first that is brought counts.
+    ///         A grantee who thinks better of it before that ends the offer.
     /// @param agreement What is agreed.
     /// @param encryptionKey SHA-256 of the public key to which data keys are to be wrapped.
     /// @param signature The grantee's, of `acceptanceDigest`.
     function accept(Agreement calldata agreement, bytes32 encryptionKey, bytes calldata signature) external;
 
-    /// @notice Prolong an agreement that was accepted and not ended. For the dataset's steward, as long as it holds
-    ///         STEWARD_ROLE.
+    /// @notice Prolong an agreement that is in force. For the dataset's steward, as long as it holds STEWARD_ROLE. The
+    ///         grantee, who may end it at any time, is not asked; once it expired, a new one has to be signed.
     /// @param agreement What is agreed.
-    /// @param expiry Last second at which it is in force.
+    /// @param expiry Last second at which it is in force; later than before.
     function renew(Agreement calldata agreement, uint40 expiry) external;
 
     /// @notice End an agreement, or withdraw an offer. For the grantee and the dataset's steward, who needs no role

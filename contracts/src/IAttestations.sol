@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 /// @title Verdicts on releases, signed by auditors and clinical experts
 /// @notice An auditor signs a verdict off chain (EIP-712); anybody brings it here. The signature holds for this
-///         contract on this chain alone. Only who signed takes it back.
+///         contract on this chain alone. Only who signed takes it back, or cancels it before it is brought.
 interface IAttestations {
     /// @notice What an auditor found.
     enum Outcome {
@@ -69,6 +69,11 @@ interface IAttestations {
     /// @param reason SHA-256 of the reason.
     event AttestationRevoked(bytes32 indexed id, address indexed auditor, bytes32 reason);
 
+    /// @notice Who signed a verdict cancelled it before it was brought; it is not taken any more.
+    /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
+    /// @param auditor Who cancelled it. On what another account signed it has no effect.
+    event VerdictCancelled(bytes32 indexed id, address indexed auditor);
+
     /// @notice The account holds no AUDITOR_ROLE.
     /// @param account Who signed.
     error NotAuditor(address account);
@@ -81,6 +86,10 @@ interface IAttestations {
     /// @notice The verdict is here already.
     /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
     error AlreadyAttested(bytes32 id);
+
+    /// @notice Who signed the verdict cancelled it.
+    /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
+    error VerdictIsCancelled(bytes32 id);
 
     /// @notice There is no such verdict by this account.
     /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
@@ -112,7 +121,7 @@ interface IAttestations {
     /// @notice New records are stopped.
     error Paused();
 
-    /// @notice Bring a verdict. For anybody.
+    /// @notice Bring a verdict that its auditor has not cancelled. For anybody.
     /// @param verdict What was signed.
     /// @param auditor Who signed it; must hold AUDITOR_ROLE.
     /// @param signature 65 bytes, or what an account with code takes (ERC-1271).
@@ -126,6 +135,12 @@ interface IAttestations {
     /// @param reason SHA-256 of the reason.
     function revokeAttestation(bytes32 id, bytes32 reason) external;
 
+    /// @notice Cancel a verdict that was signed and not brought: bringing it is refused from then on. For who signed
+    ///         it, with or without the role. Its digest is given and not its words, which nobody gets to know by this;
+    ///         so anybody may cancel any digest, and it counts for what the same account signed alone.
+    /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
+    function cancelVerdict(bytes32 id) external;
+
     /// @notice What an auditor signs: the EIP-712 digest of auditor and verdict for this contract on this chain.
     ///         It holds the auditor, so that two may find the same, and nobody takes another's verdict by
     ///         signing the same words first.
@@ -138,4 +153,10 @@ interface IAttestations {
     /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
     /// @return What is stored.
     function attestationOf(bytes32 id) external view returns (Attestation memory);
+
+    /// @notice When an account cancelled a verdict.
+    /// @param id What was signed: the EIP-712 digest of auditor and verdict for this contract on this chain.
+    /// @param auditor Who cancelled it.
+    /// @return When, in seconds since 1970; 0 if it did not.
+    function cancellationOf(bytes32 id, address auditor) external view returns (uint48);
 }

@@ -19,7 +19,7 @@ interface IDatasets {
     }
 
     /// @notice What is stored of a dataset, in one slot.
-    /// @param steward Who owns it; zero once renounced.
+    /// @param steward Who owns it; of one that was renounced or erased, who still answers for it.
     /// @param cap Most loss that all its releases together may cause, in millionths.
     /// @param allotted What protocols were given of it, and did not give back.
     /// @param order The measure of loss: 0 for zCDP, else the Renyi order.
@@ -63,7 +63,7 @@ interface IDatasets {
     /// @param successor Whose it is.
     event DatasetHandedOver(bytes32 indexed dataset, address indexed steward, address indexed successor);
 
-    /// @notice Its steward gave a dataset up: nothing more can be allotted or agreed.
+    /// @notice Its steward closed a dataset for good: nothing more can be allotted, agreed or handed out.
     /// @param dataset Its id.
     /// @param steward Its steward.
     event DatasetRenounced(bytes32 indexed dataset, address indexed steward);
@@ -127,18 +127,21 @@ interface IDatasets {
     /// @param successor Who may take it over.
     function offerDataset(bytes32 dataset, address successor) external;
 
-    /// @notice Take over a dataset that was offered, with its protocols, offers and agreements. For holders of
-    ///         STEWARD_ROLE.
+    /// @notice Take over a dataset that was offered, with its protocols and the agreements in force. For holders of
+    ///         STEWARD_ROLE. What protocols were given stays theirs until the new steward closes them; agreements that
+    ///         were offered and not accepted lapse.
     /// @param dataset Its id.
     function acceptDataset(bytes32 dataset) external;
 
-    /// @notice Give the dataset up for ever. For its steward. Protocols that run go on with what they were given;
-    ///         close them before.
+    /// @notice Close the dataset for good. For its steward, who goes on answering for it: nothing more is allotted,
+    ///         agreed, prolonged or handed out, and agreements are still ended, protocols closed and erasures recorded.
+    ///         A dataset that was renounced is not handed over any more. Protocols that run go on with what they were
+    ///         given until they are closed.
     /// @param dataset Its id.
     function renounceDataset(bytes32 dataset) external;
 
-    /// @notice Say that the commitment's key was destroyed. For the dataset's steward. Nothing more is allotted,
-    ///         agreed or handed out then; what was recorded stays.
+    /// @notice Say that the commitment's key was destroyed. For the dataset's steward, also once it was renounced.
+    ///         Nothing more is allotted, agreed or handed out then; what was recorded stays.
     /// @param dataset Its id.
     /// @param certificate SHA-256 of the certificate of erasure.
     function eraseDataset(bytes32 dataset, bytes32 certificate) external;

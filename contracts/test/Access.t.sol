@@ -64,8 +64,7 @@ contract AccessTest is AgreementWorld {
         _renew(agreement);
         VM.expectRevert(unauthorized);
         _offer(_agreement(STRANGER, NOW));
-        VM.prank(STEWARD);
-        _agreements.denyRequest(0, DATASET, REASON);
+        _deny(agreement, GRANTEE, STEWARD, REASON);
         VM.prank(STEWARD);
         _agreements.logDenial(DATASET, OBJECT, GRANTEE, REASON);
         _eraseObject();
@@ -95,11 +94,14 @@ contract AccessTest is AgreementWorld {
         _eraseObject();
     }
 
-    function testNothingIsHandedOutOfAnErasedDataset() public {
+    function testNothingIsHandedOutOfADatasetThatIsGone(bool isErased) public {
         IAgreements.Agreement memory agreement = _accepted();
-        _eraseDataset();
+        if (isErased) _eraseDataset();
+        else _dropDataset();
         bytes memory notActive = abi.encodeWithSelector(
-            IDatasets.DatasetNotActive.selector, DATASET, IDatasets.DatasetState.Erased
+            IDatasets.DatasetNotActive.selector,
+            DATASET,
+            isErased ? IDatasets.DatasetState.Erased : IDatasets.DatasetState.Renounced
         );
         VM.expectRevert(notActive);
         _access(agreement, STEWARD);
@@ -108,10 +110,14 @@ contract AccessTest is AgreementWorld {
         _agreements.renew(agreement, agreement.expiry + 1);
         VM.expectRevert(notActive);
         _agreements.request(DATASET, REASON, agreement.uses);
-        agreement.terms = "others";
+        IAgreements.Agreement memory another = _agreement(STRANGER, NOW);
         VM.expectRevert(notActive);
-        _offer(agreement);
-        _eraseObject(); // its objects are still to be erased
+        _offer(another);
+        _eraseObject(); // its objects are still to be erased, requests to be denied, agreements to be ended
+        _deny(agreement, GRANTEE, STEWARD, REASON);
+        VM.prank(STEWARD);
+        _agreements.logDenial(DATASET, OBJECT, GRANTEE, REASON);
+        _end(agreement, STEWARD);
     }
 
     function testOnlyTheStewardActs(address stranger) public {
@@ -132,8 +138,7 @@ contract AccessTest is AgreementWorld {
         VM.prank(stranger);
         _agreements.logDenial(DATASET, OBJECT, GRANTEE, REASON);
         VM.expectRevert(notSteward);
-        VM.prank(stranger);
-        _agreements.denyRequest(0, DATASET, REASON);
+        _deny(agreement, GRANTEE, stranger, REASON);
         VM.expectRevert(notSteward);
         VM.prank(stranger);
         _agreements.eraseObject(DATASET, OBJECT, REASON);

@@ -45,6 +45,22 @@ abstract contract AgreementWorld is World {
         _agreements.eraseObject(DATASET, OBJECT, REASON);
     }
 
+    function _deny(IAgreements.Agreement memory asked, address requester, address sender, bytes32 reason)
+        internal
+        returns (bytes32)
+    {
+        VM.prank(sender);
+        return _agreements.denyRequest(asked.dataset, requester, asked.purpose, asked.uses, reason);
+    }
+
+    function _handOver(address successor) internal {
+        _grant(STEWARD_ROLE, successor);
+        VM.prank(STEWARD);
+        _registry.offerDataset(DATASET, successor);
+        VM.prank(successor);
+        _registry.acceptDataset(DATASET);
+    }
+
     function _expectWrongState(bytes32 id, IAgreements.AgreementState state) internal {
         VM.expectRevert(abi.encodeWithSelector(IAgreements.WrongState.selector, id, state));
     }
@@ -59,6 +75,10 @@ abstract contract AgreementWorld is World {
 
     function _sign(string memory name, bytes32 id, bytes32 key) internal view returns (bytes memory) {
         return signatureOf(name, _agreements.acceptanceDigest(id, key));
+    }
+
+    function _requestOf(IAgreements.Agreement memory asked, address requester) internal pure returns (bytes32) {
+        return keccak256(abi.encode(asked.dataset, requester, asked.purpose, asked.uses));
     }
 
     function _fingerprint(bytes32 id, bytes32 key) internal pure returns (bytes13) {

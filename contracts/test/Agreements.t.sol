@@ -24,7 +24,12 @@ contract AgreementsTest is AgreementWorld {
         VM.expectEmit(address(_agreements));
         emit IAgreements.Offered(id, DATASET, grantee, agreement);
         assertEq(_offer(agreement), id);
-        _check(id, IAgreements.AgreementStatus(IAgreements.AgreementState.Offered, agreement.expiry, 0, 0, 0, 0));
+        _check(
+            id,
+            IAgreements.AgreementStatus(
+                IAgreements.AgreementState.Offered, agreement.expiry, 0, 0, 0, bytes13(bytes20(STEWARD))
+            )
+        );
         VM.expectRevert(abi.encodeWithSelector(IAgreements.AlreadyOffered.selector, id));
         _offer(agreement);
     }
@@ -93,24 +98,40 @@ contract AgreementsTest is AgreementWorld {
         _agreements.request(DATASET, 0, uses);
     }
 
-    function testDenialsAreLogged(bytes32 id, bytes32 object, address refused, bytes32 reason) public {
+    function testDenialsAreLogged(bytes32 purpose, bytes32 object, address refused, bytes32 reason) public {
         VM.assume(reason != 0);
         _registerDataset();
+        IAgreements.Agreement memory asked = _agreement(GRANTEE, NOW);
+        asked.purpose = purpose;
+        bytes32 id = _requestOf(asked, refused);
         VM.expectEmit(address(_agreements));
         emit IAgreements.RequestDenied(id, DATASET, STEWARD, reason);
-        VM.prank(STEWARD);
-        _agreements.denyRequest(id, DATASET, reason);
+        assertEq(_deny(asked, refused, STEWARD, reason), id);
         VM.expectEmit(address(_agreements));
         emit IAgreements.AccessDenied(DATASET, object, refused, reason);
         VM.prank(STEWARD);
         _agreements.logDenial(DATASET, object, refused, reason);
         bytes memory noReason = abi.encodeWithSelector(IAgreements.ZeroDigest.selector, "reason");
         VM.expectRevert(noReason);
-        VM.prank(STEWARD);
-        _agreements.denyRequest(id, DATASET, 0);
+        _deny(asked, refused, STEWARD, 0);
         VM.expectRevert(noReason);
         VM.prank(STEWARD);
         _agreements.logDenial(DATASET, object, refused, 0);
+    }
+
+    function testWhatWasAskedOfAnotherIsNotDenied(address other, bytes32 commitment) public {
+        VM.assume(other != STEWARD && commitment != 0);
+        _registerDataset();
+        _grant(STEWARD_ROLE, other);
+        VM.prank(other);
+        bytes32 theirs = _registry.registerDataset(commitment, 0, CAP);
+        IAgreements.Agreement memory asked = _agreement(GRANTEE, NOW);
+        VM.prank(GRANTEE);
+        bytes32 id = _agreements.request(DATASET, asked.purpose, asked.uses);
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.NotSteward.selector, DATASET, other));
+        _deny(asked, GRANTEE, other, REASON);
+        asked.dataset = theirs; // and under a dataset of their own it is another request
+        assertTrue(_deny(asked, GRANTEE, other, REASON) != id, "another's request stays as it is");
     }
 
     function testAnAcceptanceIsSignedAndBroughtByAnybody(address bearer, bytes32 key) public {
@@ -200,16 +221,66 @@ contract AgreementsTest is AgreementWorld {
         );
     }
 
+    function testAnOfferLapsesWithTheStewardWhoMadeIt(address successor) public {
+        VM.assume(successor != address(0) && bytes13(bytes20(successor)) != bytes13(bytes20(STEWARD)));
+        IAgreements.Agreement memory agreement = _offered();
+        bytes32 id = keccak256(abi.encode(agreement));
+        bytes memory signature = _sign("grantee", id, KEY);
+        _handOver(successor);
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.OfferLapsed.selector, id));
+        _agreements.accept(agreement, KEY, signature);
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.AlreadyOffered.selector, id));
+        VM.prank(successor);
+        _agreements.offer(agreement);
+        agreement.terms = "the new steward's";
+        id = keccak256(abi.encode(agreement));
+        VM.prank(successor);
+        _agreements.offer(agreement);
+        _agreements.accept(agreement, KEY, _sign("grantee", id, KEY));
+    }
+
+    function testAnOfferStandsAgainUnderTheStewardWhoMadeIt() public {
+        IAgreements.Agreement memory agreement = _offered();
+        _handOver(STRANGER);
+        VM.prank(STRANGER);
+        _registry.offerDataset(DATASET, STEWARD);
+        VM.prank(STEWARD);
+        _registry.acceptDataset(DATASET);
+        _agreements.accept(agreement, KEY, _sign("grantee", keccak256(abi.encode(agreement)), KEY));
+    }
+
+    function testWhatIsInForceOutlivesAHandOver() public {
+        IAgreements.Agreement memory agreement = _accepted();
+        _handOver(STRANGER);
+        VM.expectRevert(abi.encodeWithSelector(IAgreements.NotSteward.selector, DATASET, STEWARD));
+        _access(agreement, STEWARD);
+        _access(agreement, STRANGER);
+        VM.prank(STRANGER);
+        _agreements.renew(agreement, agreement.expiry + 1);
+        _end(agreement, STRANGER);
+    }
+
+    function testAGranteeWhoThinksBetterOfItEndsTheOffer() public {
+        IAgreements.Agreement memory agreement = _offered();
+        bytes32 id = keccak256(abi.encode(agreement));
+        bytes memory signature = _sign("grantee", id, KEY);
+        _end(agreement, GRANTEE);
+        _expectWrongState(id, IAgreements.AgreementState.Ended);
+        _agreements.accept(agreement, KEY, signature);
+    }
+
     function testAnAgreementIsProlonged(uint40 expiry, uint40 time) public {
         IAgreements.Agreement memory agreement = _accepted();
         bytes32 id = keccak256(abi.encode(agreement));
         time = uint40(within(time, NOW, NOW + 300));
         expiry = uint40(within(expiry, NOW, NOW + 300));
         VM.warp(time);
-        bool isLater = expiry > agreement.expiry && expiry + 1 > time;
+        bool isLater = expiry > agreement.expiry && time < agreement.expiry + 1;
         if (isLater) {
             VM.expectEmit(address(_agreements));
             emit IAgreements.Renewed(id, expiry);
+        } else if (time > agreement.expiry) {
+            _expectExpired(id, agreement.expiry, time);
         } else {
             VM.expectRevert(abi.encodeWithSelector(IAgreements.ExpiryNotLater.selector, expiry, time));
         }
@@ -224,14 +295,25 @@ contract AgreementsTest is AgreementWorld {
         VM.expectRevert(abi.encodeWithSelector(IAgreements.ExpiryNotLater.selector, expiry, NOW));
         VM.prank(STEWARD);
         _agreements.renew(agreement, expiry);
-        VM.warp(expiry + 10);
-        VM.expectRevert(
-            abi.encodeWithSelector(IAgreements.ExpiryNotLater.selector, expiry + 9, expiry + 10)
-        );
+        VM.warp(expiry);
         VM.prank(STEWARD);
-        _agreements.renew(agreement, expiry + 9);
+        _agreements.renew(agreement, expiry + 1); // in its last second
+        VM.warp(expiry + 1);
+        _access(agreement, STEWARD);
+    }
+
+    function testWhatExpiredIsAgreedAnew() public {
+        IAgreements.Agreement memory agreement = _accepted();
+        bytes32 id = keccak256(abi.encode(agreement));
+        (uint40 expiry, uint40 later) = (agreement.expiry, agreement.expiry + 100);
+        VM.warp(expiry + 1);
+        _expectExpired(id, expiry, expiry + 1);
         VM.prank(STEWARD);
-        _agreements.renew(agreement, expiry + 10); // in force again, for this second
+        _agreements.renew(agreement, later);
+        agreement.expiry = later;
+        id = keccak256(abi.encode(agreement));
+        _offer(agreement);
+        _agreements.accept(agreement, KEY, _sign("grantee", id, KEY));
         _access(agreement, STEWARD);
     }
 
@@ -266,7 +348,7 @@ contract AgreementsTest is AgreementWorld {
                 isAccepted ? NOW : 0,
                 NOW + 10,
                 0,
-                isAccepted ? _fingerprint(id, KEY) : bytes13(0)
+                isAccepted ? _fingerprint(id, KEY) : bytes13(bytes20(STEWARD))
             )
         );
         _expectWrongState(id, IAgreements.AgreementState.Ended);

@@ -167,6 +167,59 @@ contract AttestationsTest is World {
         _attestations.attest(verdict, AUDITOR, signature);
     }
 
+    function testWhoSignedAVerdictCancelsItBeforeItIsBrought(address bearer) public {
+        IAttestations.Verdict memory verdict = _standing();
+        bytes32 id = _attestations.idOf(verdict, AUDITOR);
+        bytes memory signature = signatureOf("auditor", id);
+        assertEq(_attestations.cancellationOf(id, AUDITOR), 0);
+        VM.prank(ADMIN);
+        _registry.revokeRole(AUDITOR_ROLE, AUDITOR); // who lost the role still cancels
+        _pause();
+        VM.warp(NOW - 1);
+        VM.expectEmit(address(_attestations));
+        emit IAttestations.VerdictCancelled(id, AUDITOR);
+        VM.prank(AUDITOR);
+        _attestations.cancelVerdict(id);
+        assertEq(_attestations.cancellationOf(id, AUDITOR), NOW - 1);
+        VM.prank(ADMIN);
+        _registry.unpause();
+        _grant(AUDITOR_ROLE, AUDITOR);
+        bytes memory cancelled = abi.encodeWithSelector(IAttestations.VerdictIsCancelled.selector, id);
+        VM.expectRevert(cancelled);
+        VM.prank(bearer);
+        _attestations.attest(verdict, AUDITOR, signature);
+        VM.expectRevert(cancelled);
+        VM.prank(AUDITOR);
+        _attestations.cancelVerdict(id);
+        VM.expectRevert(abi.encodeWithSelector(IAttestations.NotAttested.selector, id, AUDITOR));
+        VM.prank(AUDITOR);
+        _attestations.revokeAttestation(id, REASON);
+        _check(id, IAttestations.Attestation(address(0), 0, 0, 0));
+        verdict.outcome = IAttestations.Outcome.Failed; // another verdict is another's matter
+        _attest(verdict, "auditor");
+    }
+
+    function testNobodyCancelsForAnother(address stranger) public {
+        VM.assume(stranger != AUDITOR);
+        IAttestations.Verdict memory verdict = _standing();
+        bytes32 id = _attestations.idOf(verdict, AUDITOR);
+        VM.prank(stranger);
+        _attestations.cancelVerdict(id);
+        assertEq(_attestations.cancellationOf(id, AUDITOR), 0);
+        _attest(verdict, "auditor");
+    }
+
+    function testAVerdictThatWasBroughtIsNotCancelled(bool isTakenBack) public {
+        bytes32 id = _attest(_standing(), "auditor");
+        if (isTakenBack) {
+            VM.prank(AUDITOR);
+            _attestations.revokeAttestation(id, REASON);
+        }
+        VM.expectRevert(abi.encodeWithSelector(IAttestations.AlreadyAttested.selector, id));
+        VM.prank(AUDITOR);
+        _attestations.cancelVerdict(id);
+    }
+
     function testAWalletJudges() public {
         Wallet wallet = new Wallet();
         IAttestations.Verdict memory verdict = _standing();

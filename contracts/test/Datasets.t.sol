@@ -171,8 +171,6 @@ contract DatasetsTest is World {
         VM.expectRevert(notActive);
         _dropDataset();
         VM.expectRevert(notActive);
-        _eraseDataset();
-        VM.expectRevert(notActive);
         VM.prank(RESEARCHER);
         _registry.registerOpenProtocol(DATASET, SALT);
         VM.expectRevert(notActive);
@@ -185,7 +183,45 @@ contract DatasetsTest is World {
         _registry.closeProtocol(RESEARCHER, DATASET, _sealOf(RESEARCHER, DIGEST, 0));
         IDatasets.DatasetState state =
             isErased ? IDatasets.DatasetState.Erased : IDatasets.DatasetState.Renounced;
-        _check(DATASET, IDatasets.Dataset(isErased ? STEWARD : address(0), CAP, 0, 0, state));
+        _check(DATASET, IDatasets.Dataset(STEWARD, CAP, 0, 0, state));
+    }
+
+    function testWhatWasRenouncedIsStillErasedAndOnce() public {
+        _registerDataset();
+        _dropDataset();
+        VM.expectRevert(abi.encodeWithSelector(IDatasets.NotSteward.selector, DATASET, STRANGER));
+        VM.prank(STRANGER);
+        _registry.eraseDataset(DATASET, REASON);
+        VM.expectEmit(address(_registry));
+        emit IDatasets.DatasetErased(DATASET, STEWARD, REASON);
+        _eraseDataset();
+        assertEq(_registry.erasureOf(DATASET), REASON);
+        _check(DATASET, IDatasets.Dataset(STEWARD, CAP, 0, 0, IDatasets.DatasetState.Erased));
+        VM.expectRevert(_notActive(true));
+        _eraseDataset();
+        VM.expectRevert(
+            abi.encodeWithSelector(
+                IDatasets.DatasetNotActive.selector, SALT, IDatasets.DatasetState.Unknown
+            )
+        );
+        VM.prank(STEWARD);
+        _registry.eraseDataset(SALT, REASON);
+    }
+
+    function testApprovalsOutliveAHandOverUntilTheNextStewardClosesThem(address successor) public {
+        VM.assume(successor != address(0) && successor != STEWARD);
+        bytes32 protocol = _runProtocol(CAP / 2, 10);
+        _grant(STEWARD_ROLE, successor);
+        VM.prank(STEWARD);
+        _registry.offerDataset(DATASET, successor);
+        VM.prank(successor);
+        _registry.acceptDataset(DATASET);
+        _attempt(protocol, 1);
+        _record(_generation("release", protocol));
+        bytes32 seal = _sealOf(RESEARCHER, DIGEST, 0);
+        VM.prank(successor);
+        _registry.closeProtocol(RESEARCHER, DATASET, seal);
+        assertEq(_registry.datasetOf(DATASET).allotted, 0);
     }
 
     function testErasureNeedsACertificate() public {

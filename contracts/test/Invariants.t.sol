@@ -27,7 +27,7 @@ contract Invariants is Test {
             _run(100);
             _check();
         }
-        string[27] memory names = _names();
+        string[28] memory names = _names();
         for (uint256 i = 0; i < names.length; ++i) {
             assertTrue(_acts.counts(names[i], 0) != 0, string.concat(names[i], " is done"));
             assertTrue(_acts.counts(names[i], 1) != 0, string.concat(names[i], " is refused"));
@@ -71,7 +71,7 @@ contract Invariants is Test {
     }
 
     function _selectors() private view returns (bytes4[] memory selectors) {
-        string[27] memory names = _names();
+        string[28] memory names = _names();
         selectors = new bytes4[](names.length + 1);
         for (uint256 i = 0; i < names.length; ++i) {
             selectors[i] = bytes4(keccak256(bytes(string.concat(names[i], "(uint256)"))));
@@ -79,7 +79,7 @@ contract Invariants is Test {
         selectors[names.length] = _acts.pass.selector;
     }
 
-    function _names() private pure returns (string[27] memory) {
+    function _names() private pure returns (string[28] memory) {
         return [
             "setRole",
             "offerRole",
@@ -107,7 +107,8 @@ contract Invariants is Test {
             "eraseObject",
             "note",
             "attest",
-            "revokeAttestation"
+            "revokeAttestation",
+            "cancelVerdict"
         ];
     }
 }

@@ -133,7 +133,7 @@ contract RolesTest is World {
         VM.expectRevert(paused);
         _agreements.request(DATASET, REASON, agreement.uses);
         VM.expectRevert(paused);
-        _agreements.denyRequest(0, DATASET, REASON);
+        _agreements.denyRequest(DATASET, GRANTEE, REASON, agreement.uses, REASON);
         VM.expectRevert(paused);
         _agreements.offer(agreement);
         VM.expectRevert(paused);

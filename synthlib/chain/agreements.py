@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from eth_abi import encode
 from eth_account.messages import SignableMessage
-from eth_utils import keccak, to_checksum_address
+from eth_utils import to_canonical_address, to_checksum_address
 
+from synthlib.chain.agreement_words import (
+    ACCEPTED,
+    OFFERED,
+    STATES,
+    UNKNOWN,
+    Access,
+    Agreement,
+    Standing,
+    chain_accesses,
+    request_id,
+)
+from synthlib.chain.agreement_words import ENDED as ENDED  # for who looks for it here
+from synthlib.chain.agreement_words import LATEST as LATEST
 from synthlib.chain.data_uses import uses_to_abi
 from synthlib.chain.errors import AccessOutOfOrder, ChainError, IncompleteLog
 from synthlib.chain.events import Event
 from synthlib.chain.registry import ZERO_DIGEST, Ledger, digest_of_words, to_bytes32
 from synthlib.chain.typed_data import make_statement, sign_statement
 
-UNKNOWN, OFFERED, ACCEPTED, ENDED = STATES = ("unknown", "offered", "accepted", "ended")
 TRAIL = (
     "Requested",
     "RequestDenied",
@@ -27,94 +37,9 @@ TRAIL = (
     "AccessDenied",
     "ObjectErased",
 )
-LATEST = 2**40 - 1  # as an expiry: in the year 36812
 _CONTRACT = "Agreements"
-_TYPES = "(bytes32,address,bytes32,bytes32,uint32[],uint40,bytes32)"
 _RACES = 3  # accesses that other processes may log first, before one gives up
 _ACCEPTANCE = (("agreement", "bytes32"), ("encryptionKey", "bytes32"))
-
-
-class Agreement(NamedTuple):
-    """What a steward and a grantee agree on.
-
-    Attributes:
-        dataset: id of the dataset (`datasets.dataset_id`).
-        grantee: address of who may use what comes of it. A pseudonym: keep who it is off the chain.
-        terms: SHA-256 of the terms.
-        purpose: SHA-256 of the purpose.
-        uses: codes of the GA4GH Data Use Ontology, such as `"DUO:0000042"` (see `DATA_USES`).
-        expiry: last second (since 1970, of the chain's clock) at which it is in force, unless renewed.
-        request: id of the request that it answers, zeros if none.
-    """
-
-    dataset: str
-    grantee: str
-    terms: str
-    purpose: str
-    uses: tuple[str, ...]
-    expiry: int
-    request: str = "0x" + ZERO_DIGEST
-
-    def to_abi(self) -> tuple:
-        """As the contract takes it.
-
-        Raises:
-            ValueError: if a use is no code of the ontology's form, or the expiry is no time that fits.
-        """
-        if type(self.expiry) is not int or not 0 <= self.expiry <= LATEST:
-            raise ValueError(f"expected an expiry of 0 to {LATEST} seconds since 1970, got {self.expiry!r}")
-        dataset, terms, purpose = map(to_bytes32, (self.dataset, self.terms, self.purpose))
-        request = to_bytes32(self.request)
-        grantee = to_checksum_address(self.grantee)
-        return (dataset, grantee, terms, purpose, uses_to_abi(self.uses), self.expiry, request)
-
-    @property
-    def id(self) -> str:
-        """`keccak256(abi.encode(agreement))`."""
-        return "0x" + keccak(encode([_TYPES], [self.to_abi()])).hex()
-
-
-class Standing(NamedTuple):
-    """Where an agreement stands.
-
-    Attributes:
-        state: `"unknown"`, `"offered"`, `"accepted"` or `"ended"`.
-        expiry: last second at which it is in force.
-        acceptance_time, end_time: when that was, 0 before.
-        encryption_key: SHA-256 of the grantee's public key, zeros before acceptance.
-        accesses: how many accesses were logged under it.
-    """
-
-    state: str
-    expiry: int
-    acceptance_time: int
-    end_time: int
-    encryption_key: str
-    accesses: int
-
-    def is_in_force(self, time: int) -> bool:
-        """Whether it is accepted, not ended and not expired at a block's time."""
-        return self.state == ACCEPTED and self.acceptance_time <= time <= self.expiry
-
-
-class Access(NamedTuple):
-    """An access that the chain has logged: what a key may now be handed over for.
-
-    Attributes:
-        agreement: the agreement's id.
-        object: address of the object, SHA-256 of its sealed bytes.
-        grantee: to whom.
-        encryption_key: SHA-256 of the public key to which the data key is to be wrapped.
-        transaction: where it was logged.
-        number: its number among the agreement's accesses, from 1.
-    """
-
-    agreement: str
-    object: str
-    grantee: str
-    encryption_key: str
-    transaction: str
-    number: int
 
 
 class Agreements:
@@ -134,13 +59,26 @@ class Agreements:
         return said[0].arguments["id"]
 
     def deny_request(self, request: str, dataset: str, reason: str) -> None:
-        """Decline a request. For the dataset's steward."""
+        """Decline a request. For the steward of the dataset that was asked for.
+
+        Raises:
+            NotSteward: what the contract says to anybody else.
+            ChainError: if the log has no such request, or it asks for another dataset.
+        """
         words = digest_of_words(reason, "reason")
-        self._send("denyRequest", to_bytes32(request), to_bytes32(dataset), words)
+        requester, purpose, uses = self._find_request(request, dataset)
+        self._send("denyRequest", to_bytes32(dataset), requester, to_bytes32(purpose), uses, words)
 
     def offer(self, agreement: Agreement) -> str:
-        """Offer an agreement; a second time changes nothing. For its dataset's steward. Returns its id."""
-        if self.find(agreement.id).state == UNKNOWN:
+        """Offer an agreement; a second time changes nothing. For its dataset's steward. Returns its id.
+
+        Raises:
+            AlreadyOffered: if a former steward of the dataset offered these words: that offer lapsed. Offer
+                others, such as another expiry.
+        """
+        state, *_, head = self._ledger.call("statusOf", to_bytes32(agreement.id), contract=_CONTRACT)
+        is_anothers = STATES[state] == OFFERED and head != to_canonical_address(self._ledger.sender)[:13]
+        if STATES[state] == UNKNOWN or is_anothers:
             self._send("offer", agreement.to_abi())
         return agreement.id
 
@@ -158,6 +96,7 @@ class Agreements:
 
         Raises:
             WrongState, Expired, InvalidSignature: what the contract says.
+            OfferLapsed: if the dataset was handed over since it was offered.
         """
         signed = bytes.fromhex(signature.removeprefix("0x"))
         found = self.find(agreement.id)
@@ -166,7 +105,12 @@ class Agreements:
         return self.find(agreement.id)
 
     def renew(self, agreement: Agreement, expiry: int) -> Standing:
-        """Prolong an accepted agreement; a second time changes nothing. For the dataset's steward."""
+        """Prolong an agreement in force; a second time changes nothing. For the dataset's steward.
+
+        Raises:
+            Expired: if it has expired: it takes a new agreement then, which the grantee signs.
+            ExpiryNotLater: if it would end before it does now.
+        """
         found = self.find(agreement.id)
         if found.state != ACCEPTED or found.expiry != expiry:
             self._send("renew", agreement.to_abi(), expiry)
@@ -321,6 +265,17 @@ class Agreements:
             raise self._contradiction(what)
         return Standing(STATES[state], expiry, acceptance, end, key, num_accesses), logged
 
+    def _find_request(self, request: str, dataset: str) -> tuple[str, str, list[int]]:
+        """Who asked for a dataset, for what and for which uses: the words whose hash is the request's id."""
+        for said in self._ledger.find_events("Requested", _CONTRACT, id=request):
+            asked, *words = (said.arguments[name] for name in ("dataset", "requester", "purpose", "uses"))
+            if to_bytes32(asked) != to_bytes32(dataset):
+                raise ChainError(f"expected {asked}, which {request} asks for, got {dataset}; give that one")
+            if request_id(asked, *words) != "0x" + request.removeprefix("0x"):
+                raise self._contradiction(f"the words of request {request}")
+            return words[0], words[1], words[2]
+        raise ChainError(f"expected a request on {self._ledger.address}, found none under {request}")
+
     def _find_one(self, name: str, what: str, **arguments: str) -> Event:
         said = self._ledger.find_events(name, _CONTRACT, **arguments)
         if len(said) != 1:
@@ -349,20 +304,3 @@ class Agreements:
 
     def _send(self, name: str, *arguments: object) -> list[Event]:
         return self._ledger.send(name, *arguments, contract=_CONTRACT)
-
-
-def chain_accesses(agreement_id: str, encryption_key: str, objects: Sequence[str]) -> str:
-    """The head that a key and the accesses after its acceptance lead to: what an agreement's state must hold.
-
-    Args:
-        agreement_id: the agreement's id.
-        encryption_key: SHA-256 of the accepted public key.
-        objects: addresses of what was accessed, in the order of their numbers.
-
-    Returns:
-        13 bytes in hexadecimal. Another key that leads to the same takes 2^104 tries.
-    """
-    head = keccak(to_bytes32(agreement_id) + to_bytes32(encryption_key))[:13]
-    for address in objects:
-        head = keccak(head + bytes(19) + to_bytes32(address))[:13]
-    return head.hex()

@@ -1,7 +1,8 @@
-"""Verdicts on releases: signed by auditors, brought by anybody, taken back by who signed."""
+"""Verdicts on releases: signed by auditors, brought by anybody, taken back or cancelled by who signed."""
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 from eth_account.messages import SignableMessage
@@ -15,6 +16,9 @@ from synthlib.chain.typed_data import hash_statement, make_statement, sign_state
 
 PASSED, FAILED, INCONCLUSIVE = "passed", "failed", "inconclusive"
 OUTCOMES = ("unsaid", PASSED, FAILED, INCONCLUSIVE)
+VERDICT_DAYS = 365  # for which a verdict may be brought if its auditor names no deadline
+_DAY = 86_400  # seconds
+_LATEST = 2**48 - 1
 _CONTRACT = "Attestations"
 _TYPES = (
     ("auditor", "address"),
@@ -36,7 +40,8 @@ class Verdict(NamedTuple):
         outcome: `"passed"`, `"failed"` or `"inconclusive"`.
         report: SHA-256 of the report, which is published elsewhere or not at all.
         rubric: SHA-256 of the rubric by which it was judged.
-        deadline: last second (since 1970, of the chain's clock) at which it may be brought.
+        deadline: last second (since 1970, of the chain's clock) at which it may be brought. None until it is
+            chosen: `papers.sign_verdict` takes `default_deadline()` then.
     """
 
     release: str
@@ -44,7 +49,7 @@ class Verdict(NamedTuple):
     outcome: str
     report: str
     rubric: str
-    deadline: int
+    deadline: int | None = None
 
 
 class Attestation(NamedTuple):
@@ -105,7 +110,8 @@ class Attestations:
 
         Raises:
             NotAuditor, InvalidSignature, ReleaseDoesNotStand, DeadlinePassed: what the contract says.
-            ValueError: if the outcome is none.
+            VerdictIsCancelled: if its auditor cancelled it.
+            ValueError: if the outcome is none, or there is no deadline.
         """
         id = self.id_of(verdict, auditor)
         if id not in [found.id for found in self.find(verdict.release, verdict.issuer)]:
@@ -123,6 +129,23 @@ class Attestations:
         """
         words = digest_of_words(reason, "reason")
         self._ledger.send("revokeAttestation", to_bytes32(id), words, contract=_CONTRACT)
+
+    def cancel(self, id: str) -> None:
+        """Cancel a verdict that this account signed, so that nobody brings it. A second time changes nothing.
+
+        The chain gets to know what was signed by its id alone (`id_of`), and none of its words. Who cancels
+        what another account signed changes nothing for that one.
+
+        Raises:
+            AlreadyAttested: if it was brought; take it back by `revoke`.
+        """
+        if not self.cancellation_time(id):
+            self._ledger.send("cancelVerdict", to_bytes32(id), contract=_CONTRACT)
+
+    def cancellation_time(self, id: str, auditor: str | None = None) -> int:
+        """When an auditor, this account if None, cancelled a verdict: seconds since 1970, 0 if not."""
+        who = to_checksum_address(auditor or self._ledger.sender)
+        return self._ledger.call("cancellationOf", to_bytes32(id), who, contract=_CONTRACT)
 
     def find(self, release: str, issuer: str | None = None) -> list[Attestation]:
         """The verdicts on a release, oldest first, those taken back too.
@@ -152,7 +175,7 @@ class Attestations:
         words[2] = OUTCOMES[said["outcome"]] if said["outcome"] < len(OUTCOMES) else ""
         verdict, place = Verdict(*words), self._ledger.connection.place
         stored = self._ledger.call("attestationOf", to_bytes32(id), contract=_CONTRACT)
-        auditor, time, revocation, stored_reason = stored
+        auditor, brought, revocation, stored_reason = stored
         is_signed = verdict.outcome in OUTCOMES[1:] and self.id_of(verdict, said["auditor"]) == id
         is_stored = revocation or to_checksum_address(auditor) == said["auditor"]  # then the id alone tells
         if not is_signed or not is_stored:
@@ -178,7 +201,7 @@ class Attestations:
                 f"expected the reason for which the verdict {id} was taken back, {place} gave another: its "
                 "log does not fit its state; ask another node"
             )
-        return Attestation(id, *verdict, said["auditor"], time, revocation, reason)
+        return Attestation(id, *verdict, said["auditor"], brought, revocation, reason)
 
     def _to_statement(self, verdict: Verdict, auditor: str) -> SignableMessage:
         said = (to_checksum_address(auditor), *_to_abi(verdict))
@@ -186,9 +209,30 @@ class Attestations:
         return make_statement(self._ledger, _CONTRACT, "Verdict", _TYPES, values)
 
 
+def default_deadline(passed: int = 0) -> int:
+    """Until when a verdict may be brought if its auditor says nothing: the end of the day a year from now.
+
+    Whoever has a signed verdict can bring it until then, also one that its auditor has long forgotten: so
+    there is an end. A year is enough to bring one, and a later one can be named. It is the last second of a
+    day in UTC, so that who signs the same twice on a day signs one verdict and not two.
+
+    Args:
+        passed: a time that has passed on the chain, in seconds since 1970: that of the release's record.
+            Counted is from then, or from what this machine's clock says if that is later. (The in-process
+            chain begins in 2100.)
+    """
+    days = max(int(time.time()), passed) // _DAY + VERDICT_DAYS
+    return (days + 1) * _DAY - 1
+
+
 def _to_abi(verdict: Verdict) -> tuple:
     if verdict.outcome not in OUTCOMES[1:]:
         raise ValueError(f"expected an outcome of {', '.join(OUTCOMES[1:])}, got {verdict.outcome!r}")
+    if type(verdict.deadline) is not int or not 0 <= verdict.deadline <= _LATEST:
+        raise ValueError(
+            f"expected a deadline of 0 to {_LATEST} seconds since 1970, got {verdict.deadline!r}; take "
+            "default_deadline() if there is none"
+        )
     release, report, rubric = (to_bytes32(text) for text in (verdict.release, verdict.report, verdict.rubric))
     outcome = OUTCOMES.index(verdict.outcome)
     return (release, to_address(verdict.issuer, "issuer"), outcome, report, rubric, verdict.deadline)

@@ -19,7 +19,7 @@ class Dataset(NamedTuple):
 
     Attributes:
         id: `dataset_id` of who registered it and its commitment.
-        steward: address of who owns it, zeros once renounced.
+        steward: address of who owns it; of one that was renounced or erased, of who still answers for it.
         cap: most loss of all its releases together, in millionths.
         allotted: what protocols were given of that and did not give back, in millionths.
         order: the measure: 0 for zCDP, else a Renyi order.
@@ -124,7 +124,7 @@ class Datasets:
 
         Raises:
             CapNotLowered: if less is allowed already.
-            NotSteward, DatasetNotActive, CapBelowAllotted: what else the contract says.
+            NotSteward, DatasetNotActive: what else the contract says.
         """
         units, found = budget_to_units(cap), self.find(dataset)
         if (found.state, found.steward, found.cap) != (ACTIVE, self._ledger.sender, units):
@@ -135,15 +135,23 @@ class Datasets:
         self._ledger.send("offerDataset", to_bytes32(normalize_id(dataset)), to_checksum_address(successor))
 
     def accept(self, dataset: str) -> None:
-        """Take over a dataset that was offered. For a steward."""
+        """Take over a dataset that was offered. For a steward.
+
+        Protocols keep what they were given, and agreements in force stay so, until the new steward closes or
+        ends them. Agreements that the former steward offered and nobody accepted lapse.
+        """
         self._ledger.send("acceptDataset", to_bytes32(normalize_id(dataset)))
 
     def renounce(self, dataset: str) -> None:
-        """Give a dataset up for ever. For its steward."""
+        """Close a dataset for good. For its steward, who goes on answering for it.
+
+        Nothing more is allotted, agreed, prolonged or handed out, and it is not handed over any more. Its
+        steward still ends agreements, closes protocols and records erasures.
+        """
         self._ledger.send("renounceDataset", to_bytes32(normalize_id(dataset)))
 
     def record_erasure(self, dataset: str, certificate: str) -> None:
-        """Say that the commitment's key was destroyed. For its steward.
+        """Say that the commitment's key was destroyed. For its steward, also once it was renounced.
 
         Args:
             dataset: its id.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from synthlib.bundle import canonical_json, write_atomically
 from synthlib.chain.agreements import Agreements
 from synthlib.chain.commitments import commit
-from synthlib.chain.datasets import ACTIVE, Datasets, normalize_id
+from synthlib.chain.datasets import ACTIVE, RENOUNCED, Datasets, normalize_id
 from synthlib.chain.erasure import DESTROYED, WHAT, Erasure
 from synthlib.chain.errors import ChainError
 from synthlib.chain.registry import Ledger
@@ -138,21 +138,21 @@ def erase_object(
 
 
 def require_active_steward(ledger: Ledger, dataset: str) -> None:
-    """That this account is the steward of an active dataset.
+    """That this account is the steward of a dataset whose key is not erased yet; it may be renounced.
 
     Raises:
         ChainError: if it is not.
     """
     found = Datasets(ledger).find(dataset)
-    if found.state != ACTIVE or found.steward != ledger.sender:
+    if found.state not in (ACTIVE, RENOUNCED) or found.steward != ledger.sender:
         raise ChainError(
-            f"expected the steward of an active dataset, {ledger.sender} is none of {dataset} (state: "
-            f"{found.state}, steward: {found.steward}); nothing was destroyed"
+            f"expected the steward of a dataset that is not erased, {ledger.sender} is none of {dataset} "
+            f"(state: {found.state}, steward: {found.steward}); nothing was destroyed"
         )
 
 
 def require_object(ledger: Ledger, vault: Vault, dataset: str, address: str) -> None:
-    """That this account is the steward of a dataset, active or erased, and an object is of it.
+    """That this account is the steward of a dataset, whatever its state, and an object is of it.
 
     An object without a header that can be read, such as one that is erased already, says no dataset.
 

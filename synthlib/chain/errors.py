@@ -132,7 +132,8 @@ DatasetAlreadyRegistered = _define(
     "account's dataset",
 )
 DatasetNotActive = _define(
-    "DatasetNotActive", "expected a registered dataset; this one is unknown (0), renounced (2) or erased (3)"
+    "DatasetNotActive",
+    "expected a registered dataset; this one is unknown (0), renounced (2) or erased (3), for good",
 )
 NotSteward = _define("NotSteward", "expected the account of the dataset's steward; ask the steward")
 DatasetNotOffered = _define(
@@ -209,7 +210,12 @@ NotAuditor = _define(
 InvalidSignature = _define(
     "InvalidSignature", "expected this account's signature of exactly this, for this contract on this chain"
 )
-AlreadyAttested = _define("AlreadyAttested", "expected a verdict that was not brought yet")
+AlreadyAttested = _define(
+    "AlreadyAttested", "expected a verdict that was not brought yet; who signed it may still revoke it"
+)
+VerdictIsCancelled = _define(
+    "VerdictIsCancelled", "expected a verdict that its auditor has not cancelled; have another one signed"
+)
 NotAttested = _define("NotAttested", "expected a verdict that this account signed; ask who signed it")
 AttestationAlreadyRevoked = _define("AttestationAlreadyRevoked", "expected a verdict that stands")
 DeadlinePassed = _define("DeadlinePassed", "expected a verdict before its deadline; have it signed again")
@@ -225,7 +231,11 @@ AlreadyOffered = _define(
 WrongState = _define(
     "WrongState", "expected an agreement in another state (0 unknown, 1 offered, 2 accepted, 3 ended)"
 )
-Expired = _define("Expired", "expected an agreement in force; ask the steward to renew it")
+OfferLapsed = _define(
+    "OfferLapsed",
+    "expected an offer of the dataset's present steward, who took it over since; ask for a new one",
+)
+Expired = _define("Expired", "expected an agreement that has not expired; ask the steward to offer a new one")
 ExpiryNotLater = _define("ExpiryNotLater", "expected an expiry in the future and after the one before")
 InvalidUses = _define("InvalidUses", "expected 1 to 16 codes of the Data Use Ontology, each once, ascending")
 AccessOutOfOrder = _define(

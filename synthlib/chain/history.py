@@ -20,7 +20,7 @@ from typing import NamedTuple
 from synthlib.bundle import Finding
 from synthlib.chain.attestations import FAILED, Attestation, Attestations
 from synthlib.chain.contracts import REGISTRY
-from synthlib.chain.datasets import ERASED, RENOUNCED, UNKNOWN, Datasets
+from synthlib.chain.datasets import ACTIVE, ERASED, RENOUNCED, UNKNOWN, Datasets
 from synthlib.chain.errors import ChainError, IncompleteLog
 from synthlib.chain.evidence import guard
 from synthlib.chain.in_process import GENESIS_TIME
@@ -188,12 +188,16 @@ def _find_dataset(ledger: Ledger, record: Record, asked: Moment) -> Finding:
         raise ChainError("expected the dataset of a protocol, the chain knows none; ask another node")
     if not _has_happened(ledger, "DatasetRegistered", dataset, asked):
         return Finding(DATASET, "matched", "not registered at that time")
-    for ending, name in ((ERASED, "DatasetErased"), (RENOUNCED, "DatasetRenounced")):
-        if state == ending:
-            has_ended = _has_happened(ledger, name, dataset, asked)
-            then = f"{ending} by then" if has_ended else f"active at that time; {ending} later"
-            return Finding(DATASET, "matched", then)
-    return Finding(DATASET, "matched", "active at that time, and now")
+    if state == ACTIVE:
+        return Finding(DATASET, "matched", "active at that time, and now")
+    then = "active at that time"
+    for ending, name in ((RENOUNCED, "DatasetRenounced"), (ERASED, "DatasetErased")):
+        # What is erased may have been renounced before, of which the log alone tells.
+        is_said = state == ending or ledger.find_events(name, dataset=dataset)
+        if is_said and _has_happened(ledger, name, dataset, asked):
+            then = f"{ending} by then"
+    later = "" if then.startswith(state) else f"; {state} later"
+    return Finding(DATASET, "matched", then + later)
 
 
 def _has_happened(ledger: Ledger, name: str, dataset: str, asked: Moment) -> bool:

@@ -18,7 +18,7 @@ from eth_utils import is_address, to_checksum_address
 
 from synthlib.bundle import canonical_json
 from synthlib.chain.agreements import Agreement, Agreements
-from synthlib.chain.attestations import Attestations, Verdict
+from synthlib.chain.attestations import Attestations, Verdict, default_deadline
 from synthlib.chain.contracts import find_addresses
 from synthlib.chain.datasets import normalize_id
 from synthlib.chain.errors import ChainError, NoAccount, WrongChain
@@ -44,10 +44,11 @@ class Desk:
         connection: has the chain's number alone.
         addresses: of the registry's contracts.
         account: who signs.
+        time: a time that has passed on the chain, in seconds since 1970; 0 if none is known.
     """
 
-    def __init__(self, chain: int, registry: str, account: LocalAccount | None):
-        self.connection = SimpleNamespace(chain_id=chain)
+    def __init__(self, chain: int, registry: str, account: LocalAccount | None, time: int = 0):
+        self.connection, self.time = SimpleNamespace(chain_id=chain), time
         self.address, self.addresses, self.account = registry, find_addresses(registry), account
 
     @property
@@ -146,7 +147,9 @@ class Paper(NamedTuple):
 
 
 def sign_verdict(desk: Desk, verdict: Verdict) -> Paper:
-    """An auditor's signed verdict."""
+    """An auditor's signed verdict; one without a deadline gets that of `attestations.default_deadline`."""
+    if verdict.deadline is None:
+        verdict = verdict._replace(deadline=default_deadline(desk.time))
     fields = {
         "verdict": verdict._asdict(),
         "auditor": desk.sender,

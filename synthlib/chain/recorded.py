@@ -172,7 +172,8 @@ def desk_of(path: Path | str, account: LocalAccount | None) -> tuple[Bundle, str
     """A recorded release, its issuer, and where a verdict on it is signed: no node is needed."""
     bundle = Bundle.open(path)
     body = read_place(bundle)
-    return bundle, body["record"]["issuer"], Desk(body["chain"]["id"], body["registry"], account)
+    record = body["record"]
+    return bundle, record["issuer"], Desk(body["chain"]["id"], body["registry"], account, record["time"])
 
 
 def bring_verdict(ledger: Ledger, paper: Paper) -> Attestation:

@@ -11,6 +11,7 @@ abstract contract AgreementActs is ReleaseActs {
 
     IAgreements.Agreement[] private _deals;
     mapping(bytes32 id => IAgreements.AgreementStatus expected) private _statuses;
+    mapping(bytes32 id => address steward) private _offerers;
     mapping(bytes32 dataset => mapping(bytes32 object => bytes32 certificate)) private _gone;
 
     /// @notice Somebody offers an agreement.
@@ -25,8 +26,10 @@ abstract contract AgreementActs is ReleaseActs {
         if (_deals.length == MOST_AGREEMENTS) return;
         if (!_act("offer", sender, address(AGREEMENTS), call, isAllowed)) return;
         _deals.push(agreement);
-        _statuses[id] =
-            IAgreements.AgreementStatus(IAgreements.AgreementState.Offered, agreement.expiry, 0, 0, 0, 0);
+        _offerers[id] = sender;
+        _statuses[id] = IAgreements.AgreementStatus(
+            IAgreements.AgreementState.Offered, agreement.expiry, 0, 0, 0, bytes13(bytes20(sender))
+        );
     }
 
     /// @notice Somebody brings an acceptance, signed by the grantee or by another.
@@ -37,7 +40,8 @@ abstract contract AgreementActs is ReleaseActs {
         bytes memory signature = _sign(_keyOf(signer), AGREEMENTS.acceptanceDigest(id, key));
         IAgreements.AgreementStatus storage status = _statuses[id];
         bool isAllowed = !_isPaused && _isActive(agreement.dataset) && signer == agreement.grantee && key != 0
-            && status.state == IAgreements.AgreementState.Offered && !(status.expiry < block.timestamp);
+            && status.state == IAgreements.AgreementState.Offered && !(status.expiry < block.timestamp)
+            && _offerers[id] == _datasets[agreement.dataset].steward;
         bytes memory call = abi.encodeCall(AGREEMENTS.accept, (agreement, key, signature));
         if (!_act("accept", _drawActor(), address(AGREEMENTS), call, isAllowed)) return;
         (status.state, status.acceptance) =
@@ -53,7 +57,7 @@ abstract contract AgreementActs is ReleaseActs {
         uint40 expiry = uint40(block.timestamp + _draw(60 days) - 1 days);
         bool isAllowed = !_isPaused && _isTrusted(agreement.dataset, sender)
             && status.state == IAgreements.AgreementState.Accepted && expiry > status.expiry
-            && !(expiry < block.timestamp);
+            && !(status.expiry < block.timestamp);
         bytes memory call = abi.encodeCall(AGREEMENTS.renew, (agreement, expiry));
         if (_act("renew", sender, address(AGREEMENTS), call, isAllowed)) status.expiry = expiry;
     }
@@ -111,7 +115,7 @@ abstract contract AgreementActs is ReleaseActs {
         bytes memory call = kind == 0
             ? abi.encodeCall(AGREEMENTS.request, (dataset, reason, new uint32[](1)))
             : kind == 1
-                ? abi.encodeCall(AGREEMENTS.denyRequest, ("request", dataset, reason))
+                ? abi.encodeCall(AGREEMENTS.denyRequest, (dataset, sender, "purpose", new uint32[](1), reason))
                 : abi.encodeCall(AGREEMENTS.logDenial, (dataset, "object", sender, reason));
         _act("note", sender, address(AGREEMENTS), call, isAllowed);
     }

@@ -66,11 +66,13 @@ abstract contract DatasetActs is Acts {
         bytes memory call = isErasure
             ? abi.encodeCall(REGISTRY.eraseDataset, (dataset, certificate))
             : abi.encodeCall(REGISTRY.renounceDataset, (dataset));
-        bool isAllowed = _isOwner(dataset, sender) && (!isErasure || certificate != 0);
+        bool isRenounced = _datasets[dataset].state == IDatasets.DatasetState.Renounced;
+        bool isAllowed = isErasure
+            ? (_isActive(dataset) || isRenounced) && _datasets[dataset].steward == sender && certificate != 0
+            : _isOwner(dataset, sender);
         if (!_act("endDataset", sender, address(REGISTRY), call, isAllowed)) return;
         if (isErasure) (_datasets[dataset].state, _erasures[dataset]) = (IDatasets.DatasetState.Erased, certificate);
-        else (_datasets[dataset].state, _datasets[dataset].steward) =
-            (IDatasets.DatasetState.Renounced, address(0));
+        else _datasets[dataset].state = IDatasets.DatasetState.Renounced;
     }
 
     /// @notice Datasets are as the model says, and no more is allotted than a cap allows that is never raised.
