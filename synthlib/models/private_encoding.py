@@ -123,8 +123,8 @@ def to_simplex(noisy: np.ndarray, total: float) -> np.ndarray:
 def merge_cells(noisy: np.ndarray, scale: float) -> np.ndarray:
     """Noisy counts of neighbouring cells, with those put together that only noise may tell apart.
 
-    The runs of cells whose means have the least squared error, when each run costs `RUN_COST` variances of the
-    noise. In wide tables the noise in a cell is larger than its count, and what lies in a run is known better.
+    The runs of cells whose means have the least squared error, when each run costs `RUN_COST` variances of
+    the noise. In wide tables that noise is larger than a cell's count; what lies in a run is known better.
 
     Args:
         noisy: counts in the order of the cells, (num_cells,).
