@@ -1,7 +1,11 @@
+import ast
+import re
 from pathlib import Path
 
+import bibtexparser
 import pandas as pd
 import pytest
+from bibtexparser.customization import convert_to_unicode
 
 from synthlib.paper.literature import (
     CAPABILITIES,
@@ -11,7 +15,10 @@ from synthlib.paper.literature import (
     read_references,
 )
 
-REFERENCES = Path(__file__).parents[1] / "paper" / "references.bib"
+ROOT = Path(__file__).parents[1]
+REFERENCES, METHODS = (ROOT / "paper" / f"{name}.bib" for name in ("references", "methods"))
+NAME = r"(?:[A-Z][\w’'-]+)(?: [A-Z][\w’'-]+)*"
+WORK = re.compile(rf"({NAME}(?:, {NAME})*(?: et al\.|,? and {NAME})?),? ((?:18|19|20)\d\d)\b")
 
 SMALL = """
 % a comment
@@ -114,3 +121,69 @@ def test_field_map_shows_every_topic_and_work(small):
     stated, ours = (line.get_xydata().tolist() for line in below.lines)
     assert stated == [[0, 0], [3, 0], [3, 1]]  # generates and uses a ledger; uses a ledger
     assert ours == [[column, 2] for column in range(len(CAPABILITIES))]
+
+
+def list_works(text: str) -> list[tuple[tuple[str, ...], str]]:
+    """The works that a text names, as (last words of the names, year): "Raab, Nowok and Dibben 2016"."""
+    found = []
+    for names, year in WORK.findall(" ".join(text.split())):
+        people = re.split(r",? and |, ", names.removesuffix(" et al."))
+        found.append((tuple(name.split()[-1] for name in people), year))
+    return found
+
+
+def docstring_works() -> dict[tuple[tuple[str, ...], str], str]:
+    """Each work that a docstring of the library names, and the module that does."""
+    works = {}
+    for path in sorted((ROOT / "synthlib").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                found = list_works(ast.get_docstring(node) or "")
+                works |= dict.fromkeys(found, str(path.relative_to(ROOT)))
+    return works
+
+
+def read_authors(path: Path) -> dict[str, tuple[set[str], str]]:
+    """Key → (all words of the authors, year)."""
+    parser = bibtexparser.bparser.BibTexParser(common_strings=True, customization=convert_to_unicode)
+    entries = bibtexparser.loads(path.read_text(encoding="utf-8"), parser).entries
+    return {
+        one["ID"]: (set(re.findall(r"[\w’'-]+", one.get("author", ""))), one.get("year", ""))
+        for one in entries
+    }
+
+
+def names(work: tuple[tuple[str, ...], str], entry: tuple[set[str], str]) -> bool:
+    people, year = work
+    return year == entry[1] and set(people) <= entry[0]
+
+
+def test_works_are_found_where_they_are_named():
+    text = "A tree (van Breugel et al. 2023); Raab, Nowok and\n  Dibben 2016; Ganev and De Cristofaro 2025."
+    assert list_works(text) == [
+        (("Breugel",), "2023"),
+        (("Raab", "Nowok", "Dibben"), "2016"),
+        (("Ganev", "Cristofaro"), "2025"),
+    ]
+    assert list_works("RFC 9162, section 2.1; in 2016 patients of 1989") == []
+    assert not names((("Raab", "Nowak"), "2016"), ({"Raab", "Nowok", "Dibben"}, "2016"))
+    assert not names((("Raab",), "2017"), ({"Raab", "Nowok", "Dibben"}, "2016"))
+
+
+def test_every_work_that_a_docstring_names_is_in_a_bibliography():
+    entries = [*read_authors(REFERENCES).values(), *read_authors(METHODS).values()]
+    works = docstring_works()
+    assert len(works) > 80
+    absent = {
+        f"{module}: {' and '.join(people)} {year}"
+        for (people, year), module in works.items()
+        if not any(names((people, year), entry) for entry in entries)
+    }
+    assert absent == set()
+
+
+def test_no_method_is_listed_that_nobody_names():
+    works, entries = docstring_works(), read_authors(METHODS)
+    assert [key for key, entry in entries.items() if not any(names(work, entry) for work in works)] == []
+    assert not set(entries) & set(read_authors(REFERENCES))
+    assert read_references(METHODS)["topic"].str.startswith("methods: ").all()

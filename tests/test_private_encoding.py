@@ -4,10 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import make_cohort
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import synthlib as sl
 from synthlib.models.accounting import PrivacyError
-from synthlib.models.private_encoding import MOST_CELLS, add_noise, make_encoder, make_grids, to_simplex
+from synthlib.models.private_encoding import (
+    MOST_CELLS,
+    RUN_COST,
+    add_noise,
+    make_encoder,
+    make_grids,
+    merge_cells,
+    to_simplex,
+)
 from synthlib.models.secrecy import SecretRandom
 
 
@@ -87,6 +98,34 @@ def test_the_simplex_is_met_and_left_alone():
     fitted = to_simplex(noisy, 210)
     assert fitted.min() >= 0 and fitted.sum() == pytest.approx(210) and (fitted == 0).any()
     np.testing.assert_allclose(to_simplex(fitted, 210), fitted)
+
+
+@settings(deadline=None, max_examples=40)
+@given(arrays(float, st.integers(1, 40), elements=st.integers(-100, 1000).map(float)), st.floats(0, 200))
+def test_merging_keeps_sums_of_runs_and_costs_less_than_any_two_runs(noisy, scale):
+    merged = merge_cells(noisy, scale)
+    starts = np.flatnonzero(np.diff(merged, prepend=np.inf))
+    runs = np.split(noisy, starts[1:])
+    np.testing.assert_allclose([run.mean() for run in runs], merged[starts], atol=1e-6)
+
+    def cost(parts):
+        return sum(((part - part.mean()) ** 2).sum() + RUN_COST * scale**2 for part in parts)
+
+    others = [[noisy], *([noisy[:cut], noisy[cut:]] for cut in range(1, len(noisy)))]
+    assert all(cost(runs) <= cost(other) * (1 + 1e-9) + 1e-6 for other in others)
+
+
+def test_cells_are_merged_where_noise_hides_them_and_kept_where_it_does_not():
+    truth = np.repeat([0.0, 900.0, 5.0, 80.0], [40, 1, 60, 27])
+    np.testing.assert_allclose(merge_cells(truth, 0.0), truth, atol=1e-9)
+    rng = np.random.default_rng(0)
+    errors = []
+    for _ in range(20):
+        noisy = truth + rng.normal(0, 60, truth.size)
+        merged = merge_cells(noisy, 60.0)
+        assert merged[40] > 600  # the frequent value stays one
+        errors.append(((merged - truth) ** 2).mean() / ((noisy - truth) ** 2).mean())
+    assert np.mean(errors) < 0.4
 
 
 def test_noisy_counts_are_whole_numbers():

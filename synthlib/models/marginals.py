@@ -134,7 +134,7 @@ class PrivateMarginals(Synthesizer):
         spend_: the PrivacySpend of the last fit.
         tree_: the fitted Tree.
 
-    Reference: McKenna, Miklau and Sheldon 2021, "Winning the NIST contest", section 4; McKenna, Sheldon and
+    Reference: McKenna, Miklau and Sheldon 2021, "Winning the NIST contest"; McKenna, Sheldon and
         Miklau 2019, "Graphical-model based estimation and inference for differential privacy".
     """
 

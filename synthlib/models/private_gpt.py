@@ -30,7 +30,7 @@ from synthlib.models.private_training import PrivateStep
 from synthlib.models.secrecy import SecretRandom
 from synthlib.models.training import check_parameters, check_rows
 
-SHARES = {"ranges": 0.08, "tables": 0.32, "scores": 0.1, "edges": 0.5}  # of what the tree may spend
+SHARES = {"ranges": 0.25, "tables": 0.35, "scores": 0.1, "edges": 0.3}  # of what the tree may spend
 SHARES_WITH_PUBLIC_RANGES = {"tables": 0.35, "scores": 0.1, "edges": 0.55}
 
 

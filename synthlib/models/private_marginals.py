@@ -6,7 +6,7 @@ off again by shrinking its singular values. Rows that are drawn from it can be l
 
 Reference: McKenna, Miklau and Sheldon 2021, "Winning the NIST contest" (a tree of noisy marginals); Friedman,
 Geiger and Goldszmidt 1997 (trees below a class); Gavish and Donoho 2017, "Optimal shrinkage of singular
-values", section 3.
+values".
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def marginal_accuracy(
     Returns:
         `marginal_accuracy_1way`, `_2way`, `_3way` in [0, 1]; reference: the holdout's accuracy.
 
-    Reference: Tao et al. 2022, "Benchmarking differentially private synthetic data generation algorithms".
+    Reference: Tao et al. 2021, "Benchmarking differentially private synthetic data generation algorithms".
     """
     train, holdout, synthetic = (sample_rows(table, MAX_ROWS, rng) for table in (train, holdout, synthetic))
     real, fresh, made, num_bins = _bin(train, [train, holdout, synthetic], schema)

@@ -61,7 +61,7 @@ def domias_kernel(synthetic, reference, targets, schema, rng) -> np.ndarray:
 
     Args, Returns: as `nearest`.
 
-    Reference: van Breugel et al. 2023, section 4.
+    Reference: van Breugel et al. 2023 (with kernel densities).
     """
     made, others, asked = _encode(synthetic, reference, targets, schema)
     apart = float(np.sqrt(np.median(nearest_squares(others, others, 1, skip=1)[:, 0])))
@@ -82,7 +82,7 @@ def classifier(synthetic, reference, targets, schema, rng) -> np.ndarray:
     Returns:
         Array of shape (num_targets,).
 
-    Reference: van Breugel et al. 2023, section 3; Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample
+    Reference: van Breugel et al. 2023; Lopez-Paz and Oquab 2017, "Revisiting Classifier Two-Sample
     Tests".
     """
     truth = np.repeat([0, 1], [len(reference), len(synthetic)])

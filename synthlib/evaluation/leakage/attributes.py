@@ -58,7 +58,7 @@ def attribute_inference(
         Guesses of members and of others, and those that somebody makes of the members who knows the same
         columns and learnt from the reference.
 
-    Reference: Stadler, Oprisanu and Troncoso 2022, section 6.
+    Reference: Stadler, Oprisanu and Troncoso 2022, "Synthetic Data: Anonymisation Groundhog Day".
     """
     columns = [c for c in schema.modelled if c.name != secret and (known is None or c.name in known)]
     cuts, seed = _cut_points(reference, schema[secret]), int(rng.integers(2**31))

@@ -193,7 +193,7 @@ def epsilon_from_rates(
         false_positives, negatives: runs without it that were taken for runs with it, of how many.
         delta, confidence: see `audit_epsilon`.
 
-    Reference: Nasr et al. 2021, "Adversary instantiation", section 3; Clopper and Pearson 1934.
+    Reference: Nasr et al. 2021, "Adversary instantiation"; Clopper and Pearson 1934.
     """
     miss = (1 - confidence) / 2
     hit = beta.ppf(miss, true_positives, positives - true_positives + 1) if true_positives else 0.0

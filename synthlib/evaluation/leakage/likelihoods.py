@@ -35,7 +35,7 @@ def likelihood_ratio(
         Array of shape (num_targets,), higher for members. Spreads are pooled over targets, since few shadows
         cannot tell those of single ones.
 
-    Reference: Carlini et al. 2022, section IV; Carlini et al.'s "global variance" for few shadows.
+    Reference: Carlini et al. 2022 (their "global variance" for few shadows).
     """
     released, without = (_finite(values) for values in (released, without))
     mean, spread = _centre(without)

@@ -1,6 +1,6 @@
 """What the closest synthetic row tells: that two records are one person's, or a value that nobody gave away.
 
-Reference: Giomi et al. 2023, sections 5.2 and 5.3.
+Reference: Giomi et al. 2023 (linkability, inference).
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def dcr_share(train, holdout, synthetic, schema, rng) -> Score:
     Returns:
         Score in [0, 1]; the interval covers the draw of the synthetic rows and of the split; reference 0.5.
 
-    Reference: Platzer and Reutterer 2021, section 3.
+    Reference: Platzer and Reutterer 2021, "Holdout-based empirical assessment of mixed-type synthetic data".
     """
     train, holdout = (sample_rows(table, MAX_ROWS, rng) for table in (train, holdout))
     synthetic = sample_rows(synthetic, MAX_QUERIES, rng)

@@ -1,6 +1,6 @@
 """The risk that an attack adds: its success on members beyond that on people the generator never saw.
 
-Reference: Giomi et al. 2023, "A Unified Framework for Quantifying Privacy Risk in Synthetic Data", section 4.
+Reference: Giomi et al. 2023, "A Unified Framework for Quantifying Privacy Risk in Synthetic Data".
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def risk_score(name: str, trials: Trials) -> Score:
         attempts find some more than once; reference 0. NaN without attempts, or where the control always
         succeeds, so that nothing can be added.
 
-    Reference: Giomi et al. 2023, equation 4; Donner and Zou 2012, "Closed-form confidence intervals for
+    Reference: Giomi et al. 2023; Donner and Zou 2012, "Closed-form confidence intervals for
     functions of the normal mean and standard deviation" (ratios).
     """
     if not len(trials.attack) or not len(trials.control):

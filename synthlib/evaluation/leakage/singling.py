@@ -1,6 +1,6 @@
 """Singling out: does what is unique in the synthetic table point at one real person?
 
-Reference: Giomi et al. 2023, section 5.1; Cohen and Nissim 2020, "Towards formalizing the GDPR's notion of
+Reference: Giomi et al. 2023; Cohen and Nissim 2020, "Towards formalizing the GDPR's notion of
 singling out".
 """
 
