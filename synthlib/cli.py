@@ -126,6 +126,10 @@ def synthesize(
     public_schema: PublicSchema = False,
     seal: Seal = None,
     scores: Scores = True,
+    acceptance: Annotated[
+        Path | None,
+        typer.Option(help="Thresholds that the protocol declares, as JSON; the release is judged by them."),
+    ] = None,
     key: Annotated[
         Path | None, typer.Option(help="The steward's key file; made if absent. Default: OUT.key")
     ] = None,
@@ -153,9 +157,12 @@ def synthesize(
     """De-identify and split a table, register a protocol, train, sample, evaluate, and write the release."""
     import synthlib as sl
     from synthlib.bundle import check_destination
+    from synthlib.commands.evaluating import read_declared
     from synthlib.commands.registering import clear, open_ledger, open_study
+    from synthlib.gate import judge
     from synthlib.preregistration import sample_attempt
-    from synthlib.release import write_data, write_release
+    from synthlib.release import public_report, write_data, write_release
+    from synthlib.thresholds import judges_attacks
 
     if model not in MODELS:
         refuse("--model", f"expected one of {', '.join(MODELS)}, got {model!r}")
@@ -179,6 +186,7 @@ def synthesize(
             refuse("--save-report", f"expected another file, with a name ending in .csv; got {save_report}")
         others = [out, key, checkpoint, save_model, save_data]
         save_report = check_confidential("--save-report", save_report, others)
+    declared = read_declared(acceptance, scores) if acceptance else None
     reasons = split_pairs(keep, "--keep", "COLUMN=REASON")
     is_new_key = not key.exists()
     if not is_new_key:
@@ -199,13 +207,14 @@ def synthesize(
     generator = _choose(model, described, seed, epochs or steps, epsilon, delta)
     budget = _plan(generator, len(train)) if model == "private-gpt" else None
     ledger = open_ledger(out, rpc, registry, keyfile)
-    study = open_study(ledger, out, generator, safe, steward, holdout_fraction, seed, budget)
+    study = open_study(ledger, out, generator, safe, steward, holdout_fraction, seed, budget, declared)
     synthesizer = _train(study, generator, train, steward, checkpoint, seal)
     rows = rows or len(train)
     say_stage("sample", f"{rows} rows")
     synthetic = sample_attempt(study, synthesizer, rows, seed=seed + 1)
     say_stage("evaluate", "beside the rows held out")
-    report = sl.evaluate(train, holdout, synthetic, described, seed=seed)
+    attacks = judges_attacks(declared)
+    report = sl.evaluate(train, holdout, synthetic, described, seed=seed, attacks=attacks)
     terminal.show_report(report)
     say_stage("write", str(out))
     if save_model:
@@ -229,6 +238,8 @@ def synthesize(
         publish_scores=scores,
     )
     clear(out)
+    if declared is not None:
+        terminal.show_gate(judge(public_report(report), declared))
     if "privacy" in bundle.parameters:
         terminal.show_claim(bundle.parameters["privacy"])
     if save_report:
