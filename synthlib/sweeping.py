@@ -223,9 +223,10 @@ def _tabulate(done: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
         about["epsilon"] = math.inf if found["epsilon"] is None else found["epsilon"]
         if found["spend"] is not None:
             spend = PrivacySpend.from_dict(found["spend"])
-            noises = {part.name: part.noise_multiplier for part in spend.parts}
+            noises = {part.name: getattr(part, "noise_multiplier", None) for part in spend.parts}
             about |= {"spent": spend.epsilon, "delta": spend.delta}
-            about |= {"noise": noises.get("tables"), "step_noise": noises.get("patients")}
+            about |= {"noise": noises.get("tables", noises.get("edges"))}
+            about |= {"step_noise": noises.get("patients")}
             spends.append(spend)
         rows += [about | dict(zip(Score._fields, one, strict=True)) for one in found["scores"]]
     report = pd.DataFrame(rows, columns=list(COLUMNS))

@@ -114,4 +114,4 @@ def _legend(figure: Figure, colours: dict, has_control: bool) -> None:
     if has_control:
         marks.append(Line2D([], [], color=REAL, marker="s", linestyle="", markersize=3.2,
                             label="control: the attack on copies"))  # fmt: skip
-    figure.legend(handles=marks, loc="outside lower center", ncols=min(len(marks), 5), fontsize=6.5)
+    figure.legend(handles=marks, loc="outside lower center", ncols=min(len(marks), 3), fontsize=6.5)
