@@ -115,6 +115,12 @@ AREAS: tuple[Measure, ...] = (
     Measure("attribute_risk*", LEAKAGE, "inference by a model, risk",
             "Can an unknown value be guessed better for patients in train than for others?", "lower",
             needs_control=True, is_published=True),
+    Measure("inference_gain*", LEAKAGE, "inference from the nearest row, guesses gained",
+            "How many more guesses are right of patients in train than of others?", "lower", scale=None,
+            needs_control=True, is_published=True),
+    Measure("attribute_gain*", LEAKAGE, "inference by a model, guesses gained",
+            "How many more guesses are right of patients in train than of others?", "lower", scale=None,
+            needs_control=True, is_published=True),
     Measure("epsilon_audit*", LEAKAGE, "audit of differential privacy, ε",
             "Does an audit contradict the claim to differential privacy?", "lower", scale=None),
     Measure("dcr_*", LEAKAGE, "distance to the closest record", "Are rows too close to train?", "closer"),
@@ -219,6 +225,11 @@ def fits(metric: str, pattern: str) -> bool:
 def may_fit(pattern: str) -> bool:
     """Whether some name could fit both this pattern and a row of `AREAS`."""
     return bool(find_area(pattern))
+
+
+def may_need_control(pattern: str) -> bool:
+    """Whether some name of a pattern could be that of an attack, which needs a positive control."""
+    return any(measure.needs_control and _overlap(pattern, measure.pattern) for measure in AREAS)
 
 
 def find_area(pattern: str) -> str:

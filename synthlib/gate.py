@@ -16,10 +16,11 @@ import pandas as pd
 from synthlib.areas import find_control, find_measure, fits, is_control, is_published
 from synthlib.bundle import canonical_json
 from synthlib.scores import Score, round_scores
-from synthlib.thresholds import Threshold, acceptance_digest, parse_acceptance
+from synthlib.thresholds import Threshold, acceptance_digest, lets_pass, parse_acceptance
 
-GATE_FILE, GATE_FORMAT = "gate.json", "synthlib-gate/1"
+GATE_FILE, GATE_FORMAT = "gate.json", "synthlib-gate/2"
 OUTCOMES = ("failed", "inconclusive", "not measured", "passed")  # worst first
+MET, MISSED, UNDECIDED = STANDINGS = ("met", "missed", "inconclusive")
 
 
 class Verdict(NamedTuple):
@@ -35,9 +36,24 @@ class Verdict(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """`"passed"` if every threshold is, but for those that ask only `if_measured`; else `"failed"`."""
-        counted = [one["outcome"] for one in self.results if not one["is_excused"]]
-        return "passed" if counted and set(counted) == {"passed"} else "failed"
+        """`"passed"` if every threshold is, but for those that ask only `if_measured`; else `"failed"`.
+
+        What is inconclusive does not pass, unless the protocol says that it does; something must have passed.
+        """
+        allowed = {"passed", "inconclusive"} if lets_pass(self.acceptance) else {"passed"}
+        counted = self._counted
+        return "passed" if "passed" in counted and set(counted) <= allowed else "failed"
+
+    @property
+    def standing(self) -> str:
+        """`"missed"` if some threshold is for sure, `"met"` if all are, else `"inconclusive"`."""
+        if "failed" in self._counted:
+            return MISSED
+        return MET if set(self._counted) == {"passed"} else UNDECIDED
+
+    @property
+    def _counted(self) -> list[str]:
+        return [one["outcome"] for one in self.results if not one["is_excused"]]
 
     @property
     def table(self) -> pd.DataFrame:
@@ -60,14 +76,25 @@ class Verdict(NamedTuple):
                 "acceptance": self.acceptance,
                 "acceptance_digest": acceptance_digest(self.acceptance),
                 "results": results,
+                "standing": self.standing,
                 "verdict": self.outcome,
             }
         )
+
+    def summarise(self) -> dict[str, Any]:
+        """What a paper says of it: outcome, standing, counts, and a row for each threshold."""
+        rows = [
+            {name: one[name] for name in ("target", "limit", "outcome", "measured")} for one in self.results
+        ]
+        counts = {f"num_{word.replace(' ', '_')}": self._counted.count(word) for word in OUTCOMES}
+        told = {"outcome": self.outcome, "standing": self.standing, "num_thresholds": len(self._counted)}
+        return told | counts | {"thresholds": rows}
 
     def describe(self) -> dict[str, str]:
         """What a release's manifest says of it."""
         return {
             "verdict": self.outcome,
+            "standing": self.standing,
             "gate_digest": self.digest,
             "acceptance_digest": acceptance_digest(self.acceptance),
         }
@@ -76,9 +103,12 @@ class Verdict(NamedTuple):
 def judge(report: pd.DataFrame, acceptance: Any) -> Verdict:
     """Whether a report meets the thresholds that were declared.
 
-    Each is `"passed"`, `"failed"`, `"not measured"` (no such metric) or `"inconclusive"`: a value, interval
-    or reference is NaN, or the metric's positive control is missing or not caught. A control is caught where
-    it fails the same threshold with the whole of its interval: else the threshold could not have been failed.
+    As in trials of non-inferiority, a threshold on the end of an interval is `"passed"` where the whole
+    interval keeps to the limit, `"failed"` where the whole interval is beyond it, and else `"inconclusive"`.
+    So it is where a value, interval or reference is NaN, or a positive control is missing or not caught. A
+    control is caught where it fails the same threshold with the whole of its interval: else the threshold
+    could not have been failed. Of several attacks those whose control is not caught are left out, as they say
+    nothing, unless none is left. `"not measured"` says that there is no such metric.
 
     Args:
         report: from `evaluate`, or what `public_report` leaves of it; both give the same verdict.
@@ -87,10 +117,13 @@ def judge(report: pd.DataFrame, acceptance: Any) -> Verdict:
     Returns:
         Verdict. Its results have `threshold` (as declared), `target`, `limit`, `measured` (the metric that is
         worst among those that fit), `value, low, high, reference`, `compared` (what was held against the
-        limit), `control` (its value), `num_fitting`, `outcome`, `is_excused` and `detail`.
+        limit), `control` (its value), `num_fitting`, `blind` (names of attacks that were left out),
+        `outcome`, `is_excused` and `detail`.
 
     Raises:
         ValueError: for thresholds that cannot be read, or none.
+
+    Reference: Piaggio et al. 2012, "Reporting of Noninferiority and Equivalence Randomized Trials", figure 1.
     """
     thresholds = parse_acceptance(acceptance)
     if not thresholds:
@@ -130,37 +163,44 @@ def _judge_one(threshold: Threshold, name: str, scores: Mapping[str, Score]) -> 
     """One metric against one threshold; `margin` is how far on the right side it is."""
     score, measure = scores[name], find_measure(name)
     better = measure.better if measure else "closer"
-    compared = _compare(threshold, score, better)
-    margin = threshold.limit - compared if threshold.side == "at_most" else compared - threshold.limit
-    margin = -math.inf if _is_nan(margin) else round(margin, 9)  # 0.55 - 0.3 - 0.25 is not 0 in binary
+    worst, best = _compare(threshold, score, better)
+    told = {"measured": name, **score._asdict(), "compared": worst, "margin": _margin(threshold, worst)}
     control = find_control(name, scores)
-    told = {"measured": name, **score._asdict(), "compared": compared, "margin": margin}
-    told |= {"control": scores[control].value if control else math.nan}
+    told |= {"control": scores[control].value if control else math.nan, "is_blind": False}
     del told["metric"]
-    if _is_nan(compared):
+    if _is_nan(worst):
         return told | {"outcome": "inconclusive", "detail": "it could not be computed"}
-    if margin < 0:
-        return told | {"outcome": "failed", "detail": f"{compared:.3f} is beyond {threshold.limit:g}"}
+    if _margin(threshold, best) < 0:
+        return told | {"outcome": "failed", "detail": f"{worst:.3f} is beyond {threshold.limit:g}"}
     if control is None and measure and measure.needs_control:
         detail = "no positive control stands beside it: nobody can say whether it would have found anything"
-        return told | {"outcome": "inconclusive", "detail": detail}
+        return told | {"outcome": "inconclusive", "detail": detail, "is_blind": True}
     if control and not _is_caught(threshold, scores[control], better):
         detail = "its positive control is not caught: the attack is blind here"
+        return told | {"outcome": "inconclusive", "detail": detail, "is_blind": True}
+    if told["margin"] < 0:
+        detail = f"the interval reaches {worst:.3f}, beyond {threshold.limit:g}: too few patients to tell"
         return told | {"outcome": "inconclusive", "detail": detail}
-    return told | {"outcome": "passed", "detail": f"{compared:.3f} is within {threshold.limit:g}"}
+    return told | {"outcome": "passed", "detail": f"{worst:.3f} is within {threshold.limit:g}"}
 
 
-def _compare(threshold: Threshold, score: Score, better: str) -> float:
-    """The number that is held against the limit."""
-    ends = {"value": (score.value,), "high": (score.low, score.high), "low": (score.low, score.high)}
-    seen = [*ends[threshold.bound], score.value]  # a point outside its interval is no way round the limit
-    if any(map(_is_nan, seen)):
-        return math.nan
+def _margin(threshold: Threshold, compared: float) -> float:
+    if _is_nan(compared):
+        return -math.inf
+    margin = threshold.limit - compared if threshold.side == "at_most" else compared - threshold.limit
+    return round(margin, 9)  # 0.55 - 0.3 - 0.25 is not 0 in binary
+
+
+def _compare(threshold: Threshold, score: Score, better: str) -> tuple[float, float]:
+    """The worst and the best number that are held against the limit: one, or the ends of the interval."""
+    seen = [score.value]
+    if threshold.bound != "value":  # a point outside its interval is no way round the limit
+        seen += [score.low, score.high]
+    if any(map(_is_nan, seen)) or (threshold.of == "excess" and _is_nan(score.reference)):
+        return math.nan, math.nan
     if threshold.of == "excess":
-        if _is_nan(score.reference):
-            return math.nan
-        return round(max(_excess(value, score.reference, better) for value in seen), 9)
-    return max(seen) if threshold.side == "at_most" else min(seen)
+        seen = [round(_excess(value, score.reference, better), 9) for value in seen]
+    return (max(seen), min(seen)) if threshold.side == "at_most" else (min(seen), max(seen))
 
 
 def _excess(value: float, reference: float, better: str) -> float:
@@ -185,12 +225,18 @@ def _pick_worst(threshold: Threshold, found: list[dict[str, Any]]) -> dict[str, 
     told = {"target": threshold.target, "limit": threshold.words, "num_fitting": len(found)}
     if not found:
         empty = dict.fromkeys(("value", "low", "high", "reference", "compared", "control"), math.nan)
+        empty |= {"blind": []}
         detail = "the report holds no such metric"
         detail += ", which this threshold allows" if threshold.if_measured else ""
         told |= {"measured": "", **empty, "outcome": "not measured", "detail": detail}
         return told | {"is_excused": threshold.if_measured}
-    worst = min(found, key=lambda one: (OUTCOMES.index(one["outcome"]), one["margin"], one["measured"]))
-    return told | {name: worst[name] for name in worst if name != "margin"} | {"is_excused": False}
+    seeing = [one for one in found if not one["is_blind"]] or found
+    worst = min(seeing, key=lambda one: (OUTCOMES.index(one["outcome"]), one["margin"], one["measured"]))
+    told |= {name: worst[name] for name in worst if name not in ("margin", "is_blind")}
+    blind = sorted(one["measured"] for one in found if one["is_blind"] and one not in seeing)
+    if blind:
+        told["detail"] += f"; blind here and left out: {', '.join(blind)}"
+    return told | {"blind": blind, "is_excused": False}
 
 
 def _is_nan(value: Any) -> bool:

@@ -20,9 +20,15 @@ from synthlib.models.conditions import Given
 from synthlib.models.synthesizer import Synthesizer
 from synthlib.parsing import parse_json
 from synthlib.schema import Schema
-from synthlib.thresholds import parse_acceptance
+from synthlib.thresholds import check_power, parse_acceptance
 
-ATTACKS_NOTE = "the report's membership attack, exact copies and distances, each beside its control"
+ATTACKS_NOTE = (
+    "synthlib.evaluate: exact copies, distances to the closest record and one membership attack, beside its "
+    "control on copies. Where thresholds ask for it, leakage_report: four membership attacks (AUROC and "
+    "true-positive rates), singling out, linkability, and inference of secrets by the nearest row and by a "
+    "model; each also on a copy of train, on fresh rows, on fresh rows with 2% of the members among them and "
+    "on perturbed rows of train"
+)
 
 
 def preregister(
@@ -213,16 +219,18 @@ def write_protocol(
         split_seed: of the division into train and holdout.
         cohort: which patients, in words.
         acceptance: what a release has to reach, and how one candidate is chosen: words, or JSON with
-            `thresholds` as `parse_acceptance` reads them, such as `default_acceptance(schema)`. A release
+            `thresholds` as `parse_acceptance` reads them, such as `planning.default_acceptance`. A release
             says whether it meets them.
         privacy: unit, adjacency, measure and budget; None says that no differential privacy is claimed.
         key: the steward's. With it, the split says under which schema the table is divided, as a keyed
             commitment; without, somebody could look for a schema after the fact.
 
     Raises:
-        ValueError: for thresholds that nobody could judge by, before they are registered.
+        ValueError: for thresholds that nobody could judge by, before they are registered; and for thresholds
+            on attacks that do not say what leak they would notice.
     """
     parse_acceptance(acceptance)
+    check_power(acceptance)
     roles = {"target": schema.target, "patient_id": schema.patient_id}
     columns = {column.name: column.kind for column in schema}
     split = {"by": "patient", "holdout_fraction": holdout_fraction, "seed": split_seed}

@@ -64,7 +64,7 @@ def score_budget(train, holdout, synthetic, schema, rng) -> list[Score]:
 
 
 def sweep_budgets(
-    private: PrivateTabularGPT,
+    private: PrivateTabularGPT | Sequence[Synthesizer],
     train: pd.DataFrame,
     holdout: pd.DataFrame,
     epsilons: Sequence[float] = EPSILONS,
@@ -83,7 +83,8 @@ def sweep_budgets(
     See the module for what a sweep spends, and that its scores are as confidential as train.
 
     Args:
-        private: generator, not fitted; copies of it are, one an epsilon.
+        private: generator, not fitted; copies of it are, one an epsilon. Or several of one Schema, of
+            different types, such as PrivateTabularGPT and PrivateMarginals.
         train, holdout: DataFrames of its Schema, one row a patient.
         epsilons: budgets.
         plain: a generator without differential privacy, not fitted, scored as an epsilon of infinity.
@@ -114,7 +115,13 @@ def sweep_budgets(
         raise ValueError(f"expected different epsilons, at least one, got {list(epsilons)}")
     if study is not None and key is None:
         raise ValueError("expected the steward's key with a study, got none; give it to sweep_budgets")
-    candidates = {f"{epsilon:g}": replace(private, epsilon=epsilon) for epsilon in epsilons}
+    first, *more = private if isinstance(private, Sequence) else [private]
+    candidates = {f"{epsilon:g}": replace(first, epsilon=epsilon) for epsilon in epsilons}
+    for other in more:
+        name = type(other).__name__
+        candidates |= {f"{name} {epsilon:g}": replace(other, epsilon=epsilon) for epsilon in epsilons}
+    if len(candidates) < (1 + len(more)) * len(epsilons):
+        raise ValueError("expected generators of different types, got one type twice; sweep it by itself")
     candidates |= {} if plain is None else {"none": plain}
     setting = _describe(candidates, others, seed, public_noise, score)
     place = None if folder is None else Path(folder)
@@ -123,7 +130,7 @@ def sweep_budgets(
     if study is not None:
         left = {name: model for name, model in candidates.items() if name not in done}
         numbers = log_candidates(study, left, train, key)
-    rate = partial(_score, score, train, holdout, private.schema, seed)
+    rate = partial(_score, score, train, holdout, first.schema, seed)
     for name in (bar := tqdm(candidates, desc="budgets", unit="fit", disable=not progress)):
         bar.set_postfix_str(f"epsilon {name}")
         if name not in done:
@@ -142,17 +149,43 @@ def sweep_budgets(
     return _tabulate(done)
 
 
+def sweep_numbers(sweep: pd.DataFrame) -> dict[str, Any]:
+    """The overall scores of a sweep as nested numbers, for the paper: generator → budget → metric → Score.
+
+    Args:
+        sweep: from `sweep_budgets`. Of a cohort that is not public its scores are as confidential as train.
+
+    Returns:
+        Budgets are named `at_0_5` and `without` (no differential privacy), since a key holds no dot. Beside
+        the scores stand `spent, delta, noise, step_noise` of a budget where they are known, and at the top
+        `whole_epsilon, whole_delta` of all private fits together, and `num_fits`.
+    """
+    whole = sweep.attrs["spend"]
+    found: dict[str, Any] = {"whole_epsilon": whole.epsilon, "whole_delta": whole.delta}
+    found["num_fits"] = len(sweep[sweep["spent"].notna()].groupby(["generator", "epsilon"]))
+    for (generator, epsilon), rows in sweep.groupby(["generator", "epsilon"], sort=False):
+        budget = f"at_{epsilon:g}".replace(".", "_") if math.isfinite(epsilon) else "without"
+        first = rows.iloc[0]
+        told = {name: float(first[name]) for name in ("spent", "delta", "noise", "step_noise")}
+        told = {name: value for name, value in told.items() if math.isfinite(value)}
+        for row in rows[~rows["metric"].str.contains("[", regex=False)].itertuples():
+            numbers = {name: float(getattr(row, name)) for name in Score._fields[1:]}
+            told[row.metric] = {name: _tell(round(value, 3)) for name, value in numbers.items()}
+        found.setdefault(generator, {})[budget] = told
+    return found
+
+
 def _fit(model, train, seed: int, public_noise: int | None, study: Study | None, number: int | None):
     """What is said of a fit, and a table drawn from it."""
     model = replace(model)
     start = time.process_time()
     try:
         if hasattr(model, "replay") and public_noise is not None:
-            secret = hashlib.sha256(f"public noise {public_noise} {model.epsilon:g}".encode()).digest()
-            model.replay(SecretRandom(secret), train, progress=False)
+            name = type(model).__name__
+            secret = hashlib.sha256(f"public noise {public_noise} {name} {model.epsilon:g}".encode()).digest()
+            model.replay(SecretRandom(secret), train, **_silence(model.replay))
         else:
-            is_quiet = "progress" not in inspect.signature(model.fit).parameters
-            model.fit(train, **({} if is_quiet else {"progress": False}))
+            model.fit(train, **_silence(model.fit))
     except Exception as error:
         if study is not None:
             study.settle(number, f"failed: {type(error).__name__}")
@@ -168,6 +201,10 @@ def _fit(model, train, seed: int, public_noise: int | None, study: Study | None,
         "attempt": number,
     }
     return found, model.sample(len(train), seed=seed)
+
+
+def _silence(fit: Callable) -> dict[str, bool]:
+    return {"progress": False} if "progress" in inspect.signature(fit).parameters else {}
 
 
 def _score(score, train, holdout, schema, seed: int, table: pd.DataFrame) -> list[list[Any]]:
@@ -186,9 +223,10 @@ def _tabulate(done: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
         about["epsilon"] = math.inf if found["epsilon"] is None else found["epsilon"]
         if found["spend"] is not None:
             spend = PrivacySpend.from_dict(found["spend"])
-            noises = {part.name: part.noise_multiplier for part in spend.parts}
+            noises = {part.name: getattr(part, "noise_multiplier", None) for part in spend.parts}
             about |= {"spent": spend.epsilon, "delta": spend.delta}
-            about |= {"noise": noises.get("tables"), "step_noise": noises.get("patients")}
+            about |= {"noise": noises.get("tables", noises.get("edges"))}
+            about |= {"step_noise": noises.get("patients")}
             spends.append(spend)
         rows += [about | dict(zip(Score._fields, one, strict=True)) for one in found["scores"]]
     report = pd.DataFrame(rows, columns=list(COLUMNS))

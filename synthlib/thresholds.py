@@ -10,79 +10,11 @@ from typing import Any, NamedTuple
 from synthlib import areas
 from synthlib.areas import is_control, is_published
 from synthlib.bundle import canonical_json
-from synthlib.schema import Schema
 
 _SIDES, _BOUNDS, _OF = ("at_most", "at_least"), ("value", "high", "low"), ("value", "excess")
 _FIELDS = {"metric", "except", "area", "worst", *_SIDES, "bound", "of", "if_measured", "why"}
-_BESIDE = {"thresholds", "choice", "why"}  # how one candidate is chosen; reasons
-
-# Conventions to start from, not laws: declare your own. Reasons stand in each.
-DEFAULT_THRESHOLDS: tuple[Mapping[str, Any], ...] = (
-    {
-        "metric": "membership_auroc*",
-        "except": "*exposed*",
-        "worst": True,
-        "at_most": 0.55,
-        "bound": "high",
-        "why": "an AUROC of 0.556 is a small effect (Rice and Harris 2005): the worst attack stays below",
-    },
-    {
-        "metric": "membership_auroc*exposed*",
-        "worst": True,
-        "at_most": 0.64,
-        "bound": "high",
-        "if_measured": True,
-        "why": "of the few most exposed, where intervals are wide: below a medium effect (0.639, ibid.)",
-    },
-    {
-        "metric": "membership_tpr*",
-        "except": "*exposed*",
-        "worst": True,
-        "of": "excess",
-        "at_most": 0.05,
-        "bound": "high",
-        "if_measured": True,
-        "why": "attacks are judged where false alarms are rare (Carlini et al. 2022): few members are found",
-    },
-    {
-        "metric": "*_risk*",
-        "except": "*exposed*",
-        "worst": True,
-        "at_most": 0.09,
-        "bound": "high",
-        "if_measured": True,
-        "why": "0.09 is what EMA (Policy 0070) and Health Canada accept for data that are made public",
-    },
-    {
-        "metric": "exact_copies",
-        "of": "excess",
-        "at_most": 0.001,
-        "bound": "value",
-        "why": "no more rows equal a training row than fresh patients do by chance, to one in a thousand",
-    },
-    {
-        "metric": "tstr_auroc_gap_*",
-        "worst": True,
-        "at_least": -0.05,
-        "bound": "low",
-        "why": "0.05 AUROC is a usual margin of non-inferiority: the loss is smaller, interval included",
-    },
-    {
-        "metric": "fairness_*_amplification",
-        "worst": True,
-        "at_most": 0.1,
-        "bound": "value",
-        "if_measured": True,
-        "why": "groups differ by no more than 0.1 beyond what real rows teach (a line of AI Fairness 360)",
-    },
-    {
-        "metric": "invalid_share",
-        "of": "excess",
-        "at_most": 0.001,
-        "bound": "value",
-        "why": "no more impossible values than real patients have",
-    },
-)
+_BESIDE = {"thresholds", "choice", "why", "inconclusive", "planned", "power"}
+REFUSES, PASSES = "does not pass", "passes"  # what is inconclusive
 
 
 class Threshold(NamedTuple):
@@ -128,21 +60,6 @@ class Threshold(NamedTuple):
         return f"{what}{side} {self.limit:g}{end}"
 
 
-def default_acceptance(schema: Schema) -> dict[str, Any]:
-    """`DEFAULT_THRESHOLDS` for tables of a schema, as a protocol's `acceptance`.
-
-    Usefulness is left out without a target; where the target is a number it is R², within 0.1 of what real
-    rows teach.
-    """
-    kept = [dict(one) for one in DEFAULT_THRESHOLDS]
-    if schema.target is None or schema[schema.target].is_numeric:
-        kept = [one for one in kept if not one["metric"].startswith("tstr_")]
-    if schema.target is not None and schema[schema.target].is_numeric:
-        r2 = {"metric": "tstr_r2_*", "worst": True, "of": "excess", "at_most": 0.1, "bound": "value"}
-        kept.append(r2 | {"why": "at most a tenth of the variance less is explained than from real rows"})
-    return {"thresholds": kept}
-
-
 def acceptance_digest(acceptance: Any) -> str:
     """SHA-256 of a protocol's `acceptance` section as canonical JSON."""
     return hashlib.sha256(canonical_json(acceptance)).hexdigest()
@@ -154,7 +71,8 @@ def parse_acceptance(acceptance: Any) -> tuple[Threshold, ...]:
     Args:
         acceptance: such as `{"thresholds": [{"metric": "membership_auroc", "at_most": 0.55, "bound": "high"},
             {"area": "leakage", "worst": true, "of": "excess", "at_most": 0.05, "bound": "high"}]}`. Beside
-            `thresholds` it may hold `choice` and `why`.
+            `thresholds` it may hold `choice` (of one candidate), `why`, `inconclusive` (`"does not pass"`,
+            the default, or `"passes"`), `planned` (how many are asked about), `power` (see `check_power`).
 
     Raises:
         ValueError: for an unknown field, a limit that is no number, a metric that nothing computes or no
@@ -171,10 +89,51 @@ def parse_acceptance(acceptance: Any) -> tuple[Threshold, ...]:
             f"expected {', '.join(sorted(_BESIDE))} in acceptance, got {', '.join(unknown)}; "
             "put what else there is to say into why"
         )
+    _check_beside(acceptance)
     declared = acceptance["thresholds"]
     if not isinstance(declared, list | tuple) or not declared:
         raise ValueError("expected thresholds to be a list of at least one object, got something else")
     return tuple(_parse(one, f"threshold {number}") for number, one in enumerate(declared, 1))
+
+
+def lets_pass(acceptance: Any) -> bool:
+    """Whether a protocol's `acceptance` lets pass what is inconclusive; unless it says so, it does not."""
+    return isinstance(acceptance, Mapping) and acceptance.get("inconclusive", REFUSES) == PASSES
+
+
+def judges_attacks(acceptance: Any) -> bool:
+    """Whether a threshold is about an attack, which says nothing unless its control is caught."""
+    return any(
+        (one.area or areas.find_area(one.metric)) == areas.LEAKAGE
+        and (bool(one.area) or areas.may_need_control(one.metric))
+        for one in parse_acceptance(acceptance)
+    )
+
+
+def check_power(acceptance: Any) -> None:
+    """That who declares thresholds on attacks says what leak they would notice, in `power`.
+
+    Raises:
+        ValueError: if that is not said: "no attack found anything" is worth what the attacks can find.
+    """
+    said = acceptance.get("power", "") if isinstance(acceptance, Mapping) else ""
+    if judges_attacks(acceptance) and not said.strip():
+        raise ValueError(
+            "expected power beside thresholds on attacks, got none; say in it what leak they would notice at "
+            "the planned numbers of patients, as synthlib.planning.default_acceptance does"
+        )
+
+
+def _check_beside(acceptance: Mapping[str, Any]) -> None:
+    told = acceptance.get("inconclusive", REFUSES)
+    if told not in (REFUSES, PASSES):
+        raise ValueError(f"expected inconclusive to be {REFUSES!r} or {PASSES!r}, got {told!r}")
+    if not isinstance(acceptance.get("power", ""), str):
+        raise ValueError("expected power to be text")
+    planned = acceptance.get("planned", {})
+    sizes = planned.values() if isinstance(planned, Mapping) else [None]
+    if any(isinstance(one, bool) or not isinstance(one, int) or one < 0 for one in sizes):
+        raise ValueError("expected planned to hold numbers of patients, got something else")
 
 
 def _parse(declared: Any, where: str) -> Threshold:

@@ -29,8 +29,10 @@ def outcome(scores, *thresholds):
         (Score("membership_auroc", 0.52, 0.50, 0.54, 0.5), ATTACK, "passed"),
         (Score("membership_auroc", 0.52, 0.50, 0.55, 0.5), ATTACK, "passed"),  # 0.55 is at most 0.55
         (Score("membership_auroc", 0.52, 0.50, 0.5504, 0.5), ATTACK, "passed"),  # published as 0.55
-        (Score("membership_auroc", 0.52, 0.50, 0.5506, 0.5), ATTACK, "failed"),
-        (Score("membership_auroc", 0.60, 0.50, 0.54, 0.5), ATTACK, "failed"),  # beyond its own interval
+        (Score("membership_auroc", 0.52, 0.50, 0.5506, 0.5), ATTACK, "inconclusive"),
+        (Score("membership_auroc", 0.60, 0.56, 0.64, 0.5), ATTACK, "failed"),  # all of it is beyond
+        (Score("membership_auroc", 0.60, 0.55, 0.64, 0.5), ATTACK, "inconclusive"),
+        (Score("membership_auroc", 0.60, 0.50, 0.54, 0.5), ATTACK, "inconclusive"),  # beyond its own interval
         (Score("membership_auroc", 0.52, 0.50, 0.56, 0.5), ATTACK | {"bound": "value"}, "passed"),
         (Score("membership_auroc", NAN, NAN, NAN, 0.5), ATTACK, "inconclusive"),
         (Score("membership_auroc", 0.52, NAN, NAN, 0.5), ATTACK, "inconclusive"),
@@ -38,6 +40,8 @@ def outcome(scores, *thresholds):
         (Score("dcr_share", 0.5, 0.4, 0.6, 0.5), ATTACK | {"if_measured": True}, "not measured"),
         # a gap of -0.03 whose low end is -0.06
         (Score("tstr_auroc_gap_boosting", -0.03, -0.06, 0, 0),
+         {"metric": "tstr_auroc_gap_boosting", "at_least": -0.05, "bound": "low"}, "inconclusive"),
+        (Score("tstr_auroc_gap_boosting", -0.08, -0.1, -0.06, 0),
          {"metric": "tstr_auroc_gap_boosting", "at_least": -0.05, "bound": "low"}, "failed"),
         (Score("tstr_auroc_gap_boosting", -0.03, -0.06, 0, 0),
          {"metric": "tstr_auroc_gap_boosting", "at_least": -0.05}, "passed"),
@@ -49,6 +53,9 @@ def outcome(scores, *thresholds):
         (Score("marginal_accuracy_2way", 0.90, 0.85, 0.95, 0.93),
          {"metric": "marginal_accuracy_2way", "of": "excess", "at_most": 0.03}, "passed"),
         (Score("marginal_accuracy_2way", 0.90, 0.85, 0.95, 0.93),
+         {"metric": "marginal_accuracy_2way", "of": "excess", "at_most": 0.05, "bound": "high"},
+         "inconclusive"),
+        (Score("marginal_accuracy_2way", 0.70, 0.65, 0.75, 0.93),
          {"metric": "marginal_accuracy_2way", "of": "excess", "at_most": 0.05, "bound": "high"}, "failed"),
         (Score("dcr_share", 0.42, 0.40, 0.44, 0.5),
          {"metric": "dcr_share", "of": "excess", "at_most": 0.05}, "failed"),
@@ -82,6 +89,47 @@ def test_an_attack_whose_control_is_not_caught_never_passes(controls, expected):
 def test_an_attack_that_finds_members_fails_whatever_its_control():
     attack = Score("membership_auroc", 0.9, 0.88, 0.92, 0.5)
     assert outcome([attack], ATTACK)[0] == ["failed"]
+    blind = Score("membership_auroc_control", 0.5, 0.45, 0.55, 0.5)
+    assert outcome([attack, blind], ATTACK)[0] == ["failed"]
+
+
+def test_a_blind_attack_is_left_out_beside_one_that_sees():
+    """Neither does an attack that finds nothing anywhere spoil a verdict, nor does it earn one."""
+    threshold = ATTACK | {"metric": "membership_auroc*", "worst": True}
+    fine, weak = (Score(f"membership_auroc[{name}]", 0.5, 0.48, 0.52, 0.5) for name in ("fine", "weak"))
+    sees = CAUGHT._replace(metric="membership_auroc_control[fine]")
+    blind = Score("membership_auroc_control[weak]", 0.53, 0.51, 0.56, 0.5)
+    verdict = judge(
+        pd.DataFrame([fine, weak, sees, blind], columns=Score._fields), {"thresholds": [threshold]}
+    )
+    (told,) = verdict.results
+    assert (told["measured"], told["outcome"]) == (fine.metric, "passed")
+    assert told["blind"] == [weak.metric] and "left out: membership_auroc[weak]" in told["detail"]
+    assert outcome([weak, blind], threshold)[0] == ["inconclusive"]
+    found = weak._replace(value=0.7, low=0.65, high=0.75)
+    assert outcome([fine, found, sees, blind], threshold)[0] == ["failed"]
+
+
+def test_met_missed_and_inconclusive_are_told_apart():
+    copies = {"metric": "exact_copies", "at_most": 0.5}
+    wide = Score("membership_auroc", 0.52, 0.44, 0.6, 0.5)
+    for scores, standing, passes in (
+        ([wide._replace(low=0.5, high=0.54), CAUGHT, Score("exact_copies", 0, 0, 0, 0)], "met", (True, True)),
+        ([wide, CAUGHT, Score("exact_copies", 0, 0, 0, 0)], "inconclusive", (False, True)),
+        ([wide, CAUGHT, Score("exact_copies", 1, 1, 1, 0)], "missed", (False, False)),
+        ([Score("exact_copies", 0, 0, 0, 0)], "inconclusive", (False, False)),  # the attack was not made
+        ([wide, CAUGHT], "inconclusive", (False, False)),
+    ):
+        report = pd.DataFrame(scores, columns=Score._fields)
+        for rule, passed in zip(("does not pass", "passes"), passes, strict=True):
+            verdict = judge(report, {"thresholds": [ATTACK, copies], "inconclusive": rule})
+            assert (verdict.standing, verdict.outcome == "passed") == (standing, passed)
+            assert json.loads(verdict.to_json())["standing"] == verdict.describe()["standing"] == standing
+
+
+def test_nothing_but_inconclusive_does_not_pass_even_where_that_passes():
+    report = pd.DataFrame([Score("membership_auroc", 0.52, 0.44, 0.6, 0.5), CAUGHT], columns=Score._fields)
+    assert judge(report, {"thresholds": [ATTACK], "inconclusive": "passes"}).outcome == "failed"
 
 
 def test_the_worst_of_several_attacks_is_judged():
@@ -115,7 +163,8 @@ def test_an_area_is_judged_by_what_is_worse_than_real_patients():
     threshold = {"area": "leakage", "worst": True, "of": "excess", "at_most": 0.05, "bound": "high"}
     fine = [Score("exact_copies", 0, 0, 0.01, 0), Score("membership_auroc", 0.5, 0.48, 0.52, 0.5), CAUGHT]
     assert outcome([*fine, Score("c2st_boosting", 1, 1, 1, 0.5)], threshold) == (["passed"], "passed")
-    assert outcome([*fine, Score("dcr_share", 0.6, 0.5, 0.7, 0.5)], threshold) == (["failed"], "failed")
+    assert outcome([*fine, Score("dcr_share", 0.6, 0.5, 0.7, 0.5)], threshold) == (["inconclusive"], "failed")
+    assert outcome([*fine, Score("dcr_share", 0.7, 0.6, 0.8, 0.5)], threshold) == (["failed"], "failed")
     assert outcome([*fine, Score("dcr_share", NAN, NAN, NAN, 0.5)], threshold) == (["inconclusive"], "failed")
 
 

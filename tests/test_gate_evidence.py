@@ -10,7 +10,7 @@ from verification_helpers import NO, YES, wrong
 
 from synthlib.bundle import Bundle
 from synthlib.chain.errors import ChainError
-from synthlib.chain.gate_evidence import GATE, check_gate
+from synthlib.chain.gate_evidence import GATE, UNDECIDED, check_gate
 from synthlib.chain.recording import record_bundle
 from synthlib.chain.registry import Ledger
 from synthlib.chain.study import Study
@@ -22,8 +22,9 @@ pytest_plugins = ["chain_fixtures"]
 ACCEPTANCE = {"thresholds": [{"metric": "exact_copies", "at_most": 0.01, "bound": "high"}]}
 REPORTS = {
     "passed": "metric,value,low,high,reference\nexact_copies,0.0,0.0,0.004,0.0\n",
-    "failed": "metric,value,low,high,reference\nexact_copies,0.02,0.01,0.03,0.0\n",
+    "failed": "metric,value,low,high,reference\nexact_copies,0.02,0.011,0.03,0.0\n",
 }
+OPEN = "metric,value,low,high,reference\nexact_copies,0.008,0.001,0.02,0.0\n"
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,15 @@ def find(bundle):
     findings = []
     check_gate(bundle.path, bundle.manifest, findings)
     return [(found.verdict, found.detail) for found in findings if found.subject == GATE]
+
+
+def test_what_is_inconclusive_is_not_called_missed(study, tmp_path, monkeypatch):
+    monkeypatch.setitem(REPORTS, "open", OPEN)
+    bundle = write(tmp_path / "one", study, "open")
+    (found,) = find(bundle)
+    assert found[0] == "matched" and f"{UNDECIDED}: exact_copies inconclusive" in found[1]
+    assert bundle.parameters["gate"]["verdict"] == "failed"
+    assert bundle.parameters["gate"]["standing"] == "inconclusive"
 
 
 @pytest.mark.parametrize("report", REPORTS)

@@ -213,16 +213,38 @@ def test_a_confidential_file_is_its_owners(report, tmp_path):
 
 
 def test_thresholds_and_verdicts_are_told(page, report):
-    assert "1 of 2 thresholds that were declared are not met" in page
+    assert "Of 2 thresholds that were declared 1 are met, 0 missed and 1 undecided: it does not pass" in page
     assert "No threshold was declared" in render_page(report)
     gate = judge(report, {"thresholds": ACCEPTANCE["thresholds"][:1]})
     assert "All 1 thresholds that were declared are met" in render_page(report, gate=gate)
 
 
+def test_missed_and_undecided_are_told_apart_and_what_was_not_decided_is_listed(page, report):
+    short = page.partition('id="short"')[2].partition("</section>")[0]
+    assert 'class="badge unsure"><span aria-hidden="true">?</span> inconclusive' in short
+    limits = page.partition('id="limits"')[2].partition("</section>")[0]
+    assert "Not decided, worst of tstr_auroc_gap_*: the interval reaches -0.030, beyond -0.02" in limits
+    assert "Not decided, worst of fairness_*: the report holds no such metric" in limits
+    missed = judge(report, {"thresholds": [{"metric": "membership_auroc", "at_most": 0.4, "bound": "high"}]})
+    said = render_page(report, gate=missed)
+    assert "0 are met, 1 missed and 0 undecided" in said and "badge failed" in said
+
+
+def test_the_power_statement_the_rule_and_blind_attacks_are_shown(report):
+    blind = [Score("membership_auroc[weak]", 0.5, 0.48, 0.52, 0.5)]
+    blind += [Score("membership_auroc_control[weak]", 0.5, 0.48, 0.52, 0.5)]
+    whole = pd.concat([report, to_report(blind)], ignore_index=True)
+    threshold = {"metric": "membership_auroc*", "worst": True, "at_most": 0.55, "bound": "high"}
+    told = {"thresholds": [threshold], "power": f"a leak of 9% {EVIL}", "inconclusive": "passes"}
+    page = render_page(whole, gate=judge(whole, told))
+    assert "a leak of 9% &lt;script&gt;" in page and "what is inconclusive passes" in page
+    assert "left out of worst of membership_auroc*: membership_auroc[weak]" in page
+
+
 def test_areas_come_worst_first(report):
     verdicts = judge_areas(find_all(report), judge(report, ACCEPTANCE))
     assert [(one.area, one.outcome) for one in verdicts] == [
-        ("usefulness", "failed"),
+        ("usefulness", "inconclusive"),
         ("fairness", "not measured"),
         ("fidelity", NO_THRESHOLD),
         ("validity", NO_THRESHOLD),

@@ -13,7 +13,7 @@ from synthlib.models.accounting import Queries, account
 from synthlib.paper.frontier import privacy_frontier
 from synthlib.preregistration import preregister
 from synthlib.scores import Score
-from synthlib.sweeping import SWEEP, score_budget, sweep_budgets
+from synthlib.sweeping import SWEEP, score_budget, sweep_budgets, sweep_numbers
 
 KEY = sl.StewardKey(bytes(range(32)))
 TINY = {
@@ -68,6 +68,34 @@ def test_tables_of_others_are_scored_beside_and_spend_nothing_here(parts):
     found = sweep(parts, (1.0,), others={"MST": {1.0: parts[2], 4.0: parts[2]}})
     assert found["generator"].tolist() == ["Noisy", "MST", "MST"] and found["epsilon"].tolist() == [1, 1, 4]
     assert len(found.attrs["spend"].parts) == 1
+
+
+@dataclass
+class Noisier(Noisy):
+    """Another type of generator."""
+
+
+def test_several_generators_share_a_sweep_and_its_sum(parts):
+    schema = parts[0].schema
+    both = ([parts[0], Noisier(schema)], *parts[1:])
+    found = sweep(both, plain=sl.IndependentMarginals(schema))
+    assert found["generator"].tolist() == ["Noisy"] * 2 + ["Noisier"] * 2 + ["IndependentMarginals"]
+    assert len(found.attrs["spend"].parts) == 4
+    told = sweep_numbers(found)
+    assert told["num_fits"] == 4 and told["whole_epsilon"] == found.attrs["spend"].epsilon
+    assert set(told["Noisy"]) == set(told["Noisier"]) == {"at_0_5", "at_1"}
+    assert told["Noisier"]["at_0_5"]["noise"] == 10.0 and told["Noisy"]["at_1"]["age"]["high"] is None
+    assert set(told["IndependentMarginals"]["without"]) == {"age"}
+    with pytest.raises(ValueError, match="one type twice"):
+        sweep(([parts[0], parts[0]], *parts[1:]))
+
+
+def test_noisy_tables_repeat_with_public_noise(cohort, cohort_schema):
+    tables = sl.PrivateMarginals(cohort_schema, public_schema=True, solver="tree", num_iterations=20)
+    one, again = (sweep((tables, cohort, cohort), (1.0,), public_noise=3) for _ in range(2))
+    other = sweep((tables, cohort, cohort), (1.0,))
+    assert one["noise"].iloc[0] > 1 and 0.9 < one["spent"].iloc[0] <= 1.0
+    assert one["value"].equals(again["value"]) and not other["value"].equals(one["value"])
 
 
 def test_it_goes_on_where_it_was_and_keeps_to_itself(parts, tmp_path, monkeypatch):

@@ -4,8 +4,15 @@ import pytest
 from conftest import make_cohort
 
 import synthlib as sl
+from synthlib.planning import default_acceptance
 from synthlib.preregistration import write_protocol
-from synthlib.thresholds import DEFAULT_THRESHOLDS, acceptance_digest, default_acceptance, parse_acceptance
+from synthlib.thresholds import (
+    acceptance_digest,
+    check_power,
+    judges_attacks,
+    lets_pass,
+    parse_acceptance,
+)
 
 GOOD = {"metric": "membership_auroc", "at_most": 0.55, "bound": "high"}
 
@@ -39,6 +46,10 @@ def test_words_declare_no_threshold(acceptance):
         ({"threshold": [GOOD]}, "got threshold"),
         ({"Thresholds": [GOOD]}, "got Thresholds"),
         ({"thresholds": [GOOD], "limits": 1}, "got limits"),
+        ({"thresholds": [GOOD], "inconclusive": "perhaps"}, "got 'perhaps'"),
+        ({"thresholds": [GOOD], "power": ["much"]}, "power to be text"),
+        ({"thresholds": [GOOD], "planned": {"members": -1}}, "numbers of patients"),
+        ({"thresholds": [GOOD], "planned": 1000}, "numbers of patients"),
         (one(limit=3), "got limit"),
         (one(at_most=None), "one of at_most and at_least, got 0"),
         (one(at_least=0.1), "one of at_most and at_least, got 2"),
@@ -75,18 +86,43 @@ def test_a_protocol_refuses_thresholds_that_nobody_could_judge_by():
     with pytest.raises(ValueError, match="which none fits"):
         write_protocol(schema, models, 0.2, 0, acceptance=one(metric="accuracy"))
     kept = write_protocol(schema, models, 0.2, 0, acceptance=default_acceptance(schema))
-    assert kept.acceptance["thresholds"][0] == DEFAULT_THRESHOLDS[0]
+    assert kept.acceptance == default_acceptance(schema)
 
 
-def test_the_defaults_fit_the_target():
-    table = make_cohort(60)
-    whole, none, number = (sl.Schema.infer(table, target=target) for target in ("died", None, "lab"))
-    metrics = [[one["metric"] for one in default_acceptance(s)["thresholds"]] for s in (whole, none, number)]
-    assert "tstr_auroc_gap_*" in metrics[0] and "tstr_r2_*" in metrics[2]
-    assert not any(name.startswith("tstr_") for name in metrics[1])
-    for schema in (whole, none, number):
-        found = parse_acceptance(default_acceptance(schema))
-        assert all(threshold.why for threshold in found)
+@pytest.mark.parametrize(
+    ("acceptance", "attacks"),
+    [
+        (one(), True),
+        ({"thresholds": [{"metric": "inference_gain*", "worst": True, "at_most": 0.1}]}, True),
+        ({"thresholds": [{"area": "leakage", "worst": True, "of": "excess", "at_most": 0.1}]}, True),
+        ({"thresholds": [{"metric": "exact_copies", "at_most": 0}]}, False),
+        ({"thresholds": [{"metric": "inference_bias*", "worst": True, "at_most": 0}]}, False),
+        ({"thresholds": [{"area": "fairness", "worst": True, "of": "excess", "at_most": 0.1}]}, False),
+        ("whatever it is", False),
+    ],
+)
+def test_thresholds_on_attacks_take_a_power_statement(acceptance, attacks):
+    assert judges_attacks(acceptance) is attacks
+    if attacks:
+        for said in ({}, {"power": " "}):
+            with pytest.raises(ValueError, match="what leak they would notice"):
+                check_power(acceptance | said)
+        check_power(acceptance | {"power": "a leak of one in ten, nine times in ten"})
+    else:
+        check_power(acceptance)
+
+
+def test_a_protocol_without_its_power_statement_is_refused():
+    schema = sl.Schema.infer(make_cohort(60), target="died")
+    with pytest.raises(ValueError, match="expected power beside thresholds on attacks"):
+        write_protocol(schema, [sl.IndependentMarginals(schema)], 0.2, 0, acceptance=one())
+
+
+def test_what_is_inconclusive_passes_only_where_that_is_declared():
+    assert [lets_pass(told) for told in (one(), one() | {"inconclusive": "does not pass"}, "words")] == [
+        False
+    ] * 3
+    assert lets_pass(one() | {"inconclusive": "passes"})
 
 
 def test_the_digest_is_of_the_canonical_json():

@@ -15,13 +15,14 @@ from synthlib.bundle import Finding
 from synthlib.chain.evidence import guard, read_plain
 from synthlib.chain.protocols import Protocol
 from synthlib.chain.study import PROTOCOL_FILE
-from synthlib.gate import GATE_FILE, Verdict, gate_outcome, judge
+from synthlib.gate import GATE_FILE, MISSED, Verdict, gate_outcome, judge
 from synthlib.parsing import parse_json
 from synthlib.scores import Score
 from synthlib.thresholds import parse_acceptance
 
 GATE, REPORT_FILE = "gate", "report.csv"
 FAILED = "it failed the thresholds of its own protocol, as it says itself"
+UNDECIDED = "whether it meets the thresholds of its own protocol is inconclusive, so that it does not pass"
 
 
 def check_gate(path: Path, manifest: Any, findings: list[Finding]) -> None:
@@ -36,17 +37,17 @@ def check_gate(path: Path, manifest: Any, findings: list[Finding]) -> None:
         verdict, wrong = _judge_again(path, manifest)
         findings += [Finding(GATE, "differs", detail) for detail in wrong]
         if verdict is not None and not wrong:
-            detail = f"judged again: {verdict.outcome} by {_count(verdict)}"
-            detail = (
-                f"judged again: {FAILED}: {_list_failed(verdict)}" if verdict.outcome == "failed" else detail
-            )
-            findings.append(Finding(GATE, "matched", detail))
+            detail = f"{verdict.outcome} by {_count(verdict)}"
+            if verdict.outcome == "failed":
+                said = FAILED if verdict.standing == MISSED else UNDECIDED
+                detail = f"{said}: {_list_failed(verdict)}"
+            findings.append(Finding(GATE, "matched", f"judged again: {detail}"))
 
 
 def find_gate_caveat(findings: list[Finding]) -> list[str]:
     """What must be said beside a yes of a release that failed its own protocol: nothing, or one sentence."""
-    is_failed = any(found.subject == GATE and FAILED in found.detail for found in findings)
-    return [FAILED] if is_failed else []
+    told = [found.detail for found in findings if found.subject == GATE]
+    return [said for said in (FAILED, UNDECIDED) if any(said in detail for detail in told)]
 
 
 def find_gate_problems(path: Path, manifest: Any) -> list[str]:

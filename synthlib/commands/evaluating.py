@@ -15,12 +15,13 @@ from synthlib.data.tables import read_table
 from synthlib.evaluation.report import evaluate
 from synthlib.evaluation.usefulness.utility import predict_holdout
 from synthlib.gate import Verdict, judge
+from synthlib.planning import default_acceptance
 from synthlib.release import public_report
 from synthlib.reporting import SUFFIXES, check_folder, read_acceptance, write_report
 from synthlib.schema import Schema
-from synthlib.thresholds import default_acceptance
+from synthlib.thresholds import check_power, judges_attacks
 
-__all__ = ["check_out", "read_acceptance", "read_tables", "score", "write"]
+__all__ = ["check_out", "read_acceptance", "read_declared", "read_tables", "score", "write"]
 
 
 def check_out(out: Path | None, inputs: Sequence[Path]) -> None:
@@ -33,6 +34,15 @@ def check_out(out: Path | None, inputs: Sequence[Path]) -> None:
         refuse("--out", f"expected another file than those that are read, got {out}")
     if out.suffix not in SUFFIXES:
         check_folder(out)
+
+
+def read_declared(path: Path, scores: bool) -> Any:
+    """Thresholds for a protocol, refused before any work if nobody could judge by them."""
+    if not scores:
+        refuse("--acceptance", "a release is judged by the scores that it publishes; leave --no-scores out")
+    acceptance = read_acceptance(path)
+    check_power(acceptance)
+    return acceptance
 
 
 def read_tables(
@@ -55,10 +65,10 @@ def score(
     acceptance: Any,
     gate: bool,
 ) -> tuple[pd.DataFrame, Verdict | None]:
-    """The report, and the verdict where thresholds are given or asked for."""
-    report = evaluate(train, holdout, synthetic, schema, seed=seed)
+    """The report, with attacks if they are judged, and a verdict if thresholds are given or asked for."""
     if acceptance is None and gate:
-        acceptance = default_acceptance(schema)
+        acceptance = default_acceptance(schema, len(train), len(holdout))
+    report = evaluate(train, holdout, synthetic, schema, seed=seed, attacks=judges_attacks(acceptance))
     return report, None if acceptance is None else judge(report, acceptance)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthlib.commands.options import FromEnvironment, refuse
 from synthlib.commands.terminal import say_stage
@@ -105,6 +105,7 @@ def open_study(
     holdout_fraction: float,
     seed: int,
     budget: Budget | None = None,
+    acceptance: Any = None,
 ) -> Study:
     """`preregister`, with notes beside the release to be, so that an interrupted run goes on.
 
@@ -114,12 +115,13 @@ def open_study(
     from synthlib.preregistration import preregister, write_protocol
 
     privacy = None if budget is None else budget.privacy
-    protocol = write_protocol(generator.schema, [generator], holdout_fraction, seed, privacy=privacy, key=key)
+    said = {"privacy": privacy} | ({} if acceptance is None else {"acceptance": acceptance})
+    protocol = write_protocol(generator.schema, [generator], holdout_fraction, seed, key=key, **said)
     notes = out.with_name(f".{out.name}.{protocol.digest[:12]}.attempts.json")
     limits = {"open_releases": 1} if budget is None else {"open_releases": 0, "order": budget.order}
     limits |= {} if budget is None else {"cap": budget.loss, "budget": budget.loss}
     parts = ledger, [generator], table, key, holdout_fraction, seed
-    study = preregister(*parts, **limits, notes=notes, privacy=privacy)
+    study = preregister(*parts, **limits, notes=notes, **said)
     if budget is not None:
         say_stage("register", f"budget {budget.loss:g} at Renyi order {budget.order}, for one release")
     say_stage("register", f"protocol {study.registration.id} on {ledger.connection.place}")

@@ -83,6 +83,10 @@ def synthesize(
     public_schema: PublicSchema = False,
     seal: Seal = None,
     scores: Scores = True,
+    acceptance: Annotated[
+        Path | None,
+        typer.Option(help="Thresholds that the protocol declares, as JSON; the release is judged by them."),
+    ] = None,
     key: Annotated[
         Path | None, typer.Option(help="The steward's key file; made if absent. Default: OUT.key")
     ] = None,
@@ -109,13 +113,17 @@ def synthesize(
 ) -> None:
     """De-identify and split a table, register a protocol, train, sample, evaluate, and write the release."""
     import synthlib as sl
+    from synthlib.commands.evaluating import read_declared
     from synthlib.commands.registering import clear, open_ledger, open_study
+    from synthlib.gate import judge
     from synthlib.preregistration import sample_attempt
-    from synthlib.release import write_data, write_release
+    from synthlib.release import public_report, write_data, write_release
+    from synthlib.thresholds import judges_attacks
 
     check_kind(model, epochs, steps)
     check_private(model, epsilon, delta, public_schema, seal, columns.schema, index_date)
     places = check_places(table, out, key, checkpoint, seal, save_model, save_data, save_report)
+    declared = read_declared(acceptance, scores) if acceptance else None
     reasons = split_pairs(keep, "--keep", "COLUMN=REASON")
     is_new_key = not places.key.exists()
     if not is_new_key:
@@ -136,13 +144,14 @@ def synthesize(
     generator = choose(model, described, seed, epochs or steps, epsilon, delta)
     budget = plan(generator, len(train)) if model == "private-gpt" else None
     ledger = open_ledger(places.out, rpc, registry, keyfile)
-    study = open_study(ledger, places.out, generator, safe, steward, holdout_fraction, seed, budget)
+    study = open_study(ledger, places.out, generator, safe, steward, holdout_fraction, seed, budget, declared)
     synthesizer = train_as_attempt(study, generator, train, steward, places.checkpoint, places.seal)
     rows = rows or len(train)
     say_stage("sample", f"{rows} rows")
     synthetic = sample_attempt(study, synthesizer, rows, seed=seed + 1)
     say_stage("evaluate", "beside the rows held out")
-    report = sl.evaluate(train, holdout, synthetic, described, seed=seed)
+    attacks = judges_attacks(declared)
+    report = sl.evaluate(train, holdout, synthetic, described, seed=seed, attacks=attacks)
     terminal.show_report(report)
     say_stage("write", str(places.out))
     if places.model:
@@ -166,6 +175,8 @@ def synthesize(
         publish_scores=scores,
     )
     clear(places.out)
+    if declared is not None:
+        terminal.show_gate(judge(public_report(report), declared))
     if "privacy" in bundle.parameters:
         terminal.show_claim(bundle.parameters["privacy"])
     if places.report:

@@ -147,7 +147,8 @@ def show_gate(verdict: Verdict) -> None:
     for one in verdict.results:
         measured = f" ({one['measured']})" if one["measured"] not in ("", one["target"]) else ""
         print(f"  {one['outcome']:<{width}}  {one['target']}{measured}: {one['limit']}; {one['detail']}")
-    print(f"gate: {verdict.outcome}")
+    told = "" if verdict.standing != "inconclusive" else " (inconclusive: nothing is shown to be missed)"
+    print(f"gate: {verdict.outcome}{told}")
 
 
 def show_record(record: Record, in_process: bool) -> None:

@@ -115,9 +115,9 @@ class PrivateMarginals(Synthesizer):
 
     Relations between two columns that the tree does not join are those that follow from its edges. One row is
     one patient; neighbours differ by one patient added or removed; the number of patients counts as public,
-    and so does the Schema. The noise comes from the operating system and is kept nowhere: no fit can be
-    repeated. Floats are no real numbers: noisy counts are rounded to whole ones, the choices of step 3 are
-    made with the last bits of double precision.
+    and so does the Schema. The noise comes from the operating system and is kept nowhere: a fit cannot be
+    repeated (`replay` is one with noise that somebody knows). Floats are no real numbers: noisy counts are
+    rounded to whole ones, the choices of step 3 are made with the last bits of double precision.
 
     Args:
         epsilon: of the whole fit.
@@ -161,6 +161,15 @@ class PrivateMarginals(Synthesizer):
             SchemaError: if a table is not one of the schema.
             ValueError: if a hyperparameter is out of range, or there is no row.
         """
+        return self.replay(SecretRandom(), train, public)
+
+    def replay(
+        self, random: SecretRandom, train: pd.DataFrame, public: pd.DataFrame | None = None
+    ) -> PrivateMarginals:
+        """`fit` with randomness that the caller names: whoever knows it can take the noise off.
+
+        For a cohort that is public already, where figures are to be repeated.
+        """
         self._check_parameters()
         for table in [train] if public is None else [train, public]:
             self.schema.check(table)
@@ -171,7 +180,7 @@ class PrivateMarginals(Synthesizer):
         num_patients = len(train)
         delta = min(1e-5, 0.1 / num_patients) if self.delta is None else self.delta
         plan = self.plan(num_patients, delta, public is not None)
-        self.tree_, encoder = self._measure(train, public, grids, plan, SecretRandom())
+        self.tree_, encoder = self._measure(train, public, grids, plan, random)
         self.encoder_, self.spend_ = encoder, account(plan, delta, num_patients)
         return self
 

@@ -28,6 +28,12 @@ PANELS = (
     ("membership_tpr1[", "members found, 1% false alarms", 0.01),
     ("risk", "what was true of them: risk", 0.0),
 )
+WORST = (
+    ("membership_auroc", "who was in train: AUROC", 0.5),
+    ("membership_tpr1[", "members found, 1% false alarms", 0.01),
+    ("_gain[", "guesses of a secret gained", 0.0),
+)
+MARKS = (("o", SYNTHETIC), ("s", OTHERS[0]), ("^", OTHERS[1]), ("v", OTHERS[2]))
 LOWEST = -1.0  # risks have no lower end; below it they say no more than that nothing was found
 FAIRNESS = (
     ("representation", "share less train's", 0.0),
@@ -61,6 +67,39 @@ def attacks_and_controls(leakage: pd.DataFrame, most: int = 14) -> Figure:
         ):
             _draw_attacks(axes, rows, title, nothing, most)
         _legend(figure, TABLES.values())
+    return figure
+
+
+def worst_attacks(leakages: Mapping[str, pd.DataFrame], most: int = 6) -> Figure:
+    """The attacks that found most in any of several synthetic tables, beside fresh patients and copies.
+
+    Of everybody; the most exposed and the surest guesses are left to `attacks_and_controls`. The line is what
+    an attack that knows nothing scores.
+
+    Args:
+        leakages: name of a synthesizer → its report of `leakage_report`, made with the same controls.
+        most: attacks of a panel, the worst first.
+
+    Raises:
+        ValueError: if there are no reports, more than four, or no attack could be made.
+    """
+    if not 1 <= len(leakages) <= 4:
+        raise ValueError(f"expected one to four reports of leakage_report, got {len(leakages)}")
+    every = [table[table["population"] == "all"].assign(of=name) for name, table in leakages.items()]
+    known = pd.concat(every, ignore_index=True).dropna(subset=["value"])
+    parts = [(known[known["metric"].str.contains(start, regex=False)], *rest) for start, *rest in WORST]
+    parts = [part for part in parts if len(part[0])]
+    if not parts:
+        raise ValueError("expected at least one attack on everybody in the reports, got none")
+    with styled():
+        tallest = max(min(most, part[0]["metric"].nunique()) for part in parts)
+        figure = new_figure(WIDTH, 0.3 * tallest + 1.1)
+        grid = figure.subplots(1, len(parts), squeeze=False)[0]
+        for axes, (rows, title, nothing) in zip(grid, parts, strict=True):
+            _draw_worst(axes, rows, list(leakages), nothing, most)
+            axes.set_title(title, fontsize=7)
+        styles = [(*mark, name) for mark, name in zip(MARKS, leakages, strict=False)]
+        _legend(figure, [*styles, TABLES["fresh"], TABLES["copy"]])
     return figure
 
 
@@ -131,6 +170,38 @@ def _draw_attacks(axes: Axes, rows: pd.DataFrame, title: str, nothing: float, mo
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="0.92", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def _draw_worst(axes: Axes, rows: pd.DataFrame, names: list[str], nothing: float, most: int) -> None:
+    made = rows[rows["table"] == "synthetic"]
+    order = made.groupby("metric", sort=False)["value"].max().sort_values(ascending=False, kind="stable")
+    axes.axvline(nothing, color="0.6", linewidth=0.7, zorder=1)
+    first = rows[rows["of"] == names[0]].set_index(["metric", "table"])
+    for y, metric in enumerate(order.index[:most]):
+        for place, (name, (marker, colour)) in enumerate(zip(names, MARKS, strict=False)):
+            at = y + 0.2 * (place - (len(names) - 1) / 2)
+            for score in made[(made["of"] == name) & (made["metric"] == metric)].itertuples():
+                axes.plot([score.low, score.high], [at, at], color=colour, linewidth=1.1, zorder=3)
+                axes.plot(score.value, at, marker, color=colour, markersize=3.6, zorder=4)
+        for table in ("fresh", "copy"):
+            marker, colour, _ = TABLES[table]
+            if (metric, table) in first.index:
+                filled = "none" if table == "fresh" else colour
+                style = {"color": colour, "markersize": 3.6, "markerfacecolor": filled, "zorder": 2}
+                axes.plot(first.loc[(metric, table), "value"], y, marker, **style)
+    labels = [_label(metric) for metric in order.index[:most]]
+    axes.set_yticks(range(len(labels)), labels, fontsize=6)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="0.92", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _label(metric: str) -> str:
+    """`"membership_auroc[domias]"` as `"domias"`, `"inference_gain[sex]"` as `"inference: sex"`."""
+    stem, _, inner = metric.removesuffix("]").partition("[")
+    kind = f"{stem.removesuffix('_gain')}: " if stem.endswith("_gain") else ""
+    return kind + inner.replace("_", " ")
 
 
 def _groups(table: pd.DataFrame, stem: str, most: int) -> list[str]:

@@ -3,7 +3,7 @@
 Real patients are blue, synthetic ones orange, the holdout grey, everywhere.
 """
 
-from synthlib.paper.attack_figures import attacks_and_controls, group_fairness
+from synthlib.paper.attack_figures import attacks_and_controls, group_fairness, worst_attacks
 from synthlib.paper.ledger_figures import OFF_CHAIN, REFUSED, Message, gas, sequence
 from synthlib.paper.relation_figures import comorbidity_structure, conditioning_and_intervention
 from synthlib.paper.score_figures import comparison, headline_scores, roc_and_calibration, training_curves
@@ -35,4 +35,5 @@ __all__ = [
     "save",
     "sequence",
     "training_curves",
+    "worst_attacks",
 ]

@@ -118,6 +118,28 @@ def judge_areas(findings: list[Finding], gate: Verdict | None) -> list[AreaVerdi
     return sorted(found, key=lambda one: _ORDER.index(one.outcome))
 
 
+def say_standing(gate: Verdict) -> str:
+    """What came of a gate, in a sentence that tells missed from undecided."""
+    asked = [one["outcome"] for one in gate.results if not one["is_excused"]]
+    missed, met = asked.count("failed"), asked.count("passed")
+    if met == len(asked):
+        return f"All {met} thresholds that were declared are met."
+    left = len(asked) - met - missed
+    said = f"Of {len(asked)} thresholds that were declared {met} are met, {missed} missed and {left}"
+    return f"{said} undecided: it {'passes' if gate.outcome == 'passed' else 'does not pass'}."
+
+
+def list_untested(gate: Verdict) -> list[str]:
+    """What thresholds ask for and nobody measured or could decide, and attacks that saw nothing."""
+    said = []
+    for one in gate.results:
+        if one["outcome"] in ("not measured", "inconclusive"):
+            said.append(f"Not decided, {one['target']}: {one['detail']}.")
+        elif one["blind"]:
+            said.append(f"Blind, so left out of {one['target']}: {', '.join(one['blind'])}.")
+    return said
+
+
 def area_of(result: dict[str, Any]) -> str:
     """The area of a threshold's result."""
     measure = find_measure(result["measured"]) if result["measured"] else None

@@ -20,7 +20,12 @@ PANELS = {
     "membership_auroc": "membership attack, AUROC ↓",
 }
 CONTROLS = {"membership_auroc": "membership_auroc_control"}
-NAMES = {"PrivateTabularGPT": "private transformer", "TabularGPT": "transformer"}
+NAMES = {
+    "PrivateTabularGPT": "private transformer",
+    "PrivateTabularGAN": "private adversarial network",
+    "PrivateMarginals": "noisy tables alone (MST)",
+    "TabularGPT": "transformer",
+}
 BROADEN = 0.045  # of the axis between generators at one epsilon
 
 
@@ -109,4 +114,4 @@ def _legend(figure: Figure, colours: dict, has_control: bool) -> None:
     if has_control:
         marks.append(Line2D([], [], color=REAL, marker="s", linestyle="", markersize=3.2,
                             label="control: the attack on copies"))  # fmt: skip
-    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), handlelength=1.6, fontsize=6.5)
+    figure.legend(handles=marks, loc="outside lower center", ncols=min(len(marks), 3), fontsize=6.5)

@@ -14,15 +14,23 @@ import pandas as pd
 
 from synthlib.areas import QUESTIONS, find_measure, is_published
 from synthlib.bundle import write_atomically
-from synthlib.gate import Verdict
-from synthlib.paper.findings import AreaVerdict, Finding, find_all, judge_areas, rank_columns
+from synthlib.gate import UNDECIDED, Verdict
+from synthlib.paper.findings import (
+    AreaVerdict,
+    Finding,
+    find_all,
+    judge_areas,
+    list_untested,
+    rank_columns,
+    say_standing,
+)
 from synthlib.paper.markup import Html, join, tag
 from synthlib.paper.page_parts import badge, code, interval, key, scroll, table
 from synthlib.paper.page_words import GLOSSARY, LIMITS
 from synthlib.paper.strips import choose_scale, draw_strip, show
 from synthlib.schema import Schema
 from synthlib.scores import Score, round_scores
-from synthlib.thresholds import acceptance_digest
+from synthlib.thresholds import REFUSES, acceptance_digest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,7 +102,7 @@ def render_page(
         ("attacks", "Attacks and their controls", _list_attacks(leakage)),
         ("columns", "Single columns", _list_columns(report)),
         ("figures", "Figures", _show_figures(figures)),
-        ("limits", "What was not tested, and what cannot be shown", _list_limits(verdicts, notes)),
+        ("limits", "What was not tested, and what cannot be shown", _list_limits(verdicts, notes, gate)),
         ("words", "What the words mean", _list_words()),
         ("scores", "All scores", _list_scores(report)),
     ]
@@ -150,12 +158,9 @@ def _summarise(verdicts: list[AreaVerdict], gate: Verdict | None) -> list[Html]:
         said = "No threshold was declared, so nothing passes or fails here: read the values "
         first = tag("p", said, "beside their references.")
     else:
-        failed = [one for one in gate.results if one["outcome"] != "passed" and not one["is_excused"]]
-        asked = sum(not one["is_excused"] for one in gate.results)
-        said = f"All {asked} thresholds that were declared are met."
-        if gate.outcome == "failed":
-            said = f"{len(failed)} of {asked} thresholds that were declared are not met: it does not pass."
-        first = tag("p", badge(gate.outcome), " ", said)
+        is_open = gate.outcome == "failed" and gate.standing == UNDECIDED
+        shown = UNDECIDED if is_open else gate.outcome
+        first = tag("p", badge(shown), " ", say_standing(gate))
     rows = []
     for one in verdicts:
         worst = one.findings[0] if one.findings else None
@@ -186,11 +191,14 @@ def _list_thresholds(gate: Verdict | None) -> list[Html] | None:
         named = [code(declared["metric"]) if declared.get("metric") else f"area {declared['area']}"]
         named += [" except ", code(declared["except"])] if declared.get("except") else []
         rows.append([tag("span", "worst of " if declared.get("worst") else "", named), limit, seen, outcome])
-    digest = acceptance_digest(gate.acceptance)
+    digest, rule = acceptance_digest(gate.acceptance), gate.acceptance.get("inconclusive", REFUSES)
+    power = gate.acceptance.get("power", "")
     return [
-        tag("p", "As they were declared. A score passes only if it was measured and could be computed and, "
-            "of an attack, if its control is caught. SHA-256 of what was declared: ",
+        tag("p", "As they were declared. Passed: the whole interval keeps to the limit. Failed: all of it "
+            "lies beyond. Inconclusive: too few patients to tell, it could not be computed, or an attack "
+            f"whose control is not caught; what is inconclusive {rule}. SHA-256 of what was declared: ",
             tag("code", digest)),
+        tag("p", tag("strong", "What they would notice. "), power) if power else "",
         table(["What", "Must be", "Measured", "Outcome"], rows, "Thresholds", "cards"),
     ]  # fmt: skip
 
@@ -288,9 +296,10 @@ def _to_data(figure: Figure) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _list_limits(verdicts: list[AreaVerdict], notes: Sequence[str]) -> list[Html]:
+def _list_limits(verdicts: list[AreaVerdict], notes: Sequence[str], gate: Verdict | None) -> list[Html]:
     absent = [one.area for one in verdicts if not one.findings]
     said = [f"Nothing of {area} was measured: {QUESTIONS[area]}" for area in sorted(absent)]
+    said += [] if gate is None else list_untested(gate)
     parts = [tag("ul", [tag("li", each) for each in (*said, *LIMITS)])]
     if notes:
         parts = [tag("h3", "Notes of this evaluation"), tag("ul", [tag("li", note) for note in notes]),

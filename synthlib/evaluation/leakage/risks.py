@@ -66,6 +66,33 @@ def risk_score(name: str, trials: Trials) -> Score:
     return Score(name, 1 - ratio, 1 - up, 1 - down, 0.0)
 
 
+def gain_score(name: str, trials: Trials) -> Score:
+    """attack - control: of a hundred guesses, how many more are right of members than of others, as a share.
+
+    What `risk_score` divides by is small where a secret is easily guessed of anybody, and its interval is
+    then wide whatever the table leaks. The difference has the same scale for every secret, and is never more
+    than what was left to be given away.
+
+    Args:
+        name: of the Score.
+        trials: what succeeded; attempts that find one person twice are taken for independent.
+
+    Returns:
+        Score in [-1, 1] with Newcombe's interval; reference 0. NaN without attempts.
+
+    Reference: Newcombe 1998, "Interval estimation for the difference between independent proportions", 10.
+    """
+    if not len(trials.attack) or not len(trials.control):
+        return Score(name, NAN, NAN, NAN, 0.0)
+    (won, low, high), (lost, l_low, l_high) = (
+        (float(part.mean()), *wilson_interval(int(part.sum()), len(part)))
+        for part in (trials.attack, trials.control)
+    )
+    gain = won - lost
+    down, up = np.hypot(won - low, l_high - lost), np.hypot(high - won, lost - l_low)
+    return Score(name, gain, float(gain - down), float(gain + up), 0.0)
+
+
 def risk_p_value(trials: Trials) -> float:
     """Chance of so many more successes on members if members and others were alike; one-sided and exact.
 

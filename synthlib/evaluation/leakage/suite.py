@@ -24,7 +24,7 @@ from synthlib.evaluation.leakage.membership import (
     membership_scores,
     split_turns,
 )
-from synthlib.evaluation.leakage.risks import Trials, risk_p_value, risk_score
+from synthlib.evaluation.leakage.risks import Trials, gain_score, risk_p_value, risk_score
 from synthlib.evaluation.leakage.singling import singling_out
 from synthlib.evaluation.learners import one_thread
 from synthlib.schema import Schema
@@ -36,6 +36,7 @@ ALPHA = 0.05
 NUM_COLUMNS = 4
 SURE_SHARE = 0.1
 COLUMNS = ("attack", "population", "table", *Score._fields, "p_value", "conclusion", "blind_to", "note")
+GUESSING = ("inference", "attribute")  # attacks whose gain is told beside their risk
 ORDER = ("caught", "inconclusive", "not caught")
 
 
@@ -107,31 +108,73 @@ def leakage_report(
 
     Reference: Giomi et al. 2023; Carlini et al. 2022; Stadler, Oprisanu and Troncoso 2022.
     """
+    named = {"synthetic": synthetic}
+    options = (seed, progress, attacks, secrets, max_targets)
+    return leakage_reports(train, holdout, named, schema, *options)["synthetic"]
+
+
+def leakage_reports(
+    train: pd.DataFrame,
+    holdout: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    schema: Schema,
+    seed: int = 0,
+    progress: bool | None = None,
+    attacks: Mapping[str, Attack] | None = None,
+    secrets: Sequence[str] | None = None,
+    max_targets: int = MAX_TARGETS,
+) -> dict[str, pd.DataFrame]:
+    """`leakage_report` of several synthetic tables, which share the four controls: each is attacked once.
+
+    Args:
+        tables: name → synthetic table; the others as `leakage_report`.
+
+    Returns:
+        Name → report, what `leakage_report` gives of that table.
+
+    Raises:
+        ValueError: as `leakage_report`, or if there are no tables.
+    """
     from tqdm import tqdm
 
-    absent = [column.name for column in schema.modelled if column.name not in synthetic]
-    if absent or not len(synthetic):
-        lacking = f"it lacks {', '.join(absent)}" if absent else "it has no rows"
-        raise ValueError(f"expected a synthetic table with the schema's columns; {lacking}")
+    if not tables:
+        raise ValueError("expected at least one synthetic table, got none")
+    for synthetic in tables.values():
+        absent = [column.name for column in schema.modelled if column.name not in synthetic]
+        if absent or not len(synthetic):
+            lacking = f"it lacks {', '.join(absent)}" if absent else "it has no rows"
+            raise ValueError(f"expected a synthetic table with the schema's columns; {lacking}")
     rng = np.random.default_rng([seed, 1])
     world = make_world(train, holdout, schema, rng, secrets, max_targets)
-    tables = {"synthetic": sample_rows(synthetic, MAX_ROWS, rng).reset_index(drop=True)}
-    tables |= make_controls(world.members, world.rest, schema, rng)
+    made = {
+        name: sample_rows(one, MAX_ROWS, np.random.default_rng([seed, 2])).reset_index(drop=True)
+        for name, one in tables.items()
+    }
+    controls = make_controls(world.members, world.rest, schema, rng)
     runs = list_attacks(world, schema, ATTACKS if attacks is None else attacks)
-    rows, steps = [], [(table, name) for table in tables for name in runs]
-    with one_thread():
-        for table, name in tqdm(steps, desc="attack", disable=None if progress is None else not progress):
-            stream = np.random.default_rng([seed, zlib.crc32(name.encode())])
-            rows += [{"table": table} | row for row in runs[name](tables[table], stream)]
-    report = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
-    report = conclude(report)
-    report.attrs["notes"] = [
-        f"asked about {len(world.members):,} of {len(train):,} training rows and {len(world.others):,} of "
-        f"{len(holdout):,} holdout rows",
-        f"attacked {len(tables['synthetic']):,} of {len(synthetic):,} synthetic rows",
-        f"secrets: {', '.join(world.secrets) or 'none'}",
-    ]
-    return report
+    bar = tqdm(total=(len(made) + len(controls)) * len(runs), desc="attack",
+               disable=None if progress is None else not progress)  # fmt: skip
+
+    def attack(table: pd.DataFrame, label: str) -> list[dict]:
+        rows = []
+        for name, run in runs.items():
+            rows += run(table, np.random.default_rng([seed, zlib.crc32(name.encode())]))
+            bar.update()
+        return [{"table": label} | row for row in rows]
+
+    found = {}
+    with one_thread(), bar:
+        first = {name: attack(table, "synthetic") for name, table in made.items()}
+        beside = [row for name, table in controls.items() for row in attack(table, name)]
+    for name, rows in first.items():
+        found[name] = conclude(pd.DataFrame(rows + beside).reindex(columns=list(COLUMNS)))
+        found[name].attrs["notes"] = [
+            f"asked about {len(world.members):,} of {len(train):,} training rows and {len(world.others):,} "
+            f"of {len(holdout):,} holdout rows",
+            f"attacked {len(made[name]):,} of {len(tables[name]):,} synthetic rows",
+            f"secrets: {', '.join(world.secrets) or 'none'}",
+        ]
+    return found
 
 
 def make_world(train, holdout, schema, rng, secrets=None, max_targets=MAX_TARGETS) -> World:
@@ -318,12 +361,11 @@ def _risk_rows(name: str, populations: Mapping[str, Trials]) -> list[dict]:
     for population, trials in populations.items():
         inside = [column.removesuffix("]"), "" if population == "all" else population]
         label = ",".join(filter(None, inside))
-        score = risk_score(f"{base}_risk[{label}]" if label else f"{base}_risk", trials)
-        rows.append(
-            {"attack": name, "population": population, "p_value": risk_p_value(trials)}
-            | score._asdict()
-            | {"note": _note_risk(trials)}
-        )
+        scores = [risk_score(f"{base}_risk[{label}]" if label else f"{base}_risk", trials)]
+        if base in GUESSING and population == "all":
+            scores.append(gain_score(f"{base}_gain[{label}]", trials))
+        about = {"attack": name, "population": population, "p_value": risk_p_value(trials)}
+        rows += [about | score._asdict() | {"note": _note_risk(trials)} for score in scores]
     return rows
 
 

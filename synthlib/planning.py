@@ -1,0 +1,214 @@
+"""Thresholds to start from, chosen by what the planned numbers of patients can show.
+
+A threshold that no table can meet says nothing of a table, and neither does one that copies meet. So each
+limit here is taken from a short list of conventions: the strictest that a table which leaks nothing meets
+nearly always at the planned numbers. What no limit of the list suits is left out, and the protocol says so,
+as it says which leak would be noticed. All of it follows from counts of patients, before any attack.
+`benchmarks/gate_power.py` tries it on cohorts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from synthlib.schema import Schema
+from synthlib.scores import wilson_interval
+
+MOST_ASKED = 2_000  # of members, and of others, by default: as `leakage_report`
+RATES = (0.001, 0.01, 0.1)  # of false positives that are reported
+EXPECTED = 10  # false positives, at least
+MET = 0.99  # chance with which one attack on a table that leaks nothing must meet its threshold
+NOTICED = 0.9  # chance with which the leak that is named in the power statement does not pass
+MISS = 0.0125  # on each side of each of the two intervals behind a true-positive rate
+Z, Z_MET, Z_NOTICED = 1.959964, 2.326348, 1.281552  # normal quantiles: of the interval, of MET, of NOTICED
+
+# Limits to choose from, the strictest first, each with its reason.
+AUROC_LIMITS = (
+    (0.55, "an AUROC of 0.556 is a small effect (Rice and Harris 2005): the worst attack stays below"),
+    (0.64, "an AUROC of 0.639 is a medium effect (Rice and Harris 2005): too few patients for less"),
+    (0.71, "an AUROC of 0.714 is a large effect (Rice and Harris 2005): too few patients for less"),
+)
+TPR_LIMITS = (0.01, 0.02, 0.03, 0.05)
+FOUND = "attacks are judged where false alarms are rare (Carlini et al. 2022): hardly a member is found"
+RISK_LIMIT, GAIN_LIMIT = 0.09, 0.1
+RISK = "0.09 is what EMA (Policy 0070) and Health Canada accept for data that are made public"
+GAIN = "of ten guesses at a secret, at most one more is right of members than of other patients"
+
+COPIES: Mapping[str, Any] = {
+    "metric": "exact_copies", "of": "excess", "at_most": 0.001, "bound": "value",
+    "why": "no more rows equal a training row than fresh patients do by chance, to one in a thousand",
+}  # fmt: skip
+OTHERS: tuple[Mapping[str, Any], ...] = (
+    {"metric": "tstr_auroc_gap_*", "worst": True, "at_least": -0.05, "bound": "low",
+     "why": "0.05 AUROC is a usual margin of non-inferiority: the loss is smaller, interval included"},
+    {"metric": "fairness_*_amplification", "worst": True, "at_most": 0.1, "bound": "value",
+     "if_measured": True,
+     "why": "groups differ by no more than 0.1 beyond what real rows teach (a line of AI Fairness 360)"},
+    {"metric": "invalid_share", "of": "excess", "at_most": 0.001, "bound": "value",
+     "why": "no more impossible values than real patients have"},
+)  # fmt: skip
+
+
+class Sizes(NamedTuple):
+    """How many patients attacks ask about.
+
+    Attributes:
+        members: of the training table.
+        others: of the holdout.
+        share: of the training table that the members are.
+    """
+
+    members: int
+    others: int
+    share: float
+
+
+def plan_sizes(num_train: int, num_holdout: int, max_targets: int = MOST_ASKED) -> Sizes:
+    """Whom `leakage_report` asks about: at most half of train, and at most `max_targets` on either side."""
+    members = max(2, min(max_targets, num_train // 2))
+    return Sizes(members, min(max_targets, num_holdout), members / max(num_train, 1))
+
+
+def default_acceptance(
+    schema: Schema, num_train: int | None = None, num_holdout: int | None = None,
+    max_targets: int = MOST_ASKED,
+) -> dict[str, Any]:  # fmt: skip
+    """Conventions to start from, not laws, as a protocol's `acceptance`: declare your own.
+
+    Usefulness is left out without a target; where the target is a number it is R², within 0.1 of what real
+    rows teach.
+
+    Args:
+        schema: of the tables.
+        num_train, num_holdout: patients on either side of the split; None: enough to ask about `max_targets`.
+        max_targets: as `leakage_report` takes it. Who asks about fewer than planned decides less.
+
+    Returns:
+        `thresholds`, `planned` (the numbers asked about), `power` (what leak would be noticed, and what is
+        not judged, in words) and `inconclusive`: what is undecided does not pass.
+    """
+    sizes = plan_sizes(num_train or 2 * max_targets, num_holdout or max_targets, max_targets)
+    attacks, said = plan_attacks(sizes)
+    kept = [dict(one) for one in OTHERS]
+    if schema.target is None or schema[schema.target].is_numeric:
+        kept = [one for one in kept if not one["metric"].startswith("tstr_")]
+    if schema.target is not None and schema[schema.target].is_numeric:
+        r2 = {"metric": "tstr_r2_*", "worst": True, "of": "excess", "at_most": 0.1, "bound": "value"}
+        kept.append(r2 | {"why": "at most a tenth of the variance less is explained than from real rows"})
+    return {
+        "thresholds": [*attacks, dict(COPIES), *kept],
+        "planned": {"members": sizes.members, "others": sizes.others},
+        "power": said,
+        "inconclusive": "does not pass",
+    }
+
+
+def plan_attacks(sizes: Sizes) -> tuple[list[dict[str, Any]], str]:
+    """Thresholds on attacks that these numbers can decide, and the power statement.
+
+    Each is judged by the upper end of a 95% interval, so that a table that leaks nothing needs room.
+    """
+    found: list[dict[str, Any]] = []
+    said, left = [], []
+    spread = auroc_spread(sizes)
+    chosen = next(((at, why) for at, why in AUROC_LIMITS if (at - 0.5) / spread >= Z + Z_MET), None)
+    if chosen is None:
+        left.append("membership by AUROC")
+    else:
+        found.append(_ask("membership_auroc*", *chosen))
+        share = max(2 * (chosen[0] - 0.5 - (Z - Z_NOTICED) * spread), 0.0)
+        said.append(f"by AUROC a leak of {share:.1%}")
+    rate = lowest_rate(sizes.others)
+    limit = None if rate is None else tpr_limit(sizes, rate)
+    if limit is None:
+        left.append("members found at few false alarms")
+    else:
+        found.append(_ask(f"membership_tpr{100 * rate:g}[*", limit, FOUND, of="excess"))
+        said.append(f"at {rate:.1%} false alarms a leak of {tpr_notices(sizes, rate, limit):.1%}")
+    if wilson_interval(2, sizes.members)[1] > RISK_LIMIT / 2:
+        left.append("linkability")
+    else:
+        found.append(_ask("linkability_risk*", RISK_LIMIT, RISK))
+        said.append(f"by linking two halves of a record a leak of {RISK_LIMIT:.0%}")
+    # the spread of a difference of two shares is largest where both are one half
+    widest = math.sqrt(0.25 / sizes.members + 0.25 / sizes.others)
+    if (Z_MET + Z) * widest > GAIN_LIMIT:
+        left.append("guesses of a secret")
+    else:
+        found += [_ask(f"{kind}_gain*", GAIN_LIMIT, GAIN) for kind in ("inference", "attribute")]
+        said.append(f"by guesses of a secret, a table that betrays {GAIN_LIMIT:.0%} more than others know")
+    left += ["the most exposed alone", "singling out"]
+    text = (
+        f"Planned: attacks ask about {sizes.members:,} members and {sizes.others:,} others. Nine times in "
+        f"ten a table does not pass in which so many of those members are found outright: "
+        f"{'; '.join(said) or 'none that can be named'}. Copied rows are noticed from one in a thousand. "
+        f"Smaller leaks, and what these attacks do not look for, may pass. "
+        f"Too few for any limit, so measured and not judged: {', '.join(left)}."
+    )
+    return found, text
+
+
+def lowest_rate(others: int) -> float | None:
+    """The lowest of the rates reported at which ten false positives are expected; None if there is none."""
+    return next((rate for rate in RATES if others * rate >= EXPECTED - 1e-9), None)
+
+
+def tpr_limit(sizes: Sizes, rate: float) -> float | None:
+    """The strictest limit on the true-positive rate beyond `rate` that a table that leaks nothing meets."""
+    from scipy.stats import betabinom
+
+    place = _lenient_place(sizes.others, rate)
+    if place is None:
+        return None
+    most = betabinom.ppf(MET, sizes.members, place, sizes.others - place + 1)
+    high = _upper(float(most), sizes.members)
+    return next((limit for limit in TPR_LIMITS if high - rate <= limit), None)
+
+
+def tpr_notices(sizes: Sizes, rate: float, limit: float) -> float:
+    """The smallest share of members, ranked above everybody else, that does not pass nine times in ten."""
+    from scipy.stats import betabinom
+
+    place = _lenient_place(sizes.others, rate)
+    counts = np.arange(sizes.members + 1)
+    allowed = int(counts[_upper(counts, sizes.members) - rate <= limit].max(initial=-1))
+    for leaked in range(allowed + 2):
+        rest = sizes.members - leaked
+        passes = betabinom.cdf(allowed - leaked, rest, place, sizes.others - place + 1)
+        if passes <= 1 - NOTICED:
+            return leaked / sizes.members
+    return 1.0
+
+
+def auroc_spread(sizes: Sizes) -> float:
+    """Standard error of the AUROC of scores that know nothing.
+
+    Reference: Mann and Whitney 1947.
+    """
+    return math.sqrt((sizes.members + sizes.others + 1) / (12 * sizes.members * sizes.others))
+
+
+def _ask(metric: str, limit: float, why: str, of: str = "value") -> dict[str, Any]:
+    asked = {"metric": metric, "except": "*exposed*", "worst": True, "at_most": limit, "bound": "high"}
+    return asked | ({"of": of} if of != "value" else {}) | {"why": why}
+
+
+def _lenient_place(others: int, rate: float) -> int | None:
+    """From the top, the first score among the others above which at least `rate` of people surely lies."""
+    from scipy.stats import beta
+
+    places = np.arange(1, others + 1)
+    enough = beta.ppf(MISS, places, others - places + 1) >= rate
+    return int(places[enough][0]) if enough.any() else None
+
+
+def _upper(successes, trials: int):
+    """Upper end of a Clopper-Pearson interval."""
+    from scipy.stats import beta
+
+    end = beta.ppf(1 - MISS, np.asarray(successes) + 1, np.maximum(trials - np.asarray(successes), 1e-9))
+    return np.where(np.asarray(successes) >= trials, 1.0, end)
