@@ -133,7 +133,7 @@ def test_association_between_numbers(synthetic):
 
 
 def points(table):
-    """Ranks in train and holdout, flags of missing numbers, levels: rows apart in one level are at distance 1."""
+    """Ranks in train and holdout, missing flags, levels: rows apart in one level are at distance 1."""
     real = pd.concat([TRAIN, HOLDOUT])
     rows = []
     for _, row in table.iterrows():
