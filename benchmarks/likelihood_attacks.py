@@ -4,10 +4,10 @@
 
 TabularGPT learns from a few hundred patients of a cohort, once with its defaults (it stops when a tenth that
 is set aside gets no likelier) and once without any of that, for many epochs. Two attacks ask who was in
-train: by the ratio of a record's likelihood under the released generator to that under shadow generators, and by a
-classifier that shadow generators taught what members look like in drawn rows. Beside them the same two on a
-generator that learnt nothing of train (fitted to other patients): they must find a guess's value. Writes
-likelihood_attacks.csv. The cohort is a benchmark cohort's folder; without one, simulated patients.
+train: by the ratio of a record's likelihood under the released generator to that under shadow generators, and
+by a classifier that shadow generators taught what members look like in drawn rows. Beside them the same two
+on a generator that learnt nothing of train (fitted to other patients): they must find a guess's value.
+Writes likelihood_attacks.csv. The cohort is a benchmark cohort's folder; without one, simulated patients.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@
 Makes twelve synthetic tables of known and different quality, scores each with `synthlib.evaluation` and with
 the program SCORER, and writes score_agreement.csv: of each figure that both have our value with its 95 %
 interval, theirs, and whether the interval holds it (`agreement`). A figure appears as `evaluate` defines it
-and, where ours can, as the scorer does (`definition`: `ours` or `matched`). The scorer is any program that takes `--train T.csv
---test H.csv --synth S.csv --meta M.json` and prints one line of JSON with the names in `THEIRS`.
+and, where ours can, as the scorer does (`definition`: `ours` or `matched`). The scorer is any program that
+takes `--train T.csv --test H.csv --synth S.csv --meta M.json` and prints one line of JSON with the names in
+`THEIRS`.
 
 The cohort is a benchmark cohort's folder (train.csv, test.csv, meta.json); without one, simulated patients.
 Its training rows are cut in two: one half to learn from, the other to be what a perfect generator draws.
