@@ -168,7 +168,9 @@ def test_more_noise_is_not_better(metric):
     ).mean(axis=0)
     if metric.__name__ == "model_ranking":  # families that differ little are ranked by chance
         assert found[2] > found[0] - 0.05
-    elif metric.__name__ in ("variance_ratio", "importance_agreement"):  # mixtures are wide; four ranks
+    elif metric.__name__ == "importance_agreement":  # of four ranks: only the ends are told apart
+        assert found[0] < found[2]
+    elif metric.__name__ == "variance_ratio":  # a mixture varies more than either of its parts
         assert found[0] < min(found[1:])
     else:
         assert found[0] < found[1] < found[2]
