@@ -1,9 +1,9 @@
 """How long `evaluate` takes on large tables: `python -m benchmarks.evaluate_large --rows 50000 200000`.
 
-Generated tables of mixed kinds; synthetic has as many rows as train, the holdout a quarter of that. CPU
-seconds are those of one thread; each metric's are printed and written to evaluate_large.csv. With two sizes
-or more, `--extrapolate ROWS` follows a line through the two largest, metric by metric: metrics that sample
-stay flat, the others grow with the rows.
+Generated tables of mixed kinds with two protected columns; synthetic has as many rows as train, the holdout a
+quarter of that. CPU seconds are those of one thread; each metric's are printed and written to
+evaluate_large.csv, beside what it sampled (`used/of`) and the process's largest memory until then. Each size
+has a process of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -24,19 +26,28 @@ RESULTS = Path(__file__).parent / "evaluate_large.csv"
 def measure(num_rows: int, num_columns: int) -> pd.DataFrame:
     """CPU seconds of each metric on tables of so many rows in train and synthetic."""
     import synthlib as sl
+    from synthlib.evaluation import features
     from synthlib.evaluation import report as module
 
     points = [Point("rows", rows, num_columns, 10) for rows in (num_rows, num_rows // 4, num_rows)]
     train, holdout, synthetic = (make_table(point, seed) for seed, point in enumerate(points))
-    schema = sl.Schema.infer(pd.concat([train, holdout]), target="flag_1")
+    protected = [name for name in ("flag_6", "level_5") if name in train]
+    schema = sl.Schema.infer(pd.concat([train, holdout]), target="flag_1", protected=protected)
     train, holdout = (schema.conform(table) for table in (train, holdout))
-    taken: dict[str, float] = {}
+    taken: dict[str, tuple] = {}
+
+    def note(name: str, begun: float) -> None:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        samples = sorted(features._samples.get() or ())
+        told = "; ".join(f"{used}/{of}" for used, of in samples)
+        taken[name] = (round(time.process_time() - begun, 2), round(peak), told)
+        print(f"{num_rows:,} rows: {name} {taken[name]}", flush=True)
 
     def timed(metric):
         def run(*tables):
             begun = time.process_time()
             found = metric(*tables)
-            taken[metric.__name__] = time.process_time() - begun
+            note(metric.__name__, begun)
             return found
 
         run.__name__ = metric.__name__
@@ -48,36 +59,34 @@ def measure(num_rows: int, num_columns: int) -> pd.DataFrame:
         report = module.evaluate(train, holdout, synthetic, schema, progress=False)
     finally:
         module.METRICS = metrics
-    taken["everything"] = time.process_time() - begun
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    for note in report.attrs["notes"]:
-        print(f"note: {note}")
-    rows = [(num_rows, num_columns, name, round(seconds, 2), round(peak)) for name, seconds in taken.items()]
-    return pd.DataFrame(rows, columns=["num_rows", "num_columns", "metric", "cpu_s", "peak_mb"])
-
-
-def extrapolate(results: pd.DataFrame, num_rows: int) -> float:
-    """CPU seconds of everything at so many rows, on a line through the two largest sizes of each metric."""
-    table = results.pivot(index="metric", columns="num_rows", values="cpu_s")
-    small, large = sorted(table.columns)[-2:]
-    slope = (table[large] - table[small]).clip(lower=0) / (large - small)
-    return float((table[large] + slope * (num_rows - large)).drop("everything").sum())
+    note("everything", begun)
+    for told in report.attrs["notes"]:
+        print(f"note: {told}")
+    rows = [(num_rows, num_columns, name, *measured) for name, measured in taken.items()]
+    return pd.DataFrame(rows, columns=["num_rows", "num_columns", "metric", "cpu_s", "peak_mb", "sampled"])
 
 
 def main() -> int:
     """Measure, print, and write evaluate_large.csv."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", type=int, nargs="+", default=[50_000, 200_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 1_000_000])
     parser.add_argument("--columns", type=int, default=40)
-    parser.add_argument("--extrapolate", type=int, default=1_000_000)
+    parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    results = pd.concat([measure(size, asked.columns) for size in sorted(asked.rows)], ignore_index=True)
-    results.to_csv(RESULTS, index=False)
+    if len(asked.rows) == 1:
+        measure(asked.rows[0], asked.columns).to_csv(asked.out, index=False, lineterminator="\n")
+        return 0
+    parts = []
+    for size in sorted(asked.rows):  # memory is a process's largest ever: each size begins anew
+        part = asked.out.with_suffix(f".{size}.csv")
+        options = ["--rows", str(size), "--columns", str(asked.columns), "--out", str(part)]
+        command = [sys.executable, "-m", "benchmarks.evaluate_large", *options]
+        subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        parts.append(pd.read_csv(part))
+        part.unlink()
+    results = pd.concat(parts, ignore_index=True)
+    results.to_csv(asked.out, index=False, lineterminator="\n")
     print(results.pivot(index="metric", columns="num_rows", values="cpu_s").to_string())
-    if len(asked.rows) > 1:
-        seconds = extrapolate(results, asked.extrapolate)
-        print(f"{asked.extrapolate:,} rows: about {seconds:.0f} CPU seconds ({seconds / 60:.1f} minutes)")
     return 0
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from synthlib.evaluation.fairness.groups import SMALL_CELL, Partition, partitions
 from synthlib.evaluation.intervals import NAN
-from synthlib.evaluation.outcomes import labelled, predict_alike, truth_of
+from synthlib.evaluation.outcomes import labelled, patients, predict_alike, truth_of
 from synthlib.evaluation.resampling import (
     draw_weights,
     percentiles,
@@ -45,7 +45,7 @@ def fairness(train, holdout, synthetic, schema, rng) -> list[Score]:
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns); rows without the target are
-            left out.
+            left out, and 20,000 patients are predicted at most.
         schema: theirs, with a target of two levels or a numeric one, and protected columns. Groups of fewer
             than 11 patients are merged, see `groups.partitions`; rates are of groups with 11 events and 11
             others in the holdout.
@@ -66,7 +66,8 @@ def fairness(train, holdout, synthetic, schema, rng) -> list[Score]:
     target = None if schema.target is None else schema[schema.target]
     if target is None or not schema.features or (target.is_discrete and len(target.categories) != 2):
         return []
-    train, holdout, synthetic = (labelled(table, target) for table in (train, holdout, synthetic))
+    train, synthetic = (labelled(table, target) for table in (train, synthetic))
+    holdout = patients(holdout, target, rng)
     found = partitions((train, holdout), synthetic, schema) if len(train) and len(holdout) else []
     if not found:
         return []

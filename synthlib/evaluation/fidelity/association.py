@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from synthlib.evaluation.features import codes, matched_parts, numbers
+from synthlib.evaluation.features import codes, matched_parts, numbers, sample_rows
 from synthlib.evaluation.intervals import NAN, clip, jackknife_half_width, leave_groups_out
 from synthlib.schema import Column, Schema
 from synthlib.scores import Score
 
 MAX_LEVELS = 50
+MAX_ROWS = 50_000
 
 
 def association_matrix(table: pd.DataFrame, schema: Schema, ranks: bool = True) -> pd.DataFrame:
@@ -43,16 +44,18 @@ def association_distance(train, holdout, synthetic, schema, rng) -> list[Score]:
     as no association.
 
     Args:
-        train, holdout, synthetic: DataFrames of shape (num_rows, num_columns).
+        train, holdout, synthetic: DataFrames of shape (num_rows, num_columns); at most 50,000 rows of each
+            are used.
         schema: theirs.
-        rng: draws the parts of the synthetic table that are as large as the holdout, and the groups of a
-            delete-a-group jackknife, whose error the intervals have.
+        rng: draws those rows, the parts of the synthetic table that are as large as the holdout, and the
+            groups of a delete-a-group jackknife, whose error the intervals have.
 
     Returns:
         `association_distance` (ranks) and `association_distance_pearson`; reference: the holdout's distance.
 
     Reference: Kott 2001, "The delete-a-group jackknife".
     """
+    train, holdout, synthetic = (sample_rows(table, MAX_ROWS, rng) for table in (train, holdout, synthetic))
     real, fresh, made = (_prepare(table, schema) for table in (train, holdout, synthetic))
     size = min(len(holdout), len(synthetic))
     parts, others = (matched_parts(len(table), size, rng) for table in (synthetic, holdout))

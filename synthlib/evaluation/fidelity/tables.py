@@ -92,6 +92,10 @@ def classifier_two_sample_test(train, holdout, synthetic, schema, rng, learners=
     score and reference take the same number a side, the holdout's if it is the smallest table: a larger
     sample would be told apart better, and copies whose twin is not drawn count as fresh rows.
 
+    The trees cut a number of more than 255 values at its quantiles, so they hardly see decimals that lie
+    between frequent values: copies with noise of a twentieth of a deviation score 0.54, and 0.63 with
+    LightGBM, which gives frequent values a bin of their own.
+
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns).
         schema: theirs.

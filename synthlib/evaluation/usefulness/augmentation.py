@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.features import stack
+from synthlib.evaluation.features import sample_rows, stack
 from synthlib.evaluation.intervals import NAN
 from synthlib.evaluation.learners import CLASSIFIERS, REGRESSORS
-from synthlib.evaluation.outcomes import enough, labelled, performance, predict_alike, truth_of
+from synthlib.evaluation.outcomes import (
+    MAX_ROWS,
+    enough,
+    labelled,
+    patients,
+    performance,
+    predict_alike,
+    truth_of,
+)
 from synthlib.evaluation.resampling import draw_weights, percentiles
 from synthlib.scores import Score
 
@@ -27,7 +35,7 @@ def augmentation_gain(train, holdout, synthetic, schema, rng) -> list[Score]:
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns); rows without the target are
-            left out.
+            left out, and 20,000 of each table are used at most.
         schema: theirs, with a target.
         rng: draws the small samples, seeds the learners (alike for both tables), resamples the holdout.
 
@@ -44,7 +52,11 @@ def augmentation_gain(train, holdout, synthetic, schema, rng) -> list[Score]:
         return []
     target = schema[schema.target]
     names = [target.name, *schema.features]  # a synthetic table may lack identifiers
-    train, holdout, synthetic = (labelled(table[names], target) for table in (train, holdout, synthetic))
+    train, synthetic = (
+        sample_rows(labelled(table[names], target), MAX_ROWS, rng).reset_index(drop=True)
+        for table in (train, synthetic)
+    )
+    holdout = patients(holdout[names], target, rng)
     if not len(train) or not len(holdout):
         return []
     truth, scores = truth_of(holdout, target), []

@@ -7,8 +7,18 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from synthlib.evaluation.features import note_sample, sample_rows
 from synthlib.evaluation.intervals import NAN
-from synthlib.evaluation.outcomes import enough, families, labelled, performance, predict, truth_of
+from synthlib.evaluation.outcomes import (
+    MAX_ROWS,
+    enough,
+    families,
+    labelled,
+    patients,
+    performance,
+    predict,
+    truth_of,
+)
 from synthlib.evaluation.resampling import draw_weights, percentiles
 from synthlib.schema import Schema
 from synthlib.scores import Score
@@ -28,7 +38,7 @@ def model_ranking(train, holdout, synthetic, schema, rng) -> list[Score]:
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns); rows without the target are
-            left out.
+            left out; at most 20,000 are learnt from, chosen by, or predicted.
         schema: theirs, with a target.
         rng: splits, seeds the learners, resamples the holdout and the rows that are chosen by.
 
@@ -47,7 +57,8 @@ def model_ranking(train, holdout, synthetic, schema, rng) -> list[Score]:
     if schema.target is None or not schema.features:
         return []
     target = schema[schema.target]
-    train, holdout, synthetic = (labelled(table, target) for table in (train, holdout, synthetic))
+    train, synthetic = (labelled(table, target) for table in (train, synthetic))
+    holdout = patients(holdout, target, rng)
     if not len(train) or not len(holdout):
         return []
     truth = truth_of(holdout, target)
@@ -100,11 +111,12 @@ def _winners(performances: np.ndarray) -> np.ndarray:
 def _rank_within(table: pd.DataFrame, schema: Schema, rng: np.random.Generator) -> np.ndarray:
     """Performances within a table, of resampled validation rows, shape (num_resamples + 1, num_models)."""
     target, order = schema[schema.target], rng.permutation(len(table))
-    held = order[: round(VALIDATION * len(table))]
-    learnt = np.setdiff1d(order, held)
+    num_held = round(VALIDATION * len(table))
+    held, learnt = order[: min(num_held, MAX_ROWS)], np.sort(order[num_held:])
     if not len(held) or not len(learnt):
         return np.full((NUM_RESAMPLES + 1, len(families(target))), np.nan)
-    rows = table.iloc[held]
+    note_sample(len(held), num_held)
+    rows, table = table.iloc[held], sample_rows(table.iloc[learnt], MAX_ROWS, rng)
     truth, weights = truth_of(rows, target), draw_weights(len(held), NUM_RESAMPLES, rng)
-    predicted = (predict(learner, table.iloc[learnt], rows, schema, rng) for learner in families(target))
+    predicted = (predict(learner, table, rows, schema, rng) for learner in families(target))
     return np.array([performance(target, truth, found, weights) for found in predicted]).T

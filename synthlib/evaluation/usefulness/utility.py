@@ -15,6 +15,7 @@ from synthlib.evaluation.outcomes import (
     enough,
     families,
     labelled,
+    patients,
     performance,
     predict,
     predict_alike,
@@ -35,7 +36,7 @@ def train_on_synthetic(train, holdout, synthetic, schema, rng, learners=None) ->
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns); rows without the target are
-            left out, and no more than 20,000 are learnt from.
+            left out, and no more than 20,000 are learnt from or predicted.
         schema: theirs, with a target. Two levels: the last one counts as the event. More levels: AUROC of
             each against the rest, averaged. A number: R², and mean absolute and root mean squared error in
             its own unit.
@@ -56,7 +57,8 @@ def train_on_synthetic(train, holdout, synthetic, schema, rng, learners=None) ->
     if schema.target is None or not schema.features:
         return []
     target, scores = schema[schema.target], []
-    train, holdout, synthetic = (labelled(table, target) for table in (train, holdout, synthetic))
+    train, synthetic = (labelled(table, target) for table in (train, synthetic))
+    holdout = patients(holdout, target, rng)
     if not len(holdout) or not len(train):
         return []
     score_all = _score_numbers if target.is_numeric else _score_levels
