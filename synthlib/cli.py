@@ -23,6 +23,7 @@ from synthlib.commands import (
     vault,
 )
 from synthlib.commands.options import (
+    PRIVATE_MODELS,
     Delta,
     Epsilon,
     Identifier,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from synthlib.claims import Budget
     from synthlib.models.synthesizer import Synthesizer
 
-MODELS = ("gpt", "gan", "independent", "private-gpt")
+MODELS = ("gpt", "gan", "independent", *PRIVATE_MODELS)
 TABLES, RELEASES = "Tables", "Releases"
 PARTIES, REGISTRY = "Between stewards, researchers and grantees", "A registry, or a log"
 
@@ -192,12 +193,12 @@ def synthesize(
     )
     terminal.show_deidentification(deidentification)
     train, holdout = sl.split(safe, described, holdout_fraction=holdout_fraction, seed=seed)
-    if model != "private-gpt":
+    if model not in PRIVATE_MODELS:
         check_levels(train, described, reasons)
     say_stage("split", f"{len(train)} rows to learn from, {len(holdout)} held out")
     steward = sl.StewardKey.open_or_create(key)
     generator = _choose(model, described, seed, epochs or steps, epsilon, delta)
-    budget = _plan(generator, len(train)) if model == "private-gpt" else None
+    budget = _plan(generator, len(train)) if model in PRIVATE_MODELS else None
     ledger = open_ledger(out, rpc, registry, keyfile)
     study = open_study(ledger, out, generator, safe, steward, holdout_fraction, seed, budget)
     synthesizer = _train(study, generator, train, steward, checkpoint, seal)
@@ -250,9 +251,11 @@ def _choose(
     """The generator, not fitted; `length` is of its training, in epochs of a GPT or steps of the GAN."""
     import synthlib as sl
 
-    if model == "private-gpt":
-        budget = {"epsilon": 1.0 if epsilon is None else epsilon, "delta": delta}
-        return sl.PrivateTabularGPT(schema, seed=seed, num_epochs=length, public_schema=True, **budget)
+    if model in PRIVATE_MODELS:
+        given = {"epsilon": 1.0 if epsilon is None else epsilon, "delta": delta, "public_schema": True}
+        if model == "private-gan":
+            return sl.PrivateTabularGAN(schema, seed=seed, num_steps=length, **given)
+        return sl.PrivateTabularGPT(schema, seed=seed, num_epochs=length, **given)
     if model == "independent":
         return sl.IndependentMarginals(schema)
     if model == "gpt":
@@ -281,15 +284,15 @@ def _train(
     from synthlib.preregistration import fit_attempt
 
     columns = len(generator.schema.modelled)
-    if isinstance(generator, sl.PrivateTabularGPT):
+    model, unit = ("GPT", "epochs") if isinstance(generator, sl.TabularGPT) else ("GAN", "steps")
+    if isinstance(generator, sl.PrivateTabularGPT | sl.PrivateTabularGAN):
         say_stage(
-            "train", f"GPT of {columns} columns under differential privacy, epsilon {generator.epsilon:g}"
+            "train", f"{model} of {columns} columns under differential privacy, epsilon {generator.epsilon:g}"
         )
         return fit_attempt(study, generator, train, key, progress=sys.stderr.isatty(), seal=seal)
     if isinstance(generator, sl.IndependentMarginals):
         say_stage("train", f"independent marginals of {columns} columns")
         return fit_attempt(study, generator, train, key)
-    model, unit = ("GPT", "epochs") if isinstance(generator, sl.TabularGPT) else ("GAN", "steps")
     most = f"{generator.settings(len(train), columns)[f'num_{unit}']} {unit}"
     resumed = f", going on from {checkpoint}" if checkpoint.exists() else ""
     say_stage("train", f"{model} of {columns} columns, at most {most}{resumed}")
