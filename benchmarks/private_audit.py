@@ -21,9 +21,9 @@ import pandas as pd
 import synthlib as sl
 from synthlib.data.simulation import simulation_schema
 from synthlib.evaluation.leakage.auditing import audit_epsilon
-from synthlib.models import private_gpt
+from synthlib.models import private_fit
 from synthlib.models.private_encoding import add_noise, make_grids
-from synthlib.models.private_gpt import encode_alone
+from synthlib.models.private_fit import encode_alone
 
 RESULTS = Path(__file__).parent / "private_audit.csv"
 EPSILON, DELTA, NUM_ROWS, NUM_CANARIES, NUM_RUNS = 1.0, 1e-5, 6000, 20, 20
@@ -52,7 +52,7 @@ class Answers:
             self.told.append((answer, scale))
             return answer
 
-        with patch.object(private_gpt, "add_noise", listen):
+        with patch.object(private_fit, "add_noise", listen):
             self.model.fit(rows, progress=False)
 
     def cells(self, rows: pd.DataFrame) -> list[np.ndarray]:

@@ -33,6 +33,7 @@ _HOMES = {
     "TabularGAN": "models.gan",
     "TabularGPT": "models.gpt",
     "PrivateTabularGPT": "models.private_gpt",
+    "PrivateTabularGAN": "models.private_gan",
     "load_synthesizer": "models.synthesizer",
     "evaluate": "evaluation.report",
     "select": "selection",

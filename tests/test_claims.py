@@ -27,7 +27,7 @@ from synthlib.claims import (
     mask_deidentification,
     plan_budget,
 )
-from synthlib.models import private_gpt
+from synthlib.models import private_fit
 from synthlib.models.accounting import PrivacyError, PrivacySpend, Queries, SampledTraining, account
 from synthlib.models.secrecy import SecretRandom
 from synthlib.preregistration import fit_attempt, preregister, sample_attempt
@@ -51,7 +51,7 @@ class Made:
         self.schema = sl.Schema.infer(self.cohort, target="died")
         self.safe, self.schema, self.deidentification = sl.deidentify(self.cohort, self.schema)
         self.train, _ = sl.split(self.safe, self.schema, 0.2, 0)
-        monkeypatch.setattr(private_gpt, "SecretRandom", lambda: SecretRandom(SECRET))
+        monkeypatch.setattr(private_fit, "SecretRandom", lambda: SecretRandom(SECRET))
         model = sl.PrivateTabularGPT(self.schema, **SMALL)
         self.budget = plan_budget(model, len(self.train))
         self.study = preregister(

@@ -1,4 +1,4 @@
-"""`synthesize --model private-gpt`: a budget is registered, spent, claimed, recorded and verified."""
+"""`synthesize --model private-gpt` or `private-gan`: a budget is registered, spent, claimed, recorded and verified."""
 
 import pytest
 from conftest import make_cohort
@@ -59,6 +59,18 @@ def test_a_private_release_from_a_table_to_a_verdict(run, folder):
     assert run("verify", "release")[0] == 0
 
 
+def test_a_private_gan_s_release_claims_what_its_fit_spent(run, folder):
+    words = ("--schema", "schema.json", "--public-schema", "--steps", 10, "--epsilon", 3)
+    code, told, said = run("synthesize", "patients.csv", "--out", "gan", "--model", "private-gan", *words)
+    assert code == 0, said
+    assert "GAN of 5 columns under differential privacy, epsilon 3" in said
+    claim = sl.Bundle.open(folder / "gan").parameters["privacy"]
+    assert 2.9 < claim["epsilon"] <= 3 and claim["parts"][-1]["kind"] == "SampledTraining"
+    assert run("record", "gan")[0] == 0
+    found = {one.subject: one.verdict for one in sl.verify(folder / "gan")}
+    assert found[CLAIM] == "matched" and "differs" not in found.values()
+
+
 @pytest.mark.parametrize(
     ("words", "culprit"),
     [
@@ -66,6 +78,8 @@ def test_a_private_release_from_a_table_to_a_verdict(run, folder):
         (("--model", "independent", "--public-schema"), "not differentially private"),
         (("--model", "private-gpt", "--public-schema"), "inferred from the table"),
         (("--model", "private-gpt", "--schema", "schema.json"), "known without the table"),
+        (("--model", "private-gan", "--public-schema"), "inferred from the table"),
+        (("--model", "private-gan", "--schema", "schema.json", "--epochs", 1), "private-gan"),
         ((*PRIVATE, "--epsilon", 0), "above 0"),
         ((*PRIVATE, "--delta", 1), "above 0"),
         ((*PRIVATE, "--delta", 0.01), "1 / 320"),

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import synthlib as sl
-from synthlib.models import private_gpt
+from synthlib.models import private_fit
 from synthlib.models.accounting import PrivacyError, Queries, SampledTraining
 from synthlib.models.private_checks import check_private_step
-from synthlib.models.private_gpt import PrivateTabularGPT, encode_alone, make_step
+from synthlib.models.private_fit import encode_alone
+from synthlib.models.private_gpt import PrivateTabularGPT, make_step
 from synthlib.models.secrecy import SecretRandom
 
 SMALL = {
@@ -25,17 +26,17 @@ def asked():
 
 @pytest.fixture(scope="module")
 def fitted(cohort, cohort_schema, asked):
-    plain = private_gpt.add_noise
+    plain = private_fit.add_noise
 
     def listen(exact, scale, random):
         asked.append((np.shape(exact), scale))
         return plain(exact, scale, random)
 
-    private_gpt.add_noise = listen
+    private_fit.add_noise = listen
     try:
         return PrivateTabularGPT(cohort_schema, **SMALL).fit(cohort, progress=False)
     finally:
-        private_gpt.add_noise = plain
+        private_fit.add_noise = plain
 
 
 def test_samples_are_tables_of_the_schema_with_the_relations_that_were_paid_for(fitted, cohort_schema):
@@ -110,7 +111,7 @@ def test_a_seed_fixes_no_noise_and_a_sealed_secret_replays_the_fit(cohort, cohor
 
 def test_what_is_saved_holds_the_spend_and_no_secret(fitted, cohort, cohort_schema, tmp_path, monkeypatch):
     secret = bytes(range(100, 132))
-    monkeypatch.setattr(private_gpt, "SecretRandom", lambda: SecretRandom(secret))
+    monkeypatch.setattr(private_fit, "SecretRandom", lambda: SecretRandom(secret))
     model = PrivateTabularGPT(cohort_schema, **SMALL | {"num_epochs": 1}).fit(cohort, progress=False)
     model.save(tmp_path / "model")
     for file in (tmp_path / "model").iterdir():

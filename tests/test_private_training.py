@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks import broken_steps
 from synthlib.models.accounting import PrivacyError, SampledTraining
 from synthlib.models.backend import keras, tf
 from synthlib.models.private_checks import check_private_step
@@ -29,129 +30,22 @@ def make(kind=PrivateStep, training=TRAINING, clip_norm=0.5, arrays=(X, Y)):
     return lambda random: kind(loss, [weights, bias], arrays, clip_norm, training, random)
 
 
-class NoNoise(PrivateStep):
-    noise_scale = 0.0
-
-
-class NoClipping(PrivateStep):
-    def __init__(self, loss, variables, arrays, clip_norm, training, random):
-        super().__init__(loss, variables, arrays, 1e9, training, random)
-        self.clip_norm, self._scale = clip_norm, clip_norm * training.noise_multiplier
-
-    @property
-    def noise_scale(self):
-        return self._scale
-
-    def _sum_clipped(self, counted, *arrays):
-        self.clip_norm, kept = 1e9, self.clip_norm
-        try:
-            return super()._sum_clipped(counted, *arrays)
-        finally:
-            self.clip_norm = kept
-
-
-class ClippedTogether(PrivateStep):
-    """The sum is clipped, not each patient: with others there, one can turn it about."""
-
-    def clipped_sum(self, rows):
-        kept, self.clip_norm = self.clip_norm, 1e9
-        total = super().clipped_sum(rows)
-        self.clip_norm = kept
-        return total * min(1, kept / max(np.linalg.norm(total), 1e-12))
-
-
-class NoiseOnce(PrivateStep):
-    drawn = None
-
-    def update(self, rows):
-        if self.drawn is None:
-            self.drawn = self.random.normal(sum(self.sizes))
-        noisy = self.clipped_sum(rows) + self.noise_scale * self.drawn
-        return [noisy.astype(np.float32) / self.expected_batch]
-
-
-class NoiseInTheFirstStepOnly(PrivateStep):
-    done = False
-
-    @property
-    def noise_scale(self):
-        scale, self.done = 0.0 if self.done else super().noise_scale, True
-        return scale
-
-
-class NoiseOnTheMean(PrivateStep):
-    @property
-    def noise_scale(self):
-        return super().noise_scale / self.expected_batch
-
-
-class NoiseByThePatient(PrivateStep):
-    """Adds the noise of a step to each patient's gradient."""
-
-    def update(self, rows):
-        noise = self.noise_scale * self.random.normal((len(rows), sum(self.sizes))).sum(axis=0)
-        return [((self.clipped_sum(rows) + noise) / self.expected_batch).astype(np.float32)]
-
-
-class DividedByTheBatch(PrivateStep):
-    def update(self, rows):
-        return [part * self.expected_batch / max(len(rows), 1) for part in super().update(rows)]
-
-
-class FixedSize(PrivateStep):
-    def choose(self):
-        return np.argsort(self.random.uniform(self.num_patients))[: int(self.expected_batch)]
-
-
-class Shuffled(PrivateStep):
-    left = ()
-
-    def choose(self):
-        size = int(self.expected_batch)
-        if len(self.left) < size:
-            self.left = np.argsort(self.random.uniform(self.num_patients))
-        batch, self.left = self.left[:size], self.left[size:]
-        return batch
-
-
-class SmallerBatchesThanSaid(PrivateStep):
-    def choose(self):
-        return super().choose()[: int(self.expected_batch)]  # the surplus is left out
-
-
-class HigherRate(PrivateStep):
-    def choose(self):
-        return np.flatnonzero(self.random.uniform(self.num_patients) < 1.3 * self.training.sampling_rate)
-
-
-class SameBatchAgain(PrivateStep):
-    kept = None
-
-    def choose(self):
-        self.kept = super().choose() if self.kept is None else self.kept
-        return self.kept
-
-
-class WrongSign(PrivateStep):
-    def clipped_sum(self, rows):
-        return -super().clipped_sum(rows)
-
-
 BROKEN = {
-    NoNoise: "standard deviation",
-    NoClipping: "clip norms",
-    ClippedTogether: "clip norms",
-    NoiseOnce: "independent",
-    NoiseInTheFirstStepOnly: "standard deviation",
-    NoiseOnTheMean: "standard deviation",
-    NoiseByThePatient: "standard deviation",
-    DividedByTheBatch: "clip norms",
-    FixedSize: "binomial",
-    Shuffled: "binomial",
-    SmallerBatchesThanSaid: "binomial",
-    HigherRate: "rate",
-    SameBatchAgain: "independent",
-    WrongSign: "along the gradient",
+    broken_steps.NoNoise: "standard deviation",
+    broken_steps.NoClipping: "clip norms",
+    broken_steps.ClippedTogether: "clip norms",
+    broken_steps.NoiseOnce: "independent",
+    broken_steps.NoiseInTheFirstStepOnly: "standard deviation",
+    broken_steps.NoiseOnTheMean: "standard deviation",
+    broken_steps.NoiseByThePatient: "standard deviation",
+    broken_steps.DividedByTheBatch: "clip norms",
+    broken_steps.FixedSize: "binomial",
+    broken_steps.Shuffled: "binomial",
+    broken_steps.InOrder: "binomial",
+    broken_steps.SmallerBatchesThanSaid: "binomial",
+    broken_steps.HigherRate: "rate",
+    broken_steps.SameBatchAgain: "independent",
+    broken_steps.WrongSign: "along the gradient",
 }
 
 

@@ -12,6 +12,7 @@ from conftest import make_cohort
 
 import synthlib as sl
 
+SMALL_PRIVATE = {"epsilon": 20.0, "public_schema": True, "tree_rows": 2000}
 MAKERS = {
     "IndependentMarginals": lambda schema, **options: sl.IndependentMarginals(schema),
     "TabularGAN": lambda schema, **options: sl.TabularGAN(
@@ -23,8 +24,14 @@ MAKERS = {
     "PrivateMarginals": lambda schema, **options: sl.PrivateMarginals(
         schema, **{"epsilon": 20.0, "public_schema": True, "solver": "tree"} | options
     ),
+    "PrivateTabularGAN": lambda schema, **options: sl.PrivateTabularGAN(
+        schema, **SMALL_PRIVATE | {"num_steps": 60, "batch_size": 64, "private_steps": 2} | options
+    ),
 }
-WITHOUT_SEED = {"PrivateMarginals"}  # their noise comes from the operating system, and is not kept
+WITHOUT_SEED = {
+    "PrivateMarginals",
+    "PrivateTabularGAN",
+}  # their noise comes from the operating system, and is not kept
 
 
 def fit(make, schema, train):

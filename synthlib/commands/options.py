@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from synthlib.schema import Schema
 
+PRIVATE_MODELS = ("private-gpt", "private-gan")
 MAX_SEED = 2**32 - 2  # the sample is drawn with the next one
 
 
@@ -47,21 +48,22 @@ SchemaFile = Annotated[Path | None, typer.Option(help="Schema as JSON, instead o
 Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of every random choice.")]
 Epsilon = Annotated[
     float | None,
-    typer.Option(help="Of private-gpt, for the whole fit; by default 1. Smaller is more private."),
+    typer.Option(help="Of private models, for the whole fit; by default 1. Smaller is more private."),
 ]
 Delta = Annotated[
-    float | None, typer.Option(help="Of private-gpt; below one over the number of patients. Default: 1e-5.")
+    float | None,
+    typer.Option(help="Of private models; below one over the number of patients. Default: 1e-5."),
 ]
 PublicSchema = Annotated[
     bool,
     typer.Option(
         "--public-schema",
-        help="Of private-gpt: all that --schema says is known without the table, ranges and levels too.",
+        help="Of private models: all that --schema says is known without the table, ranges and levels too.",
     ),
 ]
 Seal = Annotated[
     Path | None,
-    typer.Option(help="Of private-gpt: file for its secret noise, sealed under the key, for an auditor."),
+    typer.Option(help="Of private models: file for its secret noise, sealed under the key, for an auditor."),
 ]
 Scores = Annotated[
     bool,
@@ -200,18 +202,20 @@ def check_private(
     index_date: str | None,
 ) -> None:
     """Options of a private generator: refused for others; and what it cannot start without."""
-    if model != "private-gpt":
+    if model not in PRIVATE_MODELS:
         given = {"--epsilon": epsilon, "--delta": delta, "--public-schema": is_public or None, "--seal": seal}
         for option, value in given.items():
             if value is not None:
-                refuse(option, f"it is for --model private-gpt; {model} is not differentially private")
+                refuse(
+                    option, f"it is for {' or '.join(PRIVATE_MODELS)}; {model} is not differentially private"
+                )
         return
     if schema is None:
         refuse("--schema", "expected a file: a schema inferred from the table tells of its patients")
     if not is_public:
         refuse(
             "--public-schema",
-            "expected it with private-gpt: say that levels, ranges, precision, rules and where values may be "
+            f"expected it with {model}: say that levels, ranges, precision, rules and where values may be "
             "missing in the schema's file are known without the table",
         )
     if index_date:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from synthlib.commands.options import (
+    PRIVATE_MODELS,
     check_confidential,
     check_model_folder,
     check_release_folder,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from synthlib.claims import Budget
     from synthlib.models.synthesizer import Synthesizer
 
-MODELS = ("gpt", "gan", "independent", "private-gpt")
+MODELS = ("gpt", "gan", "independent", *PRIVATE_MODELS)
 
 
 class Places(NamedTuple):
@@ -88,9 +89,11 @@ def choose(
     """The generator, not fitted; `length` is of its training, in epochs of a GPT or steps of the GAN."""
     import synthlib as sl
 
-    if model == "private-gpt":
-        budget = {"epsilon": 1.0 if epsilon is None else epsilon, "delta": delta}
-        return sl.PrivateTabularGPT(schema, seed=seed, num_epochs=length, public_schema=True, **budget)
+    if model in PRIVATE_MODELS:
+        given = {"epsilon": 1.0 if epsilon is None else epsilon, "delta": delta, "public_schema": True}
+        if model == "private-gan":
+            return sl.PrivateTabularGAN(schema, seed=seed, num_steps=length, **given)
+        return sl.PrivateTabularGPT(schema, seed=seed, num_epochs=length, **given)
     if model == "independent":
         return sl.IndependentMarginals(schema)
     if model == "gpt":
@@ -119,15 +122,15 @@ def train_as_attempt(
     from synthlib.preregistration import fit_attempt
 
     columns = len(generator.schema.modelled)
-    if isinstance(generator, sl.PrivateTabularGPT):
+    model, unit = ("GPT", "epochs") if isinstance(generator, sl.TabularGPT) else ("GAN", "steps")
+    if isinstance(generator, sl.PrivateTabularGPT | sl.PrivateTabularGAN):
         say_stage(
-            "train", f"GPT of {columns} columns under differential privacy, epsilon {generator.epsilon:g}"
+            "train", f"{model} of {columns} columns under differential privacy, epsilon {generator.epsilon:g}"
         )
         return fit_attempt(study, generator, train, key, progress=sys.stderr.isatty(), seal=seal)
     if isinstance(generator, sl.IndependentMarginals):
         say_stage("train", f"independent marginals of {columns} columns")
         return fit_attempt(study, generator, train, key)
-    model, unit = ("GPT", "epochs") if isinstance(generator, sl.TabularGPT) else ("GAN", "steps")
     most = f"{generator.settings(len(train), columns)[f'num_{unit}']} {unit}"
     resumed = f", going on from {checkpoint}" if checkpoint.exists() else ""
     say_stage("train", f"{model} of {columns} columns, at most {most}{resumed}")

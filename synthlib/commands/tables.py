@@ -12,6 +12,7 @@ import typer
 
 from synthlib.commands import terminal
 from synthlib.commands.options import (
+    PRIVATE_MODELS,
     Delta,
     Epsilon,
     Identifier,
@@ -137,12 +138,12 @@ def synthesize(
     )
     terminal.show_deidentification(deidentification)
     train, holdout = sl.split(safe, described, holdout_fraction=holdout_fraction, seed=seed)
-    if model != "private-gpt":
+    if model not in PRIVATE_MODELS:
         check_levels(train, described, reasons)
     say_stage("split", f"{len(train)} rows to learn from, {len(holdout)} held out")
     steward = sl.StewardKey.open_or_create(places.key)
     generator = choose(model, described, seed, epochs or steps, epsilon, delta)
-    budget = plan(generator, len(train)) if model == "private-gpt" else None
+    budget = plan(generator, len(train)) if model in PRIVATE_MODELS else None
     ledger = open_ledger(places.out, rpc, registry, keyfile)
     study = open_study(ledger, places.out, generator, safe, steward, holdout_fraction, seed, budget, declared)
     synthesizer = train_as_attempt(study, generator, train, steward, places.checkpoint, places.seal)

@@ -26,6 +26,7 @@ SYNTHESIZERS = {
     "TabularGAN": "synthlib.models.gan",
     "TabularGPT": "synthlib.models.gpt",
     "PrivateTabularGPT": "synthlib.models.private_gpt",
+    "PrivateTabularGAN": "synthlib.models.private_gan",
 }
 
 SAMPLE_BATCH = 8192  # rows drawn at once

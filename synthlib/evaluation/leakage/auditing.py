@@ -6,7 +6,7 @@ what it does not show may still be there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from synthlib.scores import Score
 
 GUESSED = (1.0, 0.5, 0.25, 0.1)
 LARGEST = 64.0
+Curve = tuple[float, np.ndarray]  # epsilon at some delta; points (epsilon, delta) of the whole claim
 
 
 class Audit(NamedTuple):
@@ -42,6 +43,23 @@ class Audit(NamedTuple):
     num_runs: int
     delta: float
     confidence: float
+
+
+class RunsAudit(NamedTuple):
+    """What an audit by independent runs found.
+
+    Attributes:
+        low: the loss epsilon is at least this, with the confidence.
+        statistic: number of the statistic that was used.
+        true_positives, positives, false_positives, negatives: of the runs that were counted.
+    """
+
+    low: float
+    statistic: int
+    true_positives: int
+    positives: int
+    false_positives: int
+    negatives: int
 
 
 def audit_epsilon(
@@ -195,6 +213,101 @@ def epsilon_from_rates(
 
     Reference: Nasr et al. 2021, "Adversary instantiation"; Clopper and Pearson 1934.
     """
+    hit, alarm = _bound_rates(true_positives, positives, false_positives, negatives, confidence)
+    bounds = [0.0]
+    if hit - delta > 0:
+        bounds.append(np.log((hit - delta) / alarm))
+    if 1 - alarm - delta > 0 and hit < 1:
+        bounds.append(np.log((1 - alarm - delta) / (1 - hit)))
+    return float(max(bounds))
+
+
+def epsilon_from_curves(
+    true_positives: int,
+    positives: int,
+    false_positives: int,
+    negatives: int,
+    curves: Sequence[Curve],
+    confidence: float = 0.95,
+) -> float:
+    """Lower bound on epsilon for a mechanism of a known kind and unknown noise, as in `epsilon_from_rates`.
+
+    `epsilon_from_rates` holds for every mechanism, and is far below the truth of one whose delta is small:
+    events as rare as that delta are not seen. Here each curve is what a mechanism of the kind would claim at
+    one level of noise, whole; a curve under which such rates are too unlikely is refuted. That the claimed
+    curve is refuted is a finding whatever the mechanism is; the bound speaks of the kind.
+
+    Args:
+        true_positives, positives, false_positives, negatives, confidence: see `epsilon_from_rates`.
+        curves: epsilon at the delta of interest, and points (epsilon, delta), shape (num_points, 2), of which
+            every mechanism with that noise keeps all.
+
+    Returns:
+        The largest epsilon whose curve is refuted; 0 if none is.
+
+    Reference: Nasr et al. 2023, "Tight auditing of differentially private machine learning", section 4.
+    """
+    hit, alarm = _bound_rates(true_positives, positives, false_positives, negatives, confidence)
+    refuted = [epsilon for epsilon, points in curves if _is_refuted(hit, alarm, points)]
+    return max(refuted, default=0.0)
+
+
+def _is_refuted(hit: float, alarm: float, points: np.ndarray) -> bool:
+    factor, delta = np.exp(points[:, 0]), points[:, 1]
+    return bool(hit > (factor * alarm + delta).min() or 1 - alarm > (factor * (1 - hit) + delta).min())
+
+
+def audit_runs(
+    included: np.ndarray,
+    statistics: np.ndarray,
+    delta: float,
+    confidence: float = 0.95,
+    curves: Sequence[Curve] | None = None,
+) -> RunsAudit:
+    """Bound epsilon by independent runs, each with a canary or without, and what was seen in each.
+
+    The first half of the runs chooses the statistic and the threshold above which a canary is said to be in;
+    the second half alone is counted.
+
+    Args:
+        included: whether the canary was in, by a coin for each run; bool (num_runs,).
+        statistics: higher says in; float64 (num_runs, num_statistics).
+        delta, confidence: see `audit_epsilon`.
+        curves: see `epsilon_from_curves`; None bounds by the rates alone, for any mechanism.
+
+    Raises:
+        ValueError: if runs are fewer than four, or as many are not in both arrays.
+    """
+    if len(included) < 4 or statistics.shape[:1] != included.shape:
+        raise ValueError(
+            f"expected at least four runs with statistics each, got {included.shape} and {statistics.shape}"
+        )
+
+    def bound(rates: tuple[int, int, int, int]) -> float:
+        if curves is None:
+            return epsilon_from_rates(*rates, delta, confidence)
+        return epsilon_from_curves(*rates, curves, confidence)
+
+    half = len(included) // 2
+    pilot, chosen = included[:half], (-1.0, 0, 0.0, 0.0)
+    for which in range(statistics.shape[1]):
+        values = statistics[:half, which]
+        for threshold in np.unique(np.quantile(values, np.linspace(0.005, 0.995, 100))):
+            rates = _count_rates(pilot, values, threshold)
+            hit, alarm = rates[0] / max(rates[1], 1), rates[2] / max(rates[3], 1)
+            chosen = max(chosen, (bound(rates), hit - alarm, which, float(threshold)))
+    _, _, which, threshold = chosen
+    rates = _count_rates(included[half:], statistics[half:, int(which)], threshold)
+    return RunsAudit(bound(rates), int(which), *rates)
+
+
+def _count_rates(included: np.ndarray, values: np.ndarray, threshold: float) -> tuple[int, int, int, int]:
+    said = values > threshold
+    hits, alarms = int((said & included).sum()), int((said & ~included).sum())
+    return hits, int(included.sum()), alarms, int((~included).sum())
+
+
+def _bound_rates(true_positives, positives, false_positives, negatives, confidence) -> tuple[float, float]:
     miss = (1 - confidence) / 2
     hit = beta.ppf(miss, true_positives, positives - true_positives + 1) if true_positives else 0.0
     alarm = (
@@ -202,12 +315,7 @@ def epsilon_from_rates(
         if false_positives < negatives
         else 1.0
     )
-    bounds = [0.0]
-    if hit - delta > 0:
-        bounds.append(np.log((hit - delta) / alarm))
-    if 1 - alarm - delta > 0 and hit < 1:
-        bounds.append(np.log((1 - alarm - delta) / (1 - hit)))
-    return float(max(bounds))
+    return float(hit), float(alarm)
 
 
 def audit_score(audit: Audit, claimed: float = NAN) -> Score:
