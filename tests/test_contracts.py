@@ -202,7 +202,7 @@ def test_committed_artifacts_are_what_the_sources_compile_to(tmp_path):
         "node is here, npm's packages are not: run make npm"
     )
     subprocess.run(
-        ["node", "compile.mjs", str(tmp_path)], cwd=CONTRACTS, check=True, capture_output=True, timeout=120
+        ["node", "compile.mjs", str(tmp_path)], cwd=CONTRACTS, check=True, capture_output=True, timeout=600
     )
     committed = Path(__file__).parents[1] / "synthlib" / "chain" / "artifacts"
     names = {path.name for path in tmp_path.iterdir()}
