@@ -1,4 +1,4 @@
-"""The private GAN: what it spends, what it refuses, and that the generator sees patients by the critic alone."""
+"""The private GAN: what it spends and refuses, and that the generator sees patients by the critic alone."""
 
 import numpy as np
 import pytest

@@ -153,6 +153,22 @@ def test_a_verdict_is_signed_brought_shown_and_taken_back(case, command, sign, s
     assert code == 2 and "AttestationAlreadyRevoked" in err
 
 
+def test_a_verdict_that_was_cancelled_is_not_brought(case, command, sign, submit, workspace):
+    assert sign()[0] == 0
+    words = ("attest", "cancel", workspace / "verdict.json", "--release", case.path, *case.place)
+    code, _, err = command(*words, who="admin")
+    assert code == 2 and "expected --yes" in err
+    if case.place:
+        code, _, err = command(*words, "--yes", who="auditor")
+        assert code == 2 and "expected to act as the auditor" in " ".join(err.split())
+    for _ in range(2):  # again changes nothing
+        code, out, _ = command(*words, "--yes", who="admin")
+        assert code == 0 and out.startswith("cancelled: 0x")
+    code, _, err = submit()
+    assert code == 2 and "VerdictIsCancelled" in err
+    assert list_verdicts(case, command) == []
+
+
 def test_anybody_brings_a_verdict_to_a_node_and_nobody_else_to_a_journal(case, sign, submit):
     sign(who="auditor")
     fund(case.ledger.connection, account("stranger").address)

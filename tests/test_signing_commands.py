@@ -33,13 +33,13 @@ def test_a_verdict_is_shown_before_it_is_signed(judge, workspace):
     shown = err[: err.index("Type yes")]
     for text in ("failed", bundle.digest, digest("Looked at it."), digest("Look at it."), "report.txt"):
         assert text in shown
-    assert "2150-01-01T00:00:00+00:00, to bring it" in shown and account("auditor").address in shown
+    assert "2150-01-01T00:00:00+00:00: until then" in shown and account("auditor").address in shown
     assert f"registry {bundle.parameters['protocol']['registry']} on chain" in shown
 
 
 def test_a_verdict_without_a_deadline_says_what_that_means(judge):
     _, (_, _, err) = judge("--yes")
-    assert "none: whoever has it may bring it at any time" in err
+    assert "until then whoever has it may bring it, if you do not cancel it" in err
 
 
 @pytest.mark.parametrize(("types", "message"), [("no\n", "nothing was done"), (None, "expected --yes")])

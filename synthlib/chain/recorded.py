@@ -97,10 +97,17 @@ class Recorded:
         Raises:
             ChainError: if it is of another release, or what `Attestations.attest` raises.
         """
-        paper.require_place(self.ledger)
-        if (paper.verdict.release, paper.verdict.issuer) != (self.bundle.digest, self._issuer):
-            raise ChainError("expected a verdict on this release, got one on another; give that one's folder")
+        self._require_own(paper)
         return self._act(lambda: bring_verdict(self.ledger, paper))
+
+    def cancel(self, paper: Paper) -> str:
+        """Cancel a verdict on the release that was not brought; for the auditor who signed it. Its id.
+
+        Raises:
+            ChainError: if it is of another release, or what `cancel_verdict` raises.
+        """
+        self._require_own(paper)
+        return self._act(lambda: cancel_verdict(self.ledger, paper))
 
     def take_back(self, verdict: str, reason: str) -> Attestation:
         """Take a verdict on the release back; for the auditor who signed it.
@@ -111,6 +118,10 @@ class Recorded:
         self._find(verdict)
         self._act(lambda: Attestations(self.ledger).revoke(verdict, reason))
         return self._find(verdict)
+
+    def _require_own(self, paper: Paper) -> None:
+        if (paper.verdict.release, paper.verdict.issuer) != (self.bundle.digest, self._issuer):
+            raise ChainError("expected a verdict on this release, got one on another; give that one's folder")
 
     def _find(self, verdict: str) -> Attestation:
         for found in self.verdicts():
@@ -180,3 +191,21 @@ def bring_verdict(ledger: Ledger, paper: Paper) -> Attestation:
     """Bring a signed verdict to the registry that it was signed for; see `Attestations.attest`."""
     paper.require_place(ledger)
     return Attestations(ledger).attest(paper.verdict, paper.text("auditor"), paper.text("signature"))
+
+
+def cancel_verdict(ledger: Ledger, paper: Paper) -> str:
+    """Cancel a signed verdict before anybody brings it, and say its id; see `Attestations.cancel`.
+
+    Raises:
+        ChainError: if another account signed it, or another registry is meant.
+    """
+    paper.require_place(ledger)
+    auditor, attestations = paper.text("auditor"), Attestations(ledger)
+    if auditor.lower() != ledger.sender.lower():
+        raise ChainError(
+            f"expected to act as the auditor {auditor}, who signed the verdict and alone cancels it, "
+            f"acting as {ledger.sender}"
+        )
+    id = attestations.id_of(paper.verdict, auditor)
+    attestations.cancel(id)
+    return id

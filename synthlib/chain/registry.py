@@ -167,7 +167,8 @@ class Ledger(Registry):
 
         It holds the manifest as it was recorded, `record.json`, signed by the issuer if that is this
         ledger's account, and of an in-process chain the journal up to the last line about the release, a
-        verdict on it or its auditor's role, or its dataset's end. Doing it again after a crash completes it.
+        verdict on it or its auditor's role, its dataset's end, or a verdict that was cancelled. Doing it again
+        after a crash completes it.
 
         Args:
             bundle: the release.
@@ -216,8 +217,8 @@ class Ledger(Registry):
         write_atomically(bundle.path / LEDGER_FOLDER / JOURNAL, b"".join(self.journal.lines))
 
     def _find_last_line(self, record: Record) -> int:
-        """Number of the journal's last line about a release, a verdict on it or its auditor's role, or its
-        dataset's end."""
+        """Number of the journal's last line about a release, a verdict on it or its auditor's role, its
+        dataset's end, or a verdict that was cancelled, which does not tell of which release it was."""
         verdicts = self.find_events("Attested", "Attestations", release=record.release)
         topics = [record.release, *(said.arguments["id"].removeprefix("0x") for said in verdicts)]
         ends = [
@@ -232,6 +233,7 @@ class Ledger(Registry):
             for name in ("RoleRevoked", "RoleGranted")
             for said in self.find_events(name, role=_AUDITOR_ROLE, account=auditor)
         ]
+        ends += [said.transaction for said in self.find_events("VerdictCancelled", "Attestations")]
         return max(*map(self.journal.last_line_about, topics), 1, *map(self.journal.line_of, ends))
 
     def _describe(self, record: Record) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def renew(
     until: Until,
     place: Acting,
 ) -> None:
-    """Prolong an accepted agreement. For the dataset's steward."""
+    """Prolong an agreement in force. For the dataset's steward."""
     from synthlib.chain.agreements import Agreements
 
     expiry = read_time(until, "--until")

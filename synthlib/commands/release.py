@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +23,7 @@ from synthlib.commands.options import (
 )
 from synthlib.commands.places import Acting, ActingAtRelease, AtRelease, takes_options
 from synthlib.commands.registering import choose_node
-from synthlib.commands.signing import ANY_TIME, confirm_signing, word_verdict
+from synthlib.commands.signing import confirm_signing, word_verdict
 from synthlib.commands.terminal import say
 
 attest_app = typer.Typer(no_args_is_help=True, help="Auditors' verdicts: signed offline, brought by anybody.")
@@ -62,7 +63,8 @@ def sign(
     rubric: Annotated[Path, typer.Option(help="File of what it was judged by. Its SHA-256 is signed.")],
     out: Annotated[Path, typer.Option(help="File to write the signed verdict to, as JSON.")],
     deadline: Annotated[
-        str | None, typer.Option(help="Time until which it may be brought, such as 2026-12-31T00:00:00Z.")
+        str | None,
+        typer.Option(help="Time to bring it by, such as 2026-12-31T00:00:00Z. Default: a year."),
     ] = None,
     keyfile: Keyfile = None,
     yes: SignUnasked = False,
@@ -70,15 +72,16 @@ def sign(
     """Sign a verdict on a release, once you have seen what it says. No node is needed."""
     from synthlib.bundle import write_atomically
     from synthlib.chain.accounts import load_account
-    from synthlib.chain.attestations import OUTCOMES, Verdict
+    from synthlib.chain.attestations import OUTCOMES, Verdict, default_deadline
     from synthlib.chain.papers import sign_verdict
     from synthlib.chain.recorded import desk_of
 
     if outcome not in OUTCOMES[1:]:
         refuse("--outcome", f"expected one of {', '.join(OUTCOMES[1:])}, got {outcome!r}")
-    last = ANY_TIME if deadline is None else read_time(deadline, "--deadline")
+    last = None if deadline is None else read_time(deadline, "--deadline")
     digests = _digest(report, "--report"), _digest(rubric, "--rubric")
     opened, issuer, desk = desk_of(bundle, load_account(keyfile))
+    last = default_deadline(desk.time) if last is None else last
     said = Verdict(opened.digest, issuer, outcome, *digests, last)
     check_new_file(out, "--out")
     confirm_signing(word_verdict(said, desk, bundle, report, rubric), yes)
@@ -97,23 +100,27 @@ def submit(
     ] = None,
 ) -> None:
     """Bring a signed verdict to the chain. Bringing it again changes nothing."""
-    from synthlib.chain.papers import VERDICT, Paper
-    from synthlib.chain.recorded import bring_verdict
+    from synthlib.chain.recorded import Recorded, bring_verdict
 
-    what = "verdict on a release"
-    paper = Paper.from_json(read_file(verdict, "VERDICT"), VERDICT)
-    if place.rpc is None and place.journal is None and release is None:
-        refuse(
-            "--rpc", "expected a node's URL, or --release with the folder of a release recorded in process"
-        )
-    if release is not None:
-        with place.sending(release, what) as opened:
-            found = opened.bring(paper)
-    else:
-        registry = paper.registry if choose_node(place.rpc, place.journal) else None
-        with Acting(place.rpc, registry, place.journal, place.keyfile).sending(what) as ledger:
-            found = bring_verdict(ledger, paper)
+    found = _do(verdict, release, place, "verdict on a release", Recorded.bring, bring_verdict)
     terminal.show_fields(found._asdict())
+
+
+@attest_app.command()
+@takes_options
+def cancel(
+    verdict: Annotated[Path, typer.Argument(help="A verdict that you signed and nobody brought.")],
+    place: ActingAtRelease,
+    release: Annotated[
+        Path | None, typer.Option(help="Folder of its release, which is brought up to date.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Cancel a verdict that you signed, so that nobody brings it any more."""
+    from synthlib.chain.recorded import Recorded, cancel_verdict
+
+    what, question = "cancelling of a verdict", f"cancel the verdict in {verdict}"
+    print(f"cancelled: {_do(verdict, release, place, what, Recorded.cancel, cancel_verdict, question, yes)}")
 
 
 @attest_app.command("revoke")
@@ -138,6 +145,31 @@ def show(bundle: Release, place: AtRelease, as_json: AsJson = False) -> None:
     """List the verdicts on a release, those taken back too."""
     found = place.open(bundle).verdicts()
     terminal.show_rows((each._asdict() for each in found), as_json, "no verdict on this release")
+
+
+def _do(
+    verdict: Path,
+    release: Path | None,
+    place: ActingAtRelease,
+    what: str,
+    at_release: Callable,
+    at_registry: Callable,
+    *confirmed: Any,
+) -> Any:
+    """Do something with a signed verdict where its release is recorded."""
+    from synthlib.chain.papers import VERDICT, Paper
+
+    paper = Paper.from_json(read_file(verdict, "VERDICT"), VERDICT)
+    if place.rpc is None and place.journal is None and release is None:
+        refuse(
+            "--rpc", "expected a node's URL, or --release with the folder of a release recorded in process"
+        )
+    if release is not None:
+        with place.sending(release, what, *confirmed) as opened:
+            return at_release(opened, paper)
+    registry = paper.registry if choose_node(place.rpc, place.journal) else None
+    with Acting(place.rpc, registry, place.journal, place.keyfile).sending(what, *confirmed) as ledger:
+        return at_registry(ledger, paper)
 
 
 def _digest(path: Path, option: str) -> str:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from synthlib.chain.attestations import Verdict
     from synthlib.chain.papers import Desk, Paper
 
-ANY_TIME = 2**48 - 1  # the contract's latest time
 NOT_GIVEN = "not looked at: --terms FILE holds your copy against it"
 
 
@@ -58,7 +57,6 @@ def word_verdict(verdict: Verdict, desk: Desk, bundle: Path, report: Path, rubri
         desk: where it holds, and who signs.
         bundle, report, rubric: the files that were named.
     """
-    last = "none: whoever has it may bring it at any time, also after you have thought better of it"
     return {
         "you, the auditor": desk.sender,
         "outcome": verdict.outcome,
@@ -66,7 +64,8 @@ def word_verdict(verdict: Verdict, desk: Desk, bundle: Path, report: Path, rubri
         "recorded by": verdict.issuer,
         "report": f"{report}, SHA-256 {verdict.report}",
         "rubric": f"{rubric}, SHA-256 {verdict.rubric}",
-        "deadline": last if verdict.deadline == ANY_TIME else f"{say_time(verdict.deadline)}, to bring it",
+        "deadline": f"{say_time(verdict.deadline)}: until then whoever has it may bring it, if you do not "
+        "cancel it",
         "holds on": f"the registry {desk.address} on chain {desk.connection.chain_id} alone",
     }
 

@@ -137,7 +137,7 @@ def renounce(
     place: Acting,
     yes: Yes = False,
 ) -> None:
-    """Give a dataset up for ever: nobody registers a protocol on it again."""
+    """Close a dataset for good; you go on answering for it, ending and erasing."""
     from synthlib.chain.datasets import Datasets
 
     with place.sending("renouncing of a dataset", f"renounce the dataset {dataset}", yes) as ledger:
