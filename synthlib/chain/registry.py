@@ -167,8 +167,8 @@ class Ledger(Registry):
 
         It holds the manifest as it was recorded, `record.json`, signed by the issuer if that is this
         ledger's account, and of an in-process chain the journal up to the last line about the release, a
-        verdict on it or its auditor's role, its dataset's end, or a verdict that was cancelled. Doing it again
-        after a crash completes it.
+        verdict on it or its auditor's role, its dataset's end, or a verdict that was cancelled. Doing it
+        again after a crash completes it.
 
         Args:
             bundle: the release.
