@@ -7,7 +7,8 @@ is set aside gets no likelier) and once without any of that, for many epochs. Tw
 train: by the ratio of a record's likelihood under the released generator to that under shadow generators, and
 by a classifier that shadow generators taught what members look like in drawn rows. Beside them the same two
 on a generator that learnt nothing of train (fitted to other patients): they must find a guess's value.
-Writes likelihood_attacks.csv, where `--only NAMES` replaces rows. The cohort is a benchmark cohort's folder; without one, simulated patients.
+Writes likelihood_attacks.csv, where `--only NAMES` replaces rows. The cohort is a benchmark cohort's folder;
+without one, simulated patients.
 """
 
 from __future__ import annotations
