@@ -7,7 +7,8 @@ is set aside gets no likelier) and once without any of that, for many epochs. Tw
 train: by the ratio of a record's likelihood under the released generator to that under shadow generators, and
 by a classifier that shadow generators taught what members look like in drawn rows. Beside them the same two
 on a generator that learnt nothing of train (fitted to other patients): they must find a guess's value.
-Writes likelihood_attacks.csv. The cohort is a benchmark cohort's folder; without one, simulated patients.
+Writes likelihood_attacks.csv, where `--only NAMES` replaces rows. The cohort is a benchmark cohort's folder;
+without one, simulated patients.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ from synthlib.schema import Schema
 RESULTS = Path(__file__).parent / "likelihood_attacks.csv"
 NUM_ROWS = 300  # to learn from; the holdout has twice as many, so that each half is as large
 OVERFIT = {
-    "num_epochs": 150,
+    "num_epochs": 60,
     "patience": 1_000,
     "validation_fraction": 0.0,
     "dropout": 0.0,
     "weight_decay": 0.0,
 }
-GENERATORS = {"default": {}, "overfit": OVERFIT}
+UNRELATED = "overfit to other patients"
+GENERATORS = {"default": {}, "overfit": OVERFIT, UNRELATED: OVERFIT}
 
 
 def read_tables(cohort: Path | None, seed: int) -> tuple[list[pd.DataFrame], Schema]:
@@ -99,17 +101,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cohort", type=Path)
     parser.add_argument("--shadows", type=int, default=4)
+    parser.add_argument("--only", choices=GENERATORS, nargs="*", default=list(GENERATORS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
     tables, schema = read_tables(asked.cohort, asked.seed)
-    trials = [(name, tables[0], options) for name, options in GENERATORS.items()]
-    trials.append(("overfit to other patients", tables[2], OVERFIT))
-    rows: list[dict] = []
+    cohort = asked.cohort.name if asked.cohort else "simulated"
+    rows = pd.read_csv(asked.out).to_dict("records") if asked.out.exists() else []
     with one_thread():
-        for name, learnt, options in trials:
-            rows += attack(name, learnt, tables, schema, options, asked)
-            table = pd.DataFrame(rows).assign(cohort=asked.cohort.name if asked.cohort else "simulated")
+        for name in asked.only:
+            learnt = tables[2] if name == UNRELATED else tables[0]
+            found = attack(name, learnt, tables, schema, GENERATORS[name], asked)
+            rows = [row for row in rows if (row["cohort"], row["generator"]) != (cohort, name)]
+            rows += [{"cohort": cohort} | row for row in found]
+            table = pd.DataFrame(rows)
             table.round(4).to_csv(asked.out, index=False, lineterminator="\n")
             print(table[table["generator"] == name].round(3).to_string(), flush=True)
     return 0
