@@ -24,11 +24,14 @@ EXPECTED = 10  # false positives, at least
 MET = 0.99  # chance with which one attack on a table that leaks nothing must meet its threshold
 NOTICED = 0.9  # chance with which the leak that is named in the power statement does not pass
 MISS = 0.0125  # on each side of each of the two intervals behind a true-positive rate
+MET_AUROC = 0.95  # the same of an AUROC: four attacks and the report's own rank nearly alike
 Z, Z_MET, Z_NOTICED = 1.959964, 2.326348, 1.281552  # normal quantiles: of the interval, of MET, of NOTICED
+Z_MET_AUROC = 1.644854
 
 # Limits to choose from, the strictest first, each with its reason.
 AUROC_LIMITS = (
     (0.55, "an AUROC of 0.556 is a small effect (Rice and Harris 2005): the worst attack stays below"),
+    (0.6, "midway from a small to a medium effect (0.556, 0.639; Rice and Harris 2005): too few for less"),
     (0.64, "an AUROC of 0.639 is a medium effect (Rice and Harris 2005): too few patients for less"),
     (0.71, "an AUROC of 0.714 is a large effect (Rice and Harris 2005): too few patients for less"),
 )
@@ -115,7 +118,7 @@ def plan_attacks(sizes: Sizes) -> tuple[list[dict[str, Any]], str]:
     found: list[dict[str, Any]] = []
     said, left = [], []
     spread = auroc_spread(sizes)
-    chosen = next(((at, why) for at, why in AUROC_LIMITS if (at - 0.5) / spread >= Z + Z_MET), None)
+    chosen = next(((at, why) for at, why in AUROC_LIMITS if (at - 0.5) / spread >= Z + Z_MET_AUROC), None)
     if chosen is None:
         left.append("membership by AUROC")
     else:
@@ -185,11 +188,15 @@ def tpr_notices(sizes: Sizes, rate: float, limit: float) -> float:
 
 
 def auroc_spread(sizes: Sizes) -> float:
-    """Standard error of the AUROC of scores that know nothing.
+    """Standard error of the AUROC of scores that know nothing, in one of the two turns of an attack.
+
+    Half of the members and half of the others are asked about in a turn. The turns' mean counts for no more
+    than one: the reference of one is asked about in the other, so that they go wrong together.
 
     Reference: Mann and Whitney 1947.
     """
-    return math.sqrt((sizes.members + sizes.others + 1) / (12 * sizes.members * sizes.others))
+    members, others = sizes.members / 2, sizes.others / 2
+    return math.sqrt((members + others + 1) / (12 * members * others))
 
 
 def _ask(metric: str, limit: float, why: str, of: str = "value") -> dict[str, Any]:

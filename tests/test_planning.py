@@ -64,9 +64,11 @@ def test_nothing_leaked_passes_and_the_leak_that_is_named_does_not(sizes):
 
 
 def test_the_auroc_of_nothing_has_the_spread_that_is_planned_with():
-    rng = np.random.default_rng(6)
-    found = [membership._mean_auroc([draw(LARGE, 0, rng)])[0] for _ in range(NUM)]
+    rng, half = np.random.default_rng(6), Sizes(LARGE.members // 2, LARGE.others // 2, 0.25)
+    found = [membership._mean_auroc([draw(half, 0, rng)])[0] for _ in range(NUM)]
     assert np.std(found) == pytest.approx(planning.auroc_spread(LARGE), rel=0.15)
+    _, low, high = membership._mean_auroc([draw(half, 0, rng) for _ in range(2)])
+    assert (high - low) / 2 == pytest.approx(planning.Z * planning.auroc_spread(LARGE), rel=0.05)
 
 
 @pytest.mark.parametrize("numbers", [(20, 5), (200, 50), (1000, 300), (7284, 1821), (200_000, 50_000)])
