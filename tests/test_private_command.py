@@ -1,4 +1,4 @@
-"""`synthesize --model private-gpt` or `private-gan`: a budget is registered, spent, claimed, recorded and verified."""
+"""`synthesize` with a private model: a budget is registered, spent, claimed, recorded and verified."""
 
 import pytest
 from conftest import make_cohort
@@ -61,7 +61,7 @@ def test_a_private_release_from_a_table_to_a_verdict(run, folder):
 
 def test_a_private_gan_s_release_claims_what_its_fit_spent(run, folder):
     words = ("--schema", "schema.json", "--public-schema", "--steps", 10, "--epsilon", 3)
-    code, told, said = run("synthesize", "patients.csv", "--out", "gan", "--model", "private-gan", *words)
+    code, _, said = run("synthesize", "patients.csv", "--out", "gan", "--model", "private-gan", *words)
     assert code == 0, said
     assert "GAN of 5 columns under differential privacy, epsilon 3" in said
     claim = sl.Bundle.open(folder / "gan").parameters["privacy"]
