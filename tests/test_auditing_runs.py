@@ -6,12 +6,12 @@ from scipy.stats import norm
 
 from synthlib.evaluation.leakage.auditing import audit_runs, epsilon_from_curves, epsilon_from_rates
 
-MEANS = np.round(np.arange(0.2, 3.01, 0.1), 1)  # of the canary, in standard deviations of the noise
+MEANS = np.round(np.arange(0.4, 2.01, 0.1), 1)  # of the canary, in standard deviations of the noise
 
 
 def gaussian_curve(mean):
     """The mean as its own measure of loss, and the privacy curve of a Gaussian that moves by it."""
-    epsilons = np.linspace(0, 12, 150)
+    epsilons = np.linspace(0, 8, 50)
     deltas = norm.cdf(-epsilons / mean + mean / 2) - np.exp(epsilons) * norm.cdf(-epsilons / mean - mean / 2)
     return float(mean), np.column_stack([epsilons, deltas])
 
@@ -52,9 +52,9 @@ def test_curves_come_near_the_truth_and_rates_alone_do_not():
 @pytest.mark.parametrize("mean", [0.5, 1.5])
 def test_bounds_are_seldom_above_the_truth(mean):
     above = sum(
-        audit_runs(*draw(mean, 200, seed), 1e-5, curves=CURVES).low >= mean - 1e-9 for seed in range(100)
+        audit_runs(*draw(mean, 200, seed), 1e-5, curves=CURVES).low >= mean - 1e-9 for seed in range(60)
     )
-    assert above <= 11  # 5 % of 100 and about three deviations
+    assert above <= 8  # 5 % of 60 and three deviations
 
 
 def test_nothing_is_shown_by_noise():

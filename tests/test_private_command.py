@@ -1,4 +1,4 @@
-"""`synthesize --model private-gpt` or `private-gan`: a budget is registered, spent, claimed and verified."""
+"""`synthesize` with a private model: a budget is registered, spent, claimed, recorded and verified."""
 
 import pytest
 from conftest import make_cohort

@@ -1,4 +1,4 @@
-"""The private GAN: what it spends and refuses, and that the generator sees patients by the critic alone."""
+"""The private GAN: what it spends and refuses; its generator sees patients by the critic alone."""
 
 import numpy as np
 import pytest
@@ -109,7 +109,7 @@ def test_the_loss_is_that_of_the_paper_for_a_linear_critic(fitted, cohort):
 
 def test_noise_alone_reaches_the_generator_from_patients(cohort, cohort_schema, monkeypatch):
     """Two tables that answer the same, after noise, make the same generator: nothing else looks at them."""
-    told, asked = [], iter(())
+    told = []
 
     def answer(exact, scale, random):
         value = np.round(exact + scale * random.normal(np.shape(exact)))

@@ -34,6 +34,15 @@ class PrivateTabularGAN(PrivateFit, TabularGAN):
        DP-SGD, and rewards the generator's rows for what it takes for real. The generator sees patients
        through the critic alone.
 
+    The critic pays nothing. On flchain (6,299 patients, seeds 0 and 1), with a tenth of the budget and a
+    weight of .1, it cost the accuracy of 2-way tables .009 and .012 at epsilon 8 (.955 and .953 without) and
+    .024 and .032 at epsilon 1 (.934 and .931 without); at a weight of .3 (seed 0), .024 and .076. The AUROC
+    of a classifier that tells rows from patients fell by .010 and .001 at epsilon 8, fell by .008 and rose by
+    .011 at epsilon 1; usefulness moved by .008 at most. With the budget set aside and a weight of 0 that
+    AUROC fell as well (seed 0, epsilon 8: .860 without, .851 with the critic, .854 at weight 0): what was won
+    came of further lessons on the tree's rows. So the critic weighs little by default; `training_share=0`
+    leaves it out, and is the better choice where 2-way tables count.
+
     A patient's part of the critic's loss is minus the critic's value of the patient's row, and the gradient
     penalty on lines from it to a few generated rows. What generated rows add to the loss is of nobody, and
     gets neither clipping nor noise. There is no packing: a packed row would be several patients'.
@@ -71,7 +80,7 @@ class PrivateTabularGAN(PrivateFit, TabularGAN):
     clip_norm: float = 1.0
     private_learning_rate: float = 2e-3
     judged_learning_rate: float = 1e-3
-    adversarial_weight: float = 0.3
+    adversarial_weight: float = 0.03
     adversarial_share: float = 0.0
     critic_dim: int = 32
     packing: int = 1
