@@ -120,7 +120,7 @@ def sweep_budgets(
     for other in more:
         name = type(other).__name__
         candidates |= {f"{name} {epsilon:g}": replace(other, epsilon=epsilon) for epsilon in epsilons}
-    if len(candidates) < (1 + len(more)) * len(epsilons):
+    if len({type(model) for model in (first, *more)}) < 1 + len(more):
         raise ValueError("expected generators of different types, got one type twice; sweep it by itself")
     candidates |= {} if plain is None else {"none": plain}
     setting = _describe(candidates, others, seed, public_noise, score)
