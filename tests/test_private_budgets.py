@@ -83,3 +83,14 @@ def test_a_fit_draws_as_many_rows_as_train_and_says_what_it_spent(cohort, tmp_pa
     columns = json.loads((cohort / "meta.json").read_text())
     assert list(pd.read_csv(drawn).columns) == [*columns["categorical"], *columns["numerical"]]
     assert len(pd.read_csv(drawn)) == 200
+
+
+def test_published_runs_stay_within_their_budget_and_its_price():
+    rows = pd.read_csv(private_budgets.RESULTS)
+    assert not rows.duplicated([*Run._fields]).any()
+    private = rows[rows["model"] != private_budgets.WITHOUT]
+    assert (private["spent"] <= private["epsilon"]).all() and (
+        private["spent"] > 0.97 * private["epsilon"]
+    ).all()
+    ours = rows[rows["model"] == "PrivateTabularGPT"]
+    assert {*ours["cohort"]} == {*private_budgets.COHORTS} and (ours["cost"] <= 4).all()
