@@ -9,6 +9,10 @@ and the same with a mistake in each. Writes step_audit.csv: `low_any` bounds eps
 mechanism it is, `low` for a mechanism of the kind with more or less noise; both at 95%. `contradicted` says
 that the claim, as a whole curve of epsilon and delta, is refuted. Of the right steps the runs are also cut
 into blocks of 200, each an audit of its own: at most one in twenty may contradict.
+
+Not every mistake shows. Shuffled batches, batches of fixed size, a rate somewhat higher and a batch used
+again may lose more than is claimed, in events too rare for so few runs; a wrong sign loses nothing more.
+`check_private_step` finds all of them, by looking at the batches and the direction themselves.
 """
 
 from __future__ import annotations
