@@ -108,18 +108,19 @@ def open_study(
 ) -> Study:
     """`preregister`, with notes beside the release to be, so that an interrupted run goes on.
 
-    With a budget the dataset is registered with it as its cap, all of it is allotted, and no release without
-    differential privacy may be made.
+    With a budget the dataset is registered with it as its cap, all of it is allotted, no release without
+    differential privacy may be made, and the split is one under the key.
     """
     from synthlib.preregistration import preregister, write_protocol
 
     privacy = None if budget is None else budget.privacy
-    protocol = write_protocol(generator.schema, [generator], holdout_fraction, seed, privacy=privacy, key=key)
+    sections = {"privacy": privacy, "keyed_split": budget is not None}
+    protocol = write_protocol(generator.schema, [generator], holdout_fraction, seed, key=key, **sections)
     notes = out.with_name(f".{out.name}.{protocol.digest[:12]}.attempts.json")
     limits = {"open_releases": 1} if budget is None else {"open_releases": 0, "order": budget.order}
     limits |= {} if budget is None else {"cap": budget.loss, "budget": budget.loss}
     parts = ledger, [generator], table, key, holdout_fraction, seed
-    study = preregister(*parts, **limits, notes=notes, privacy=privacy)
+    study = preregister(*parts, **limits, notes=notes, **sections)
     if budget is not None:
         say_stage("register", f"budget {budget.loss:g} at Renyi order {budget.order}, for one release")
     say_stage("register", f"protocol {study.registration.id} on {ledger.connection.place}")

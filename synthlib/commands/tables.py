@@ -82,7 +82,7 @@ def synthesize(
     delta: Delta = None,
     public_schema: PublicSchema = False,
     seal: Seal = None,
-    scores: Scores = True,
+    scores: Scores = None,
     key: Annotated[
         Path | None, typer.Option(help="The steward's key file; made if absent. Default: OUT.key")
     ] = None,
@@ -121,20 +121,22 @@ def synthesize(
     if not is_new_key:
         sl.StewardKey.open(places.key)  # refused now rather than after the training
     say_stage("read", str(table))
-    original = sl.read_table(table)
+    is_private = model.startswith("private-")
+    original = sl.read_table(table, text=is_private)  # a cell as text is read alike whatever others hold
     described = read_schema(columns.schema, original, *columns.roles)
     say_stage("de-identify", f"{len(original)} rows, {len(original.columns)} columns")
     safe, described, deidentification = sl.deidentify(
-        original, described, index_date=index_date, keep=reasons
+        original, described, index_date=index_date, keep=reasons, public_schema=is_private
     )
     terminal.show_deidentification(deidentification)
-    train, holdout = sl.split(safe, described, holdout_fraction=holdout_fraction, seed=seed)
-    if model != "private-gpt":
+    steward = sl.StewardKey.open_or_create(places.key)
+    alone = steward if is_private else None
+    train, holdout = sl.split(safe, described, holdout_fraction=holdout_fraction, seed=seed, key=alone)
+    if not is_private:
         check_levels(train, described, reasons)
     say_stage("split", f"{len(train)} rows to learn from, {len(holdout)} held out")
-    steward = sl.StewardKey.open_or_create(places.key)
     generator = choose(model, described, seed, epochs or steps, epsilon, delta)
-    budget = plan(generator, len(train)) if model == "private-gpt" else None
+    budget = plan(generator, len(train)) if is_private else None
     ledger = open_ledger(places.out, rpc, registry, keyfile)
     study = open_study(ledger, places.out, generator, safe, steward, holdout_fraction, seed, budget)
     synthesizer = train_as_attempt(study, generator, train, steward, places.checkpoint, places.seal)
