@@ -17,6 +17,10 @@ class SchemaError(ValueError):
     """A table that is not what its Schema says, or that no Schema can hold."""
 
 
+class PrivacyError(ValueError):
+    """What cannot be done privately, or would lose more privacy than it may or can be accounted for."""
+
+
 @dataclass(frozen=True)
 class Column:
     """What one column holds.

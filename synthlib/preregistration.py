@@ -20,6 +20,7 @@ from synthlib.models.conditions import Given
 from synthlib.models.synthesizer import Synthesizer
 from synthlib.parsing import parse_json
 from synthlib.schema import Schema
+from synthlib.splitting import KEYED
 from synthlib.thresholds import check_power, parse_acceptance
 
 ATTACKS_NOTE = (
@@ -60,7 +61,7 @@ def preregister(
         open_releases: how many releases without differential privacy may be made.
         cap, order, budget: privacy loss, as in `Study.open`.
         notes: file that keeps the attempts, to go on from after an interruption.
-        sections: `cohort`, `acceptance`, `privacy` of `write_protocol`.
+        sections: `cohort`, `acceptance`, `privacy`, `keyed_split` of `write_protocol`.
 
     Raises:
         ContractError: what the contract refuses.
@@ -207,6 +208,7 @@ def write_protocol(
     acceptance: Any = "none: what was measured is published whatever it is",
     privacy: Mapping[str, Any] | None = None,
     key: StewardKey | None = None,
+    keyed_split: bool = False,
 ) -> Protocol:
     """The protocol of a study that fits candidates to a table, draws from one and evaluates it.
 
@@ -224,6 +226,8 @@ def write_protocol(
         privacy: unit, adjacency, measure and budget; None says that no differential privacy is claimed.
         key: the steward's. With it, the split says under which schema the table is divided, as a keyed
             commitment; without, somebody could look for a schema after the fact.
+        keyed_split: that the table is divided by `split` under the key, each patient alone: what makes a
+            claim to differential privacy one about the whole cohort.
 
     Raises:
         ValueError: for thresholds that nobody could judge by, before they are registered; and for thresholds
@@ -234,6 +238,7 @@ def write_protocol(
     roles = {"target": schema.target, "patient_id": schema.patient_id}
     columns = {column.name: column.kind for column in schema}
     split = {"by": "patient", "holdout_fraction": holdout_fraction, "seed": split_seed}
+    split |= {"assignment": KEYED} if keyed_split else {}
     return Protocol(
         cohort={"source": cohort, "columns": columns, **roles},
         split=split if key is None else split | {"schema": commit_schema(schema, key).hex()},

@@ -116,7 +116,7 @@ def write_release(
     loss: float | None = None,
     given: Given | None = None,
     acceptance: Any = None,
-    publish_scores: bool = True,
+    publish_scores: bool | None = None,
 ) -> Bundle:
     """Write a synthetic table and everything that its record on a chain will speak of into one Bundle.
 
@@ -128,7 +128,7 @@ def write_release(
 
     Of a generator that was fitted privately the release makes a claim to differential privacy, and its
     manifest (`privacy`) says which, what it covers and what not. No aggregate of the training table but its
-    public size is published then, unless with `report.csv`, whose scores carry no noise.
+    public size is published then, unless scores are asked for, which carry no noise.
 
     Args:
         path: folder, or bare name for the workspace's `bundles/`.
@@ -150,7 +150,8 @@ def write_release(
         given: what `synthetic` was drawn under, if anything; a keyed commitment to it is published.
         acceptance: thresholds of a release without a study; those of a study stand in its protocol. Where
             there are any, `gate.json` and the manifest say whether the report meets them, either way.
-        publish_scores: whether `report.csv`, and with thresholds `gate.json`, are in the release.
+        publish_scores: whether `report.csv`, and with thresholds `gate.json`, are in the release. None leaves
+            them out of a release that makes a claim: its epsilon does not cover them.
 
     Returns:
         The Bundle, opened.
@@ -166,10 +167,13 @@ def write_release(
     if study is None and (attempt, loss) != (None, None):
         raise ValueError("expected a study with an attempt or a loss, got none; give write_release the study")
     gate = _judge(report, study, acceptance)
+    if publish_scores is None:
+        publish_scores = getattr(synthesizer, "spend_", None) is None
     if gate is not None and not publish_scores:
         raise ValueError(
-            "expected scores in a release whose thresholds are about them, got publish_scores=False; publish "
-            "them, or declare no thresholds"
+            "expected scores in a release whose thresholds are about them, got publish_scores=False, as is "
+            "usual for a private generator; publish them, which its epsilon does not cover, or declare no "
+            "thresholds"
         )
     loss = find_loss(synthesizer, study, loss)
     claim = describe_claim(synthesizer, study, publish_scores)

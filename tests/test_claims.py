@@ -59,7 +59,7 @@ class Made:
             self.budget.loss, folder / "notes.json", privacy=self.budget.privacy,
         )  # fmt: skip
         self.model = fit_attempt(self.study, model, self.train, KEY, progress=False)
-        self.release = self.write(folder / "first", 1)
+        self.release = self.write(folder / "first", 1, publish_scores=True)
         self.record = self.study.ledger.record(self.release)
         self.study.ledger.save(self.release)
         self.folder = folder
@@ -163,8 +163,9 @@ def test_other_formats_tell_the_claim_and_what_it_does_not_cover(made):
     assert said.count("Not covered by that claim") == len(made.release.parameters["privacy"]["not_covered"])
 
 
-def test_scores_can_be_left_out(made, tmp_path):
-    bundle = made.write(tmp_path / "quiet", 2, publish_scores=False)
+@pytest.mark.parametrize("asked", [{}, {"publish_scores": False}])
+def test_scores_are_left_out_unless_asked_for(made, tmp_path, asked):
+    bundle = made.write(tmp_path / "quiet", 2, **asked)
     assert not {"report.csv", "gate.json"} & set(bundle.files)
     assert "report.csv" not in " ".join(bundle.parameters["privacy"]["not_covered"])
     made.study.attempts[0]["draws"] = made.study.attempts[0]["draws"][:1]
@@ -174,9 +175,11 @@ def test_thresholds_need_scores(made, tmp_path):
     asked = {"thresholds": [{"metric": "dcr_share", "at_most": 0.6}]}
     synthetic = made.model.sample(50)
     given = made.train, REPORT, made.deidentification, KEY, 0
-    with pytest.raises(ValueError, match="publish_scores=False"):
-        write_release(tmp_path / "one", made.model, synthetic, *given, acceptance=asked, publish_scores=False)
-    bundle = write_release(tmp_path / "one", made.model, synthetic, *given, acceptance=asked)
+    for unasked in ({}, {"publish_scores": False}):
+        with pytest.raises(ValueError, match="publish_scores=False"):
+            write_release(tmp_path / "one", made.model, synthetic, *given, acceptance=asked, **unasked)
+    asked = {"acceptance": asked, "publish_scores": True}
+    bundle = write_release(tmp_path / "one", made.model, synthetic, *given, **asked)
     assert bundle.parameters["privacy"]["units"] is None  # no dataset says in which measure
 
 

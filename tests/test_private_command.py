@@ -41,14 +41,14 @@ def run(folder, monkeypatch, capsys):
 
 
 def test_a_private_release_from_a_table_to_a_verdict(run, folder):
-    words = ("--epsilon", 3, "--delta", "1e-4", "--seal", "sealed.json", "--no-scores", "--key", "own.key")
+    words = ("--epsilon", 3, "--delta", "1e-4", "--seal", "sealed.json", "--key", "own.key")
     code, told, said = run("synthesize", "patients.csv", "--out", "release", *PRIVATE, *words)
     assert code == 0, said
     assert "under differential privacy, epsilon 3" in said and "Renyi order" in said
     assert "differential privacy: epsilon" in told and "not covered" in told
     bundle = sl.Bundle.open(folder / "release")
     claim = bundle.parameters["privacy"]
-    assert claim["epsilon"] <= 3 and claim["delta"] == 1e-4 and claim["num_patients"] == 320
+    assert claim["epsilon"] <= 3 and claim["delta"] == 1e-4 and 280 < claim["num_patients"] < 360
     assert "report.csv" not in bundle.files and "missing_rates" not in bundle.parameters["characteristics"]
     assert claim["secret_commitment"] == SecretRandom.unseal(
         folder / "sealed.json", StewardKey.open(folder / "own.key")
@@ -82,7 +82,7 @@ def test_a_private_gan_s_release_claims_what_its_fit_spent(run, folder):
         (("--model", "private-gan", "--schema", "schema.json", "--epochs", 1), "private-gan"),
         ((*PRIVATE, "--epsilon", 0), "above 0"),
         ((*PRIVATE, "--delta", 1), "above 0"),
-        ((*PRIVATE, "--delta", 0.01), "1 / 320"),
+        ((*PRIVATE, "--delta", 0.01), "1 / 3"),
         ((*PRIVATE, "--seal", "schema.json"), "another name"),
         ((*PRIVATE, "--index-date", "age"), "read off the table"),
         (("--model", "private-gpt", "--schema", "open.json", "--public-schema"), "none for lab"),

@@ -118,6 +118,8 @@ def _read_report(path: Path) -> pd.DataFrame:
     scores = [Score(row[0], *(float(cell) if cell else math.nan for cell in row[1:])) for row in rows[1:]]
     if len({score.metric for score in scores}) < len(scores):
         raise ValueError(f"{REPORT_FILE}: expected each metric once")
+    if any(math.isinf(number) for score in scores for number in score[1:]):
+        raise ValueError(f"{REPORT_FILE}: expected finite numbers or empty cells, got infinite ones")
     return pd.DataFrame(scores, columns=list(Score._fields))
 
 

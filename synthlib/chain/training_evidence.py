@@ -20,7 +20,7 @@ from synthlib.chain.registry import Ledger, to_bytes32
 from synthlib.chain.study import PROTOCOL_FILE
 from synthlib.keys import StewardKey
 from synthlib.schema import Schema
-from synthlib.splitting import split
+from synthlib.splitting import KEYED, split
 
 FITTED, DRAW, DATASET = "fitted rows", "draw", "registered dataset"
 SPLIT = "training table is the protocol's split of the registered dataset"
@@ -118,12 +118,14 @@ def _judge_split(
     fraction, seed = told.get("holdout_fraction"), told.get("seed")
     if told.get("by") != "patient" or type(fraction) is not float or type(seed) is not int:
         return "unchecked", "the protocol declares no split by patient with a holdout_fraction and a seed"
+    if told.get("assignment") not in (None, KEYED):
+        return "unchecked", "the protocol declares a way of assigning patients that is not known here"
     if schema is None:
         return "unchecked", "give the schema under which the table was divided (beside the training rows)"
     if told.get("schema") not in (None, commit_schema(schema, key).hex()):
         return "differs", "the schema that was given is not the one that the protocol commits to"
     try:
-        train, _ = split(dataset, schema, fraction, seed)
+        train, _ = split(dataset, schema, fraction, seed, key if told.get("assignment") else None)
         same = open_commitment(commitment, train, key)
     except (TypeError, ValueError) as error:
         return "differs", f"the registered table cannot be divided under this schema ({type(error).__name__})"

@@ -39,7 +39,11 @@ def check_out(out: Path | None, inputs: Sequence[Path]) -> None:
 def read_declared(path: Path, scores: bool) -> Any:
     """Thresholds for a protocol, refused before any work if nobody could judge by them."""
     if not scores:
-        refuse("--acceptance", "a release is judged by the scores that it publishes; leave --no-scores out")
+        refuse(
+            "--acceptance",
+            "a release is judged by the scores that it publishes: leave --no-scores out, and say --scores "
+            "with a private model",
+        )
     acceptance = read_acceptance(path)
     check_power(acceptance)
     return acceptance

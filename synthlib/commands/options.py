@@ -66,8 +66,13 @@ Seal = Annotated[
     typer.Option(help="Of private models: file for its secret noise, sealed under the key, for an auditor."),
 ]
 Scores = Annotated[
-    bool,
-    typer.Option(help="Publish the overall scores, which carry no noise, also beside a private claim."),
+    bool | None,
+    typer.Option(
+        "--scores/--no-scores",
+        show_default=False,
+        help="Publish the overall scores. They carry no noise, and no epsilon covers them: of a private "
+        "model only if asked for.",
+    ),
 ]
 Rpc = Annotated[str | None, typer.Option(help="URL of an Ethereum node; without it, the in-process chain.")]
 Registry = Annotated[

@@ -109,13 +109,14 @@ def open_study(
 ) -> Study:
     """`preregister`, with notes beside the release to be, so that an interrupted run goes on.
 
-    With a budget the dataset is registered with it as its cap, all of it is allotted, and no release without
-    differential privacy may be made.
+    With a budget the dataset is registered with it as its cap, all of it is allotted, no release without
+    differential privacy may be made, and the split is one under the key.
     """
     from synthlib.preregistration import preregister, write_protocol
 
     privacy = None if budget is None else budget.privacy
-    said = {"privacy": privacy} | ({} if acceptance is None else {"acceptance": acceptance})
+    said = {"privacy": privacy, "keyed_split": budget is not None}
+    said |= {} if acceptance is None else {"acceptance": acceptance}
     protocol = write_protocol(generator.schema, [generator], holdout_fraction, seed, key=key, **said)
     notes = out.with_name(f".{out.name}.{protocol.digest[:12]}.attempts.json")
     limits = {"open_releases": 1} if budget is None else {"open_releases": 0, "order": budget.order}

@@ -83,7 +83,7 @@ def synthesize(
     delta: Delta = None,
     public_schema: PublicSchema = False,
     seal: Seal = None,
-    scores: Scores = True,
+    scores: Scores = None,
     acceptance: Annotated[
         Path | None,
         typer.Option(help="Thresholds that the protocol declares, as JSON; the release is judged by them."),
@@ -124,26 +124,29 @@ def synthesize(
     check_kind(model, epochs, steps)
     check_private(model, epsilon, delta, public_schema, seal, columns.schema, index_date)
     places = check_places(table, out, key, checkpoint, seal, save_model, save_data, save_report)
+    is_private = model in PRIVATE_MODELS
+    scores = not is_private if scores is None else scores
     declared = read_declared(acceptance, scores) if acceptance else None
     reasons = split_pairs(keep, "--keep", "COLUMN=REASON")
     is_new_key = not places.key.exists()
     if not is_new_key:
         sl.StewardKey.open(places.key)  # refused now rather than after the training
     say_stage("read", str(table))
-    original = sl.read_table(table)
+    original = sl.read_table(table, text=is_private)  # a cell as text is read alike whatever others hold
     described = read_schema(columns.schema, original, *columns.roles)
     say_stage("de-identify", f"{len(original)} rows, {len(original.columns)} columns")
     safe, described, deidentification = sl.deidentify(
-        original, described, index_date=index_date, keep=reasons
+        original, described, index_date=index_date, keep=reasons, public_schema=is_private
     )
     terminal.show_deidentification(deidentification)
-    train, holdout = sl.split(safe, described, holdout_fraction=holdout_fraction, seed=seed)
-    if model not in PRIVATE_MODELS:
+    steward = sl.StewardKey.open_or_create(places.key)
+    alone = steward if is_private else None
+    train, holdout = sl.split(safe, described, holdout_fraction=holdout_fraction, seed=seed, key=alone)
+    if not is_private:
         check_levels(train, described, reasons)
     say_stage("split", f"{len(train)} rows to learn from, {len(holdout)} held out")
-    steward = sl.StewardKey.open_or_create(places.key)
     generator = choose(model, described, seed, epochs or steps, epsilon, delta)
-    budget = plan(generator, len(train)) if model in PRIVATE_MODELS else None
+    budget = plan(generator, len(train)) if is_private else None
     ledger = open_ledger(places.out, rpc, registry, keyfile)
     study = open_study(ledger, places.out, generator, safe, steward, holdout_fraction, seed, budget, declared)
     synthesizer = train_as_attempt(study, generator, train, steward, places.checkpoint, places.seal)

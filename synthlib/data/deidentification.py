@@ -12,7 +12,7 @@ import pandas as pd
 
 from synthlib.data.identifiers import CLASSES, class_by_name, is_birth, split_name
 from synthlib.data.recognition import Recognition, age_unit, age_words, has_plausible_ages, is_age, recognise
-from synthlib.schema import Column, Schema
+from synthlib.schema import Column, PrivacyError, Schema
 
 TOP_AGE = 90  # ages above 89 are one group
 # Three-digit ZIP areas of 20,000 people or fewer, by the census of 2000 (the 17 of the guidance of the US
@@ -20,7 +20,7 @@ TOP_AGE = 90  # ages above 89 are one group
 RESTRICTED_ZIPS = frozenset(
     "036 059 063 102 203 205 369 556 692 790 821 823 830 831 878 879 884 890 893".split()  # noqa: SIM905
 )
-_ZIP_WORDS = {"zip", "zcta", "zipcode", "postal", "postalcode", "postcode"}
+ZIP_WORDS = {"zip", "zcta", "zipcode", "postal", "postalcode", "postcode"}
 _SMALL = 11  # counts below this are not told
 
 
@@ -39,6 +39,7 @@ def deidentify(
     index_date: str | None = None,
     keep: Mapping[str, str] | None = None,
     reference_year: int | None = None,
+    public_schema: bool = False,
 ) -> tuple[pd.DataFrame, Schema, pd.DataFrame]:
     """Remove or generalise what Safe Harbor names, column by column, and say so.
 
@@ -58,6 +59,10 @@ def deidentify(
         index_date: name of a datetime column, such as the admission.
         keep: column → reason to leave it as it is; recorded in the report.
         reference_year: the year in which ages are judged from birth years; the latest in the table if None.
+        public_schema: that the Schema is known without the table and must stay so, for a private generator.
+            What becomes of a column is then decided by the Schema alone, and what it does not declare does
+            not come out: see `data.declared.deidentify_declared`. Without, ranges of years, ZIP areas, levels
+            and where values may be missing are read off the rows.
 
     Returns:
         The table; its Schema; and the report, one row a column: `column`, `class` (letter), `class_name`,
@@ -67,12 +72,22 @@ def deidentify(
     Raises:
         SchemaError: if the table is not one of the Schema.
         ValueError: if `index_date` or `keep` do not fit the Schema, or if the target would have to go.
+        PrivacyError: if a public Schema does not declare what comes out.
 
     Reference: US Department of Health and Human Services 2012, "Guidance regarding methods for
         de-identification of protected health information".
     """
     keep = dict(keep or {})
     _check_arguments(schema, index_date, keep)
+    if public_schema:
+        if index_date is not None:
+            raise PrivacyError(
+                "expected no index_date with a public schema, got one: the range of days since it is read "
+                "off the table; bring days in the table, with a declared range"
+            )
+        from synthlib.data.declared import deidentify_declared
+
+        return deidentify_declared(table, schema, keep, reference_year)
     conformed = schema.conform(table)
     context = _Context(conformed, schema, index_date, reference_year)
     kept: dict[str, tuple[pd.Series, Column]] = {}
@@ -116,7 +131,7 @@ class _Context:
             is_date = column.kind == "datetime"
             if not is_birth(column.name) and (is_date or _holds_years(column, table[column.name])):
                 numbers = column.to_numbers(table[column.name])
-                years = _years(numbers) if is_date else numbers
+                years = calendar_years(numbers) if is_date else numbers
                 self.reference_year = np.nanmax([*years, self.reference_year or 0])
 
 
@@ -145,7 +160,7 @@ def _change(column: Column, values: pd.Series, finding: Recognition, context: _C
         if is_age(column, values):
             return _cap_ages(column, values)
         return _generalise_date(column, values, finding, context)
-    if finding.letter == "B" and words & _ZIP_WORDS:
+    if finding.letter == "B" and words & ZIP_WORDS:
         return _shorten_zips(column, values)
     if finding.seen == "by being free text":
         return Change(None, None, "dropped", "free text may hold any identifier")
@@ -175,7 +190,7 @@ def _redact(column: Column, values: pd.Series, finding: Recognition) -> Change:
 def _cap_ages(column: Column, values: pd.Series) -> Change:
     top = int(np.floor(TOP_AGE * age_unit(column.name)))
     if column.is_discrete:
-        return _merge_age_bands(column, values, top)
+        return merge_age_bands(column, values, top)
     if column.kind not in ("integer", "continuous"):
         return Change(None, None, "dropped", "named an age, not read as one")
     if not has_plausible_ages(column, values):
@@ -188,7 +203,7 @@ def _cap_ages(column: Column, values: pd.Series) -> Change:
                   f"completed, at most {top}", "fractions tell a birthday; ages above 89 are one group")
 
 
-def _merge_age_bands(column: Column, values: pd.Series, top: int) -> Change:
+def merge_age_bands(column: Column, values: pd.Series, top: int) -> Change:
     """Bands such as "85-94" that reach above 89 become one, with the lowest age that they name."""
     numbers = {level: [int(found) for found in re.findall(r"\d+", str(level))] for level in column.categories}
     above = {level for level in column.categories if any(number >= top for number in numbers[level])}
@@ -207,11 +222,11 @@ def _generalise_date(column: Column, values: pd.Series, finding: Recognition, co
         days = column.to_numbers(values)
         if context.index is not None and not birth and column.name != context.index_date:
             return _days_since(column, values, days, context)
-        years = _years(days)
+        years = calendar_years(days)
     elif column.unit == "d" and column.is_numeric:
         return Change(values, column, "kept", "an interval is not a date")
     elif finding.matching.any() or _holds_years(column, values):
-        years = _read_years(values)
+        years = read_years(values)
     else:
         return Change(None, None, "dropped", "named like a date or part of one, not read as a date")
     if np.isnan(years).all():
@@ -247,7 +262,7 @@ def _widen(low: float, high: float) -> tuple[int, int]:
 
 
 def _shorten_zips(column: Column, values: pd.Series) -> Change:
-    prefix = _as_digits(values, "05d").str.strip().str.extract(r"^(\d{3})(?:\d{2}(?:-?\d{4})?)?$")[0]
+    prefix = as_digits(values, "05d").str.strip().str.extract(r"^(\d{3})(?:\d{2}(?:-?\d{4})?)?$")[0]
     if prefix.notna().sum() < 0.5 * values.notna().sum():
         return Change(None, None, "dropped", "postal codes that are not US ZIP codes")
     short = prefix.mask(prefix.isin(RESTRICTED_ZIPS), "000").astype(object).where(prefix.notna(), np.nan)
@@ -257,7 +272,7 @@ def _shorten_zips(column: Column, values: pd.Series) -> Change:
     return Change(short, new, "first 3 digits", "areas of more than 20,000 people may stay")
 
 
-def _years(days: np.ndarray) -> np.ndarray:
+def calendar_years(days: np.ndarray) -> np.ndarray:
     """Calendar years of days since 1970, NaN where missing."""
     dates = pd.Series(pd.Timestamp(0) + pd.to_timedelta(np.asarray(days), unit="D"))
     return dates.dt.year.to_numpy(dtype=float)
@@ -269,13 +284,13 @@ def _holds_years(column: Column, values: pd.Series) -> bool:
     return named and column.kind == "integer" and bool(values.dropna().between(1800, 2299).all())
 
 
-def _read_years(values: pd.Series) -> np.ndarray:
+def read_years(values: pd.Series) -> np.ndarray:
     """The four-digit year in each value, NaN where there is none."""
-    found = _as_digits(values, "d").str.extract(r"(?<!\d)((?:1[89]|2[0-2])\d\d)(?:\d{4})?(?!\d)")
+    found = as_digits(values, "d").str.extract(r"(?<!\d)((?:1[89]|2[0-2])\d\d)(?:\d{4})?(?!\d)")
     return found[0].to_numpy(dtype=float)
 
 
-def _as_digits(values: pd.Series, form: str) -> pd.Series:
+def as_digits(values: pd.Series, form: str) -> pd.Series:
     """Values as text, numbers in the form given, missing ones empty."""
     if values.dtype == object:
         return values.map(str, na_action="ignore").astype(object).where(values.notna(), "")
@@ -283,9 +298,13 @@ def _as_digits(values: pd.Series, form: str) -> pd.Series:
 
 
 def _whole_numbers(column: Column, numbers: np.ndarray, low: float | None, high: float | None) -> Column:
-    missing = bool(np.isnan(numbers).any())
-    return Column(column.name, "integer", "float64" if missing else "int64", low=low, high=high, decimals=0,
-                  nullable=missing)
+    return year_column(column, low, high, bool(np.isnan(numbers).any()))
+
+
+def year_column(column: Column, low: float | None, high: float | None, nullable: bool) -> Column:
+    """A Column of whole numbers, such as years, of another's name."""
+    return Column(column.name, "integer", "float64" if nullable else "int64", low=low, high=high, decimals=0,
+                  nullable=nullable)
 
 
 def _as_dtype(numbers: np.ndarray, column: Column, values: pd.Series) -> pd.Series:
@@ -306,12 +325,12 @@ def _report_row(name: str, values: pd.Series, finding: Recognition, change: Chan
         "seen": finding.seen,
         "share": round(num_matching / num_present, 2) if told else np.nan,
         "action": change.action,
-        "changed": _count(num_changed, num_present, len(values)),
+        "changed": count_roughly(num_changed, num_present, len(values)),
         "reason": change.reason,
     }
 
 
-def _count(number: int, *totals: int) -> str:
+def count_roughly(number: int, *totals: int) -> str:
     """A count that is told only if it is not small, and neither is what it leaves of a total."""
     if 0 < number < _SMALL:
         return f"1 to {_SMALL - 1}"

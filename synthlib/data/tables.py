@@ -32,7 +32,7 @@ _EXACT = 2**53  # integers up to here are float64 values
 _BOOLEANS = ({"True", "False"}, {"TRUE", "FALSE"}, {"true", "false"})
 
 
-def read_table(path: Path | str, text: Iterable[str] = ()) -> pd.DataFrame:
+def read_table(path: Path | str, text: Iterable[str] | bool = ()) -> pd.DataFrame:
     """Read a CSV (also gzipped) or Parquet file without guessing more than the file says.
 
     Every CSV cell is read as text. A column becomes numbers only if each of its cells is the usual way to
@@ -45,7 +45,8 @@ def read_table(path: Path | str, text: Iterable[str] = ()) -> pd.DataFrame:
     Args:
         path: `.csv`, `.tsv` or `.txt` (comma, semicolon or tab; UTF-8; a header line), these with `.gz`, or
             `.parquet`, `.pq`.
-        text: names of columns to leave as text.
+        text: names of columns to leave as text; True leaves all, so that how a cell is read depends on no
+            other row.
 
     Returns:
         DataFrame of shape (num_rows, num_columns) of int64, float64, bool, datetime64 and object columns.
@@ -60,15 +61,16 @@ def read_table(path: Path | str, text: Iterable[str] = ()) -> pd.DataFrame:
         found = "a folder" if path.is_dir() else "none"
         raise FileNotFoundError(f"expected a table's file at {path}, found {found}")
     name = path.name.lower()
+    is_text, text = text is True, frozenset(() if isinstance(text, bool) else text)
     if name.endswith(PARQUET_SUFFIXES):
-        return _read_parquet(path, frozenset(text))
+        return _read_parquet(path, text)
     if not name.endswith(CSV_SUFFIXES):
         expected = ", ".join(CSV_SUFFIXES + PARQUET_SUFFIXES)
         raise ValueError(f"expected a file name that ends in one of {expected}; got {path.name}")
     columns = _parse_csv(_read_bytes(path), path.name)
     _refuse_unknown(text, columns.column_names)
     return pd.DataFrame(
-        {name: _from_text(columns.column(name), name in set(text)) for name in columns.column_names}
+        {name: _from_text(columns.column(name), is_text or name in text) for name in columns.column_names}
     )
 
 

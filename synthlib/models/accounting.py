@@ -20,6 +20,8 @@ from dp_accounting.pld import PLDAccountant
 from dp_accounting.rdp import RdpAccountant
 from scipy.special import expit, ndtri
 
+from synthlib.schema import PrivacyError
+
 UNIT = "patient"
 ADJACENCY = "one patient added or removed; the number of patients is public"
 RELATION = dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
@@ -31,10 +33,6 @@ ORDERS = (*range(2, 65), 80, 96, 128, 192, 256, 512)  # whole ones: of these the
 MOST_NOISE = 1e4
 CLOSE = 2e-3  # relative; how much of a budget a calibration may leave unspent
 LARGEST = 30.0  # epsilon by Renyi orders from which on a privacy loss distribution is not worth its memory
-
-
-class PrivacyError(ValueError):
-    """A training whose loss of privacy cannot be accounted for, or that would lose more than it may."""
 
 
 @dataclass(frozen=True)

@@ -178,11 +178,15 @@ class PrivateMarginals(Synthesizer):
         self.encoder_ = self.tree_ = self.spend_ = None
         grids = make_grids(self.schema)
         num_patients = len(train)
-        delta = min(1e-5, 0.1 / num_patients) if self.delta is None else self.delta
+        delta = self.choose_delta(num_patients)
         plan = self.plan(num_patients, delta, public is not None)
         self.tree_, encoder = self._measure(train, public, grids, plan, random)
         self.encoder_, self.spend_ = encoder, account(plan, delta, num_patients)
         return self
+
+    def choose_delta(self, num_patients: int) -> float:
+        """The delta of a fit on so many patients."""
+        return min(1e-5, 0.1 / num_patients) if self.delta is None else self.delta
 
     def plan(self, num_patients: int, delta: float, public_ranges: bool = False) -> list[Part]:
         """All mechanisms of a fit on so many patients, at the noise that the budget allows."""

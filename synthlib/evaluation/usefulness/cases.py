@@ -133,7 +133,8 @@ def surveillance(
 
     Returns:
         DataFrame of `period, table, patients, events, share, low, high`, Wilson's intervals. Of train,
-        periods with 1 to 10 patients, events or patients without one are masked (NaN).
+        periods with 1 to 10 patients, events or patients without one are masked (NaN); where that is one
+        alone, so is the smallest of the others, since one would follow from the total.
 
     Raises:
         ValueError: if the columns or the periods do not fit.
@@ -147,14 +148,24 @@ def surveillance(
         frame = pd.DataFrame({"period": _periods(table, schema, when, every), "event": events})
         known = frame[(events >= 0) & (events < 2)].dropna()
         counts.append(known.groupby("period")["event"].agg(["size", "sum"]))
-    rows = []
+    rows, masked = [], _find_masked(counts[0])
     for period in sorted(set(counts[0].index) | set(counts[1].index)):
         found = [tuple(count.loc[period]) if period in count.index else (0, 0) for count in counts]
         for name, (n, k) in zip(SOURCES, found, strict=True):
-            hidden = name == "train" and any(0 < small < SMALL_CELL for small in (n, k, n - k))
+            hidden = name == "train" and period in masked
             shown = (n, k, k / n if n else NAN, *wilson_interval(k, n))
             rows.append((period, name, *map(float, (NAN,) * 5 if hidden else shown)))
     return pd.DataFrame(rows, columns=["period", "table", "patients", "events", "share", "low", "high"])
+
+
+def _find_masked(counts: pd.DataFrame) -> set:
+    """Periods whose counts are not told: small ones, and with one alone the smallest of the others."""
+    parts = pd.DataFrame({"n": counts["size"], "k": counts["sum"], "rest": counts["size"] - counts["sum"]})
+    small = ((parts > 0) & (parts < SMALL_CELL)).any(axis=1)
+    masked = set(counts.index[small])
+    if len(masked) == 1 and len(counts) > 1:
+        masked.add(counts.loc[~small, "size"].idxmin())
+    return masked
 
 
 def follow_up_incidence(
