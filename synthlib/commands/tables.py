@@ -139,12 +139,12 @@ def synthesize(
         original, described, index_date=index_date, keep=reasons, public_schema=is_private
     )
     terminal.show_deidentification(deidentification)
-    steward = sl.StewardKey.open_or_create(places.key)
-    alone = steward if is_private else None
+    alone = sl.StewardKey.open_or_create(places.key) if is_private else None
     train, holdout = sl.split(safe, described, holdout_fraction=holdout_fraction, seed=seed, key=alone)
     if not is_private:
         check_levels(train, described, reasons)
     say_stage("split", f"{len(train)} rows to learn from, {len(holdout)} held out")
+    steward = alone or sl.StewardKey.open_or_create(places.key)
     generator = choose(model, described, seed, epochs or steps, epsilon, delta)
     budget = plan(generator, len(train)) if is_private else None
     ledger = open_ledger(places.out, rpc, registry, keyfile)
