@@ -173,6 +173,11 @@ def judge(report: pd.DataFrame, acceptance: Any, used: Mapping[str, Any] | None 
     return Verdict(acceptance, results, dict(used) if known else None)
 
 
+def is_judged(acceptance: Any, metric: str) -> bool:
+    """Whether some declared threshold is about a metric."""
+    return any(_is_meant(threshold, metric) for threshold in parse_acceptance(acceptance))
+
+
 def gate_outcome(manifest: Any) -> str:
     """What a release's manifest says of its gate: `"passed"`, `"failed"`, or `"none"` where it says nothing.
 

@@ -284,6 +284,7 @@ def test_an_area_leads_with_what_failed_and_not_with_what_is_furthest():
     assert [one.score.metric for one in findings] == order
     assert findings[0].reading.startswith("Failed: 0.300 is beyond 0.05.") and findings[0].others == 1
     assert findings[1].reading.startswith("Inconclusive: the interval reaches 0.600")
+    assert findings[2].reading == "Worse than the reference. No threshold is about it."
     without = [one.score.metric for one in find_all(report)]
     assert without[:2] == ["attribute_gain[near]", "dcr_share"]
     short = render_page(report, gate=gate).partition('id="short"')[2].partition("</section>")[0]

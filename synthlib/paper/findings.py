@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from synthlib.areas import NAMES, find_area, find_control, find_measure, is_control
-from synthlib.gate import OUTCOMES, Verdict
+from synthlib.gate import OUTCOMES, Verdict, is_judged
 from synthlib.scores import Score
 
 NO_THRESHOLD = "no threshold declared"
@@ -62,6 +62,8 @@ def find_all(report: pd.DataFrame, gate: Verdict | None = None) -> list[Finding]
         badness = rate(score, measure.better)
         reading = read(score, badness, find_control(name, scores), scores, measure.needs_control)
         reading = f"{told[name][1]} {reading}" if name in told else reading
+        if gate is not None and badness > 1 and not is_judged(gate.acceptance, name):
+            reading += " No threshold is about it."
         found = Finding(
             score, measure.area, measure.label, measure.question, measure.scale, reading, badness, 0
         )
