@@ -26,6 +26,33 @@ QUESTIONS = {
 }
 
 
+POPULATIONS = ("exposed", "sure")  # of patients, where a score is not of all
+_CONTROL, _CONTROL_END = "control", "_control"
+_OF_NOBODY = "linkability_risk"  # the attack that is about no column: brackets hold the population alone
+
+
+class Name(NamedTuple):
+    """A metric's name in parts.
+
+    Attributes:
+        stem: what is measured.
+        about: the column, attack or group in brackets; empty for none.
+        population: one of `POPULATIONS`; empty for all patients.
+        is_control: whether it is a positive control.
+    """
+
+    stem: str
+    about: str = ""
+    population: str = ""
+    is_control: bool = False
+
+    def __str__(self) -> str:
+        """As a report has it. A comma or backslash of `about` is escaped, so that it ends no part."""
+        about = self.about.replace("\\", "\\\\").replace(",", "\\,")
+        inner = ",".join(filter(None, (about, self.population)))
+        return f"{self.stem}{_CONTROL_END if self.is_control else ''}" + (f"[{inner}]" if inner else "")
+
+
 class Measure(NamedTuple):
     """What is known of the metrics that a pattern names.
 
@@ -214,7 +241,17 @@ HEADLINES = {measure.pattern: measure.question for measure in AREAS if measure.i
 
 def find_measure(metric: str) -> Measure | None:
     """The first row of `AREAS` whose pattern a metric's name fits; None if none does."""
-    return next((measure for measure in AREAS if fits(metric, measure.pattern)), None)
+    bare = outline(metric)
+    return next((measure for measure in AREAS if fits(bare, measure.pattern)), None)
+
+
+def outline(metric: str) -> str:
+    """A metric's name without what it is about, which is anybody's text: `"ks[]"`, `"membership_tpr1[]"`."""
+    if "[" not in metric:
+        return metric
+    name = read_name(metric)
+    inner = ",".join(filter(None, (name.population, _CONTROL if name.is_control else "")))
+    return f"{split_name(metric)[0]}[{inner}]"
 
 
 def fits(metric: str, pattern: str) -> bool:
@@ -239,18 +276,20 @@ def find_area(pattern: str) -> str:
 
 def is_control(metric: str) -> bool:
     """Whether a score is a positive control: what an attack finds where there is something to be found."""
-    stem, inner = split_name(metric)
-    return stem.endswith("_control") or "control" in inner.split(",")
+    return read_name(metric).is_control
 
 
 def find_control(metric: str, names: Collection[str]) -> str | None:
     """The name of a metric's positive control among those of a report, None if it has none."""
-    stem, inner = split_name(metric)
+    name, (stem, inner) = read_name(metric), split_name(metric)
+    if name.is_control:
+        return None
     suffix = f"[{inner}]" if inner else ""
-    first = inner.split(",")[0]
-    wanted = [f"{stem}_control{suffix}", f"{stem}[{inner},control]"]
-    wanted += [f"{stem}_control[{first}]", f"{stem}[{first},control]"] if inner else []
-    return next((name for name in wanted if name in names and not is_control(metric)), None)
+    wanted = [f"{stem}{_CONTROL_END}{suffix}", f"{stem}[{inner},{_CONTROL}]"]
+    if name.about:  # what finds copies of everybody sees, where nobody asked about these few
+        first = str(name._replace(population=""))
+        wanted += [str(name._replace(population="", is_control=True)), f"{first[:-1]},{_CONTROL}]"]
+    return next((each for each in wanted if each in names), None)
 
 
 def is_published(metric: str) -> bool:
@@ -265,6 +304,35 @@ def split_name(metric: str) -> tuple[str, str]:
     """`"ks[age]"` as `("ks", "age")`; the second is empty without brackets."""
     stem, _, inner = metric.partition("[")
     return stem, inner.removesuffix("]")
+
+
+@lru_cache(maxsize=1024)
+def read_name(metric: str) -> Name:
+    """The parts of a metric's name. Population and role stand last, exact; what is before is never searched.
+
+    A column `exposed` is no population, nor is a column `a,exposed`, whose comma is escaped.
+    """
+    stem, inner = split_name(metric)
+    is_control = stem.endswith(_CONTROL_END)
+    stem = stem.removesuffix(_CONTROL_END)
+    fields = _split_fields(inner)
+    least = 0 if stem == _OF_NOBODY else 1
+    if len(fields) > least and fields[-1] == _CONTROL:
+        is_control = bool(fields.pop())
+    population = fields.pop() if len(fields) > least and fields[-1] in POPULATIONS else ""
+    about = re.sub(r"\\(.)", r"\1", ",".join(fields), flags=re.DOTALL)
+    return Name(stem, about, population, is_control)
+
+
+def _split_fields(inner: str) -> list[str]:
+    """What stands between commas that no backslash escapes, still escaped; none of an empty text."""
+    fields = [""] if inner else []
+    for sign in re.findall(r"\\?.", inner, flags=re.DOTALL):
+        if sign == ",":
+            fields.append("")
+        else:
+            fields[-1] += sign
+    return fields
 
 
 @lru_cache(maxsize=1024)

@@ -13,10 +13,18 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from synthlib.areas import find_control, find_measure, fits, is_control, is_published
+from synthlib.areas import find_control, find_measure, fits, is_control, is_published, outline, read_name
 from synthlib.bundle import canonical_json
 from synthlib.scores import Score, round_scores
-from synthlib.thresholds import Threshold, acceptance_digest, lets_pass, parse_acceptance
+from synthlib.thresholds import (
+    EVERYBODY,
+    SETTINGS,
+    Threshold,
+    acceptance_digest,
+    declared_settings,
+    lets_pass,
+    parse_acceptance,
+)
 
 GATE_FILE, GATE_FORMAT = "gate.json", "synthlib-gate/2"
 OUTCOMES = ("failed", "inconclusive", "not measured", "passed")  # worst first
@@ -29,17 +37,22 @@ class Verdict(NamedTuple):
     Attributes:
         acceptance: what was declared, the whole section.
         results: a dict for each threshold, in the order of declaration; see `judge`.
+        used: settings that the report was made with, where the protocol declares some and they are known.
     """
 
     acceptance: Any
     results: list[dict[str, Any]]
+    used: dict[str, Any] | None = None
 
     @property
     def outcome(self) -> str:
         """`"passed"` if every threshold is, but for those that ask only `if_measured`; else `"failed"`.
 
         What is inconclusive does not pass, unless the protocol says that it does; something must have passed.
+        Nor does a report that was made with other settings than the protocol declares.
         """
+        if self.differing:
+            return "failed"
         allowed = {"passed", "inconclusive"} if lets_pass(self.acceptance) else {"passed"}
         counted = self._counted
         return "passed" if "passed" in counted and set(counted) <= allowed else "failed"
@@ -49,7 +62,19 @@ class Verdict(NamedTuple):
         """`"missed"` if some threshold is for sure, `"met"` if all are, else `"inconclusive"`."""
         if "failed" in self._counted:
             return MISSED
-        return MET if set(self._counted) == {"passed"} else UNDECIDED
+        return MET if set(self._counted) == {"passed"} and not self.differing else UNDECIDED
+
+    @property
+    def differing(self) -> list[str]:
+        """Where the report was made with other settings than the protocol declares, in words."""
+        declared = declared_settings(self.acceptance)
+        used = (self.used or {}) if declared else {}
+        names = [*declared, *sorted(set(used) - set(SETTINGS))]
+        return [
+            f"{name} was {used.get(name, 'not told')}, declared: {declared.get(name, 'none')}"
+            for name in names
+            if name not in used or used[name] != declared.get(name)
+        ]
 
     @property
     def _counted(self) -> list[str]:
@@ -70,8 +95,10 @@ class Verdict(NamedTuple):
         results = [
             {name: None if _is_nan(value) else value for name, value in one.items()} for one in self.results
         ]
+        about = {"evaluation": self.used} if declared_settings(self.acceptance) else {}
         return canonical_json(
-            {
+            about
+            | {
                 "format": GATE_FORMAT,
                 "acceptance": self.acceptance,
                 "acceptance_digest": acceptance_digest(self.acceptance),
@@ -100,7 +127,7 @@ class Verdict(NamedTuple):
         }
 
 
-def judge(report: pd.DataFrame, acceptance: Any) -> Verdict:
+def judge(report: pd.DataFrame, acceptance: Any, used: Mapping[str, Any] | None = None) -> Verdict:
     """Whether a report meets the thresholds that were declared.
 
     As in trials of non-inferiority, a threshold on the end of an interval is `"passed"` where the whole
@@ -113,6 +140,8 @@ def judge(report: pd.DataFrame, acceptance: Any) -> Verdict:
     Args:
         report: from `evaluate`, or what `public_report` leaves of it; both give the same verdict.
         acceptance: as `parse_acceptance` takes it.
+        used: settings that the report was made with; by default those that `evaluate` left in
+            `report.attrs["evaluation"]`. They count where the protocol declares some.
 
     Returns:
         Verdict. Its results have `threshold` (as declared), `target`, `limit`, `measured` (the metric that is
@@ -121,7 +150,7 @@ def judge(report: pd.DataFrame, acceptance: Any) -> Verdict:
         `outcome`, `is_excused` and `detail`.
 
     Raises:
-        ValueError: for thresholds that cannot be read, or none.
+        ValueError: for thresholds that cannot be read, or none; for a published score that is infinite.
 
     Reference: Piaggio et al. 2012, "Reporting of Noninferiority and Equivalence Randomized Trials", figure 1.
     """
@@ -129,13 +158,24 @@ def judge(report: pd.DataFrame, acceptance: Any) -> Verdict:
     if not thresholds:
         raise ValueError('expected thresholds to judge by, got none; declare {"thresholds": [...]}')
     kept = report[report["metric"].map(is_published)] if len(report) else report
+    numbers = kept[list(Score._fields[1:])].astype(float)
+    if (infinite := (numbers.abs() == math.inf).any(axis=1)).any():
+        named = kept["metric"][infinite].iloc[0]
+        raise ValueError(f"expected finite numbers or missing ones in the report, got an infinite {named}")
     kept = round_scores(kept)
     scores = {row.metric: Score(*row) for row in kept[list(Score._fields)].itertuples(index=False)}
     results = []
     for threshold, declared in zip(thresholds, acceptance["thresholds"], strict=True):
         found = [_judge_one(threshold, name, scores) for name in scores if _is_meant(threshold, name)]
         results.append({"threshold": dict(declared)} | _pick_worst(threshold, found))
-    return Verdict(acceptance, results)
+    used = report.attrs.get("evaluation") if used is None else used
+    known = isinstance(used, Mapping) and bool(declared_settings(acceptance))
+    return Verdict(acceptance, results, dict(used) if known else None)
+
+
+def is_judged(acceptance: Any, metric: str) -> bool:
+    """Whether some declared threshold is about a metric."""
+    return any(_is_meant(threshold, metric) for threshold in parse_acceptance(acceptance))
 
 
 def gate_outcome(manifest: Any) -> str:
@@ -151,12 +191,19 @@ def gate_outcome(manifest: Any) -> str:
 
 
 def _is_meant(threshold: Threshold, name: str) -> bool:
-    if is_control(name) or (threshold.exempt and fits(name, threshold.exempt)):
+    if is_control(name) or _is_exempt(threshold.exempt, name):
+        return False
+    if threshold.population and threshold.population != (read_name(name).population or EVERYBODY):
         return False
     if threshold.metric:
         return fits(name, threshold.metric)
     measure = find_measure(name)
     return measure is not None and measure.area == threshold.area
+
+
+def _is_exempt(pattern: str, name: str) -> bool:
+    """Whether an exception means a name: by the whole of it if it spells brackets, else by its outline."""
+    return bool(pattern) and fits(outline(name) if "*" in pattern.partition("[")[0] else name, pattern)
 
 
 def _judge_one(threshold: Threshold, name: str, scores: Mapping[str, Score]) -> dict[str, Any]:

@@ -17,11 +17,15 @@ import numpy as np
 
 from synthlib.schema import Schema
 from synthlib.scores import wilson_interval
+from synthlib.thresholds import EVERYBODY
 
 MOST_ASKED = 2_000  # of members, and of others, by default: as `leakage_report`
+EVENTS = 0.1  # share of patients with the event that calibration is planned with
+LARGE_SHARE = 0.05  # of the holdout: smaller groups do not count for an attribute's fairness
 RATES = (0.001, 0.01, 0.1)  # of false positives that are reported
 EXPECTED = 10  # false positives, at least
 MET = 0.99  # chance with which one attack on a table that leaks nothing must meet its threshold
+EXPOSED = 0.08  # share of those asked about that count as most exposed, at least; meant is a tenth
 NOTICED = 0.9  # chance with which the leak that is named in the power statement does not pass
 MISS = 0.0125  # on each side of each of the two intervals behind a true-positive rate
 MET_AUROC = 0.95  # the same of an AUROC: four attacks and the report's own rank nearly alike
@@ -50,9 +54,24 @@ OTHERS: tuple[Mapping[str, Any], ...] = (
      "why": "0.05 AUROC is a usual margin of non-inferiority: the loss is smaller, interval included"},
     {"metric": "fairness_*_amplification", "worst": True, "at_most": 0.1, "bound": "value",
      "if_measured": True,
-     "why": "groups differ by no more than 0.1 beyond what real rows teach (a line of AI Fairness 360)"},
+     "why": "on the whole groups differ by no more than 0.1 beyond what real rows teach (a line of AI "
+            "Fairness 360); a mean over attributes, by its value: it says nothing of a single one"},
     {"metric": "invalid_share", "of": "excess", "at_most": 0.001, "bound": "value",
      "why": "no more impossible values than real patients have"},
+)  # fmt: skip
+
+
+WORST_FAIRNESS: Mapping[str, Any] = {
+    "metric": "fairness_*_amplification_worst", "worst": True, "at_most": 0.1, "bound": "high",
+    "if_measured": True,
+    "why": "nor by more than 0.1 for the attribute of which they differ most, interval included",
+}  # fmt: skip
+_CLOSE: Mapping[str, Any] = {"of": "excess", "bound": "value"}
+CALIBRATION: tuple[Mapping[str, Any], ...] = (
+    {"metric": "tstr_calibration_intercept_logistic", "at_most": 0.3, **_CLOSE,
+     "why": "risks on the whole as high as those of a model of real rows: 0.3 in log odds is 25% for 20%"},
+    {"metric": "tstr_calibration_slope_logistic", "at_most": 0.2, **_CLOSE,
+     "why": "risks as spread as those of a model of real rows, to a fifth (Van Calster et al. 2016)"},
 )  # fmt: skip
 
 
@@ -78,7 +97,7 @@ def plan_sizes(num_train: int, num_holdout: int, max_targets: int = MOST_ASKED) 
 
 def default_acceptance(
     schema: Schema, num_train: int | None = None, num_holdout: int | None = None,
-    max_targets: int = MOST_ASKED,
+    max_targets: int = MOST_ASKED, seed: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """Conventions to start from, not laws, as a protocol's `acceptance`: declare your own.
 
@@ -88,24 +107,22 @@ def default_acceptance(
     Args:
         schema: of the tables.
         num_train, num_holdout: patients on either side of the split; None: enough to ask about `max_targets`.
-        max_targets: as `leakage_report` takes it. Who asks about fewer than planned decides less.
+        max_targets: as `evaluate` takes it. Who asks about fewer than planned decides less.
+        seed: as `evaluate` takes it: who could choose it afterwards could try until a table passes.
 
     Returns:
         `thresholds`, `planned` (the numbers asked about), `power` (what leak would be noticed, and what is
-        not judged, in words) and `inconclusive`: what is undecided does not pass.
+        not judged, in words), `evaluation` (settings) and `inconclusive`: what is undecided does not pass.
     """
-    sizes = plan_sizes(num_train or 2 * max_targets, num_holdout or max_targets, max_targets)
+    num_train, num_holdout = num_train or 2 * max_targets, num_holdout or max_targets
+    sizes = plan_sizes(num_train, num_holdout, max_targets)
     attacks, said = plan_attacks(sizes)
-    kept = [dict(one) for one in OTHERS]
-    if schema.target is None or schema[schema.target].is_numeric:
-        kept = [one for one in kept if not one["metric"].startswith("tstr_")]
-    if schema.target is not None and schema[schema.target].is_numeric:
-        r2 = {"metric": "tstr_r2_*", "worst": True, "of": "excess", "at_most": 0.1, "bound": "value"}
-        kept.append(r2 | {"why": "at most a tenth of the variance less is explained than from real rows"})
+    kept, left = plan_others(schema, num_train, num_holdout)
     return {
         "thresholds": [*attacks, dict(COPIES), *kept],
         "planned": {"members": sizes.members, "others": sizes.others},
-        "power": said,
+        "power": said + left,
+        "evaluation": {"seed": seed, "attacks": True, "max_targets": max_targets},
         "inconclusive": "does not pass",
     }
 
@@ -113,16 +130,42 @@ def default_acceptance(
 def plan_attacks(sizes: Sizes) -> tuple[list[dict[str, Any]], str]:
     """Thresholds on attacks that these numbers can decide, and the power statement.
 
-    Each is judged by the upper end of a 95% interval, so that a table that leaks nothing needs room.
+    Each is judged by the upper end of a 95% interval, so that a table that leaks nothing needs room. All
+    patients, and the most exposed tenth alone: averages hide what happens to these few.
+    """
+    few = Sizes(int(EXPOSED * sizes.members), int(EXPOSED * sizes.others), sizes.share)
+    found, said, left = _plan(sizes, EVERYBODY, Z_MET_AUROC)
+    of_few, said_of_few, left_of_few = _plan(few, "exposed", Z_MET)
+    exposed = f"Of the most exposed tenth alone, at least {few.members:,} and {few.others:,}: "
+    exposed += "; ".join(said_of_few) or "nothing is judged"
+    text = (
+        f"Planned: attacks ask about {sizes.members:,} members and {sizes.others:,} others. Nine times in "
+        f"ten a table does not pass in which so many of those members are found outright: "
+        f"{'; '.join(said) or 'none that can be named'}. {exposed}. Copied rows are noticed from one in a "
+        "thousand. Smaller leaks, and what these attacks do not look for, may pass. Too few for any limit, "
+        f"so measured and not judged: {', '.join(left) or 'nothing'}. Of the most exposed alone not judged "
+        f"either: {', '.join(left_of_few) or 'nothing'}. Nor are singling out, and guesses that a model is "
+        "surest of."
+    )
+    return found + of_few, text
+
+
+def _plan(sizes: Sizes, population: str, room: float) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+    """Thresholds on one population, what leaks they notice, and what they leave out.
+
+    Args:
+        sizes: of the population.
+        population: its name.
+        room: normal quantile of the chance that an AUROC that knows nothing keeps to its limit.
     """
     found: list[dict[str, Any]] = []
     said, left = [], []
     spread = auroc_spread(sizes)
-    chosen = next(((at, why) for at, why in AUROC_LIMITS if (at - 0.5) / spread >= Z + Z_MET_AUROC), None)
+    chosen = next(((at, why) for at, why in AUROC_LIMITS if (at - 0.5) / spread >= Z + room), None)
     if chosen is None:
         left.append("membership by AUROC")
     else:
-        found.append(_ask("membership_auroc*", *chosen))
+        found.append(_ask("membership_auroc*", *chosen, population))
         share = max(2 * (chosen[0] - 0.5 - (Z - Z_NOTICED) * spread), 0.0)
         said.append(f"by AUROC a leak of {share:.1%}")
     rate = lowest_rate(sizes.others)
@@ -130,29 +173,61 @@ def plan_attacks(sizes: Sizes) -> tuple[list[dict[str, Any]], str]:
     if limit is None:
         left.append("members found at few false alarms")
     else:
-        found.append(_ask(f"membership_tpr{100 * rate:g}[*", limit, FOUND, of="excess"))
+        found.append(_ask(f"membership_tpr{100 * rate:g}[*", limit, FOUND, population, of="excess"))
         said.append(f"at {rate:.1%} false alarms a leak of {tpr_notices(sizes, rate, limit):.1%}")
     if wilson_interval(2, sizes.members)[1] > RISK_LIMIT / 2:
         left.append("linkability")
     else:
-        found.append(_ask("linkability_risk*", RISK_LIMIT, RISK))
+        found.append(_ask("linkability_risk*", RISK_LIMIT, RISK, population))
         said.append(f"by linking two halves of a record a leak of {RISK_LIMIT:.0%}")
     # the spread of a difference of two shares is largest where both are one half
-    widest = math.sqrt(0.25 / sizes.members + 0.25 / sizes.others)
+    widest = math.sqrt(0.25 / max(sizes.members, 1) + 0.25 / max(sizes.others, 1))
     if (Z_MET + Z) * widest > GAIN_LIMIT:
         left.append("guesses of a secret")
     else:
-        found += [_ask(f"{kind}_gain*", GAIN_LIMIT, GAIN) for kind in ("inference", "attribute")]
+        found += [_ask(f"{kind}_gain*", GAIN_LIMIT, GAIN, population) for kind in ("inference", "attribute")]
         said.append(f"by guesses of a secret, a table that betrays {GAIN_LIMIT:.0%} more than others know")
-    left += ["the most exposed alone", "singling out"]
-    text = (
-        f"Planned: attacks ask about {sizes.members:,} members and {sizes.others:,} others. Nine times in "
-        f"ten a table does not pass in which so many of those members are found outright: "
-        f"{'; '.join(said) or 'none that can be named'}. Copied rows are noticed from one in a thousand. "
-        f"Smaller leaks, and what these attacks do not look for, may pass. "
-        f"Too few for any limit, so measured and not judged: {', '.join(left)}."
-    )
-    return found, text
+    return found, said, left
+
+
+def plan_others(schema: Schema, num_train: int, num_holdout: int) -> tuple[list[dict[str, Any]], str]:
+    """Thresholds on what is no attack, and what of it is not judged, in words.
+
+    Of a model's calibration logistic regression's is judged, where the tables are large enough that two
+    models learnt from the same patients' like agree: models that fit too closely are badly calibrated on real
+    rows too, and a better one would count as further off. A single attribute's fairness is judged where the
+    groups that count are large.
+
+    Args:
+        schema: of the tables.
+        num_train, num_holdout: patients on either side of the split.
+
+    Reference: Van Calster et al. 2016, "A calibration hierarchy for risk models was defined".
+    """
+    kept, left = [dict(one) for one in OTHERS], []
+    target = None if schema.target is None else schema[schema.target]
+    if target is None or target.is_numeric:
+        kept = [one for one in kept if not one["metric"].startswith(("tstr_", "fairness_"))]
+    else:
+        spread = math.sqrt(2 / (num_train * EVENTS * (1 - EVENTS)))  # of two models' intercepts, or slopes
+        for one in CALIBRATION if len(target.categories) == 2 else ():
+            if Z_MET * spread <= one["at_most"]:
+                kept.append(dict(one))
+            else:
+                left.append(f"the calibration {one['metric'].split('_')[2]} of logistic regression")
+        left.append("the calibration of other models")
+        # half of the limit for the interval, half for chance, each group as uncertain as a share can be
+        widest = Z * math.sqrt(2 * 0.25 / (LARGE_SHARE * num_holdout))
+        if widest <= WORST_FAIRNESS["at_most"] / 2:
+            kept.append(dict(WORST_FAIRNESS))
+        else:
+            left.append("the fairness of a single attribute (a mean can hide it)")
+    if target is not None and target.is_numeric:
+        r2 = {"metric": "tstr_r2_*", "worst": True, "of": "excess", "at_most": 0.1, "bound": "value"}
+        kept.append(r2 | {"why": "at most a tenth of the variance less is explained than from real rows"})
+        left.append("fairness, whose differences have the target's unit")
+    left.append("fidelity" if target is not None else "fidelity, usefulness and fairness")
+    return kept, f" Beside attacks measured and not judged: {', '.join(left)}."
 
 
 def lowest_rate(others: int) -> float | None:
@@ -195,12 +270,12 @@ def auroc_spread(sizes: Sizes) -> float:
 
     Reference: Mann and Whitney 1947.
     """
-    members, others = sizes.members / 2, sizes.others / 2
+    members, others = max(sizes.members, 1) / 2, max(sizes.others, 1) / 2
     return math.sqrt((members + others + 1) / (12 * members * others))
 
 
-def _ask(metric: str, limit: float, why: str, of: str = "value") -> dict[str, Any]:
-    asked = {"metric": metric, "except": "*exposed*", "worst": True, "at_most": limit, "bound": "high"}
+def _ask(metric: str, limit: float, why: str, population: str, of: str = "value") -> dict[str, Any]:
+    asked = {"metric": metric, "population": population, "worst": True, "at_most": limit, "bound": "high"}
     return asked | ({"of": of} if of != "value" else {}) | {"why": why}
 
 

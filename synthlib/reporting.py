@@ -15,6 +15,7 @@ from synthlib.areas import find_measure
 from synthlib.bundle import canonical_json, replace_folder, write_atomically
 from synthlib.chain.protocols import SECTIONS
 from synthlib.data.tables import write_table
+from synthlib.evaluation.leakage.results import find_leakage
 from synthlib.gate import Verdict
 from synthlib.paper.page import is_publishable, write_page
 from synthlib.parsing import parse_json
@@ -23,6 +24,7 @@ from synthlib.thresholds import parse_acceptance
 
 FORMAT = "synthlib-report/1"
 FILES = ("report.csv", "report.json", "report.html")
+LEAKAGE_FILE = "leakage.csv"  # beside them, where attacks were made
 SUFFIXES = (".csv", ".json", ".html")
 _MAX_BYTES = 1 << 24  # of a file with thresholds
 
@@ -32,15 +34,19 @@ def report_to_json(report: pd.DataFrame, gate: Verdict | None = None) -> bytes:
 
     Returns:
         An object of `format`, `is_public`, `scores` (a Score's fields and `area`, null where none is known),
-        `notes` and `gate` (`gate.json`, or null).
+        `notes`, `gate` (`gate.json`, or null), and where attacks were made `leakage`: a row per attack,
+        population, table and metric.
     """
     scores = []
     for row in report[list(Score._fields)].itertuples(index=False):
         measure = find_measure(row.metric)
         numbers = {name: _to_json(value) for name, value in row._asdict().items() if name != "metric"}
         scores.append({"metric": row.metric, "area": measure.area if measure else None} | numbers)
+    leakage = find_leakage(report, is_publishable(report))
+    about = {} if leakage is None else {"leakage": [_row_to_json(row) for row in leakage.to_dict("records")]}
     return canonical_json(
-        {
+        about
+        | {
             "format": FORMAT,
             "is_public": is_publishable(report),
             "scores": scores,
@@ -52,6 +58,8 @@ def report_to_json(report: pd.DataFrame, gate: Verdict | None = None) -> bytes:
 
 def write_report(report: pd.DataFrame, out: Path | str, gate: Verdict | None = None, **options: Any) -> None:
     """Write a report to a file, by its suffix, or to a folder as `report.csv`, `report.json`, `report.html`.
+
+    A folder gets `leakage.csv` too where attacks were made: what they found beside all their controls.
 
     Nobody meets half of it. Unless the report `is_publishable`, only the owner can read it.
 
@@ -76,6 +84,10 @@ def write_report(report: pd.DataFrame, out: Path | str, gate: Verdict | None = N
     try:
         for name in FILES:
             _write_one(report, partial / name, gate, options)
+        leakage = find_leakage(report, is_publishable(report))
+        if leakage is not None:
+            write_table(leakage, partial / LEAKAGE_FILE)
+            (partial / LEAKAGE_FILE).chmod(0o644 if is_publishable(report) else 0o600)
         replace_folder(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -89,7 +101,9 @@ def check_folder(out: Path) -> None:
     """
     if not out.exists():
         return
-    others = sorted({each.name for each in out.iterdir()} - set(FILES)) if out.is_dir() else [out.name]
+    others = (
+        sorted({each.name for each in out.iterdir()} - {*FILES, LEAKAGE_FILE}) if out.is_dir() else [out.name]
+    )
     if others:
         raise FileExistsError(
             f"expected nothing or an earlier report at {out}, found {', '.join(others[:3])}; "
@@ -130,6 +144,10 @@ def _write_one(report: pd.DataFrame, path: Path, gate: Verdict | None, options: 
     else:
         write_table(report, path)
         path.chmod(mode)
+
+
+def _row_to_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _to_json(value) if isinstance(value, float) else value for name, value in row.items()}
 
 
 def _to_json(value: float) -> float | None:

@@ -12,8 +12,10 @@ from synthlib.areas import is_control, is_published
 from synthlib.bundle import canonical_json
 
 _SIDES, _BOUNDS, _OF = ("at_most", "at_least"), ("value", "high", "low"), ("value", "excess")
-_FIELDS = {"metric", "except", "area", "worst", *_SIDES, "bound", "of", "if_measured", "why"}
-_BESIDE = {"thresholds", "choice", "why", "inconclusive", "planned", "power"}
+_FIELDS = {"metric", "population", "except", "area", "worst", *_SIDES, "bound", "of", "if_measured", "why"}
+_BESIDE = {"thresholds", "choice", "why", "inconclusive", "planned", "power", "evaluation"}
+EVERYBODY = "all"
+SETTINGS = {"seed": int, "attacks": bool, "max_targets": int}  # of an evaluation, as `evaluate` takes them
 REFUSES, PASSES = "does not pass", "passes"  # what is inconclusive
 
 
@@ -23,7 +25,8 @@ class Threshold(NamedTuple):
     Attributes:
         metric: name or pattern; empty where a whole area is meant.
         area: of the metrics; empty where they are named.
-        exempt: pattern of names that are not meant (`except`); empty for none.
+        exempt: pattern of names that are not meant (`except`); empty for none. Its stars stand for nothing
+            that names a column.
         worst: whether several metrics may fit: the worst of them is judged.
         side: `"at_most"` or `"at_least"`.
         limit: a number.
@@ -31,6 +34,7 @@ class Threshold(NamedTuple):
         of: `"value"`, or `"excess"`: how much worse than its reference (what real patients score) it is.
         if_measured: whether a report without such a metric may pass.
         why: the reason for it.
+        population: of whom scores are meant: `"all"` patients, or one of `areas.POPULATIONS`; empty for any.
     """
 
     metric: str
@@ -43,11 +47,13 @@ class Threshold(NamedTuple):
     of: str
     if_measured: bool
     why: str
+    population: str = ""
 
     @property
     def target(self) -> str:
         """What it is about, in words."""
         name = self.metric or f"area {self.area}"
+        name += f" ({self.population})" if self.population else ""
         name += f" except {self.exempt}" if self.exempt else ""
         return f"worst of {name}" if self.worst else name
 
@@ -72,7 +78,8 @@ def parse_acceptance(acceptance: Any) -> tuple[Threshold, ...]:
         acceptance: such as `{"thresholds": [{"metric": "membership_auroc", "at_most": 0.55, "bound": "high"},
             {"area": "leakage", "worst": true, "of": "excess", "at_most": 0.05, "bound": "high"}]}`. Beside
             `thresholds` it may hold `choice` (of one candidate), `why`, `inconclusive` (`"does not pass"`,
-            the default, or `"passes"`), `planned` (how many are asked about), `power` (see `check_power`).
+            the default, or `"passes"`), `planned` (how many are asked about), `power` (see `check_power`),
+            `evaluation` (see `declared_settings`).
 
     Raises:
         ValueError: for an unknown field, a limit that is no number, a metric that nothing computes or no
@@ -99,6 +106,15 @@ def parse_acceptance(acceptance: Any) -> tuple[Threshold, ...]:
 def lets_pass(acceptance: Any) -> bool:
     """Whether a protocol's `acceptance` lets pass what is inconclusive; unless it says so, it does not."""
     return isinstance(acceptance, Mapping) and acceptance.get("inconclusive", REFUSES) == PASSES
+
+
+def declared_settings(acceptance: Any) -> dict[str, Any]:
+    """The `seed`, `attacks` and `max_targets` that the evaluation must be made with; empty where none are.
+
+    Whoever may choose them afterwards may evaluate again until a table passes.
+    """
+    told = acceptance.get("evaluation") if isinstance(acceptance, Mapping) else None
+    return dict(told) if isinstance(told, Mapping) else {}
 
 
 def judges_attacks(acceptance: Any) -> bool:
@@ -130,6 +146,13 @@ def _check_beside(acceptance: Mapping[str, Any]) -> None:
         raise ValueError(f"expected inconclusive to be {REFUSES!r} or {PASSES!r}, got {told!r}")
     if not isinstance(acceptance.get("power", ""), str):
         raise ValueError("expected power to be text")
+    told = acceptance.get("evaluation", {})
+    known = isinstance(told, Mapping) and set(told) <= set(SETTINGS)
+    if not known or any(type(told[name]) is not SETTINGS[name] or told[name] < 0 for name in told):
+        raise ValueError(
+            "expected evaluation to hold seed and max_targets, numbers from 0, and attacks, true or false; "
+            "got something else"
+        )
     planned = acceptance.get("planned", {})
     sizes = planned.values() if isinstance(planned, Mapping) else [None]
     if any(isinstance(one, bool) or not isinstance(one, int) or one < 0 for one in sizes):
@@ -151,7 +174,10 @@ def _parse(declared: Any, where: str) -> Threshold:
     if isinstance(limit, bool) or not isinstance(limit, int | float) or not math.isfinite(limit):
         raise ValueError(f"{where}: expected {side} to be a finite number, got {limit!r}")
     bound, of = declared.get("bound", "value"), declared.get("of", "value")
-    for name, value, allowed in (("bound", bound, _BOUNDS), ("of", of, _OF)):
+    choices = [("bound", bound, _BOUNDS), ("of", of, _OF)]
+    if "population" in declared:
+        choices.append(("population", declared["population"], (EVERYBODY, *areas.POPULATIONS)))
+    for name, value, allowed in choices:
         if value not in allowed:
             raise ValueError(f"{where}: expected {name} to be one of {', '.join(allowed)}, got {value!r}")
     for name in ("worst", "if_measured"):
@@ -169,7 +195,7 @@ def _parse(declared: Any, where: str) -> Threshold:
     target = _parse_target(declared, of, where)
     return Threshold(
         *target, declared.get("worst", False), side, float(limit), bound, of,
-        declared.get("if_measured", False), declared.get("why", ""),
+        declared.get("if_measured", False), declared.get("why", ""), declared.get("population", ""),
     )  # fmt: skip
 
 

@@ -54,6 +54,26 @@ def test_evaluate_overwrites_none_of_its_tables(released, run):
     assert listing(".") == before
 
 
+def test_evaluate_attacks_without_thresholds_and_by_declared_settings(released, run, monkeypatch):
+    from synthlib.evaluation import report as module
+    from synthlib.evaluation.leakage import privacy
+
+    monkeypatch.setattr(module, "METRICS", (privacy.exact_copies,))
+    folder, *_ = released
+    names = ("data/train.csv", "data/holdout.csv", "release/synthetic.csv")
+    words = ["evaluate", *(folder / name for name in names), "--target", "died"]
+    code, _, err = run(*words, "--attacks", "--out", "report")
+    assert code == 0, err
+    attacks = sl.read_table("report/leakage.csv")
+    assert set(attacks["table"]) == {"synthetic", "copy", "leak", "perturbed", "fresh"}
+    assert "Attacks and their controls" in Path("report/report.html").read_text(encoding="utf-8")
+    told = {"thresholds": [{"metric": "exact_copies", "at_most": 1}], "evaluation": {"seed": 7}}
+    Path("thresholds.json").write_text(json.dumps(told))
+    code, out, err = run(*words, "--acceptance", "thresholds.json", "--gate", "--out", "judged", "--public")
+    assert code == 0 and "gate: passed" in out, err
+    assert json.loads(Path("judged/report.json").read_bytes())["gate"]["evaluation"]["seed"] == 7
+
+
 def test_evaluate_judges_and_writes_a_folder(released, run):
     folder, *_ = released
     names = ("data/train.csv", "data/holdout.csv", "release/synthetic.csv")

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import synthlib as sl
+from synthlib.evaluation.fairness import gaps
 from synthlib.evaluation.fairness.gaps import _by_group, _gap, explain_fairness, fairness, worst_groups
 from synthlib.evaluation.fairness.groups import Partition
 from synthlib.evaluation.fairness.representation import representation
@@ -67,6 +68,29 @@ def test_an_injustice_is_found_and_grows(protected):
     assert found["fairness_calibration[group=acute]"].high < 0
     worst = worst_groups(to_report(found.values())).set_index("score")
     assert worst.loc["fairness_calibration", "group"] == "group=acute"
+
+
+def test_the_worst_attribute_is_told_where_a_mean_hides_it(monkeypatch):
+    """One attribute's gap grows by 0.5, the other's shrinks by 0.4, their pair's stays."""
+    table = make_cohort(600, seed=2)
+    schema = sl.Schema.infer(table, target="died", protected=["group", "disease"])
+    differ = {("group", 1): 0.5, ("disease", 0): 0.4}  # of which attribute, by which model: real, made
+
+    def by_group(partition, truth, predicted, cut, weights):
+        values = np.zeros((len(partition.groups), len(weights)))
+        values[0] = differ.get((partition.name, int(predicted[0])), 0.0)
+        return dict.fromkeys(("auroc", "brier", "calibration", "tpr", "fpr"), values)
+
+    monkeypatch.setattr(gaps, "_by_group", by_group)
+    monkeypatch.setattr(gaps, "predict_alike", lambda *_: (np.zeros(600), np.ones(600)))
+    found = score(table, table, table, schema)
+    for name in ("auroc", "brier", "calibration", "odds"):
+        of_attributes = [found[f"fairness_{name}_amplification[{one}]"].value for one in ("group", "disease")]
+        assert of_attributes == [0.5, -0.4]
+        assert found[f"fairness_{name}_amplification"].value < 0.1
+        assert found[f"fairness_{name}_amplification_worst"].value == 0.5
+    monkeypatch.setattr(gaps, "LARGE_SHARE", 0.9)  # no two groups are as large
+    assert np.isnan(score(table, table, table, schema)["fairness_brier_amplification_worst"].value)
 
 
 def test_the_worst_group_is_named_by_its_level(cohort, protected):

@@ -149,6 +149,45 @@ def test_what_is_changed_is_named(study, tmp_path, change, said):
     assert outcome == "differs" and said in detail
 
 
+SETTINGS = {"evaluation": {"seed": 0, "attacks": False, "max_targets": 9}}
+
+
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        ({"seed": 0, "attacks": False, "max_targets": 9}, "judged again: passed by its threshold; evaluated"),
+        ({"seed": 3, "attacks": False, "max_targets": 9}, "seed was 3, declared: 0"),
+        ({"seed": 0, "attacks": False}, "max_targets was not told, declared: 9"),
+        (None, "seed was not told"),
+    ],
+)
+def test_other_settings_than_declared_do_not_pass_and_are_named(tmp_path, used, said):
+    acceptance = ACCEPTANCE | SETTINGS
+    judged = judge(read_report(REPORTS["passed"]), acceptance, used)
+    assert (judged.outcome == "passed") == (used == SETTINGS["evaluation"])
+    assert json.loads(judged.to_json())["evaluation"] == used
+    (tmp_path / "protocol.json").write_bytes(PROTOCOL._replace(acceptance=acceptance).to_json())
+    (tmp_path / "report.csv").write_text(REPORTS["passed"])
+    (tmp_path / "gate.json").write_bytes(judged.to_json())
+    findings = []
+    check_gate(tmp_path, {"parameters": {"gate": judged.describe()}}, findings)
+    ((outcome, detail),) = [(one.verdict, one.detail) for one in findings]
+    assert outcome == "matched" and said in detail
+    told = json.loads(judged.to_json()) | {"evaluation": SETTINGS["evaluation"] | {"seed": 5}}
+    (tmp_path / "gate.json").write_text(json.dumps(told))
+    findings = []
+    check_gate(tmp_path, {"parameters": {"gate": judged.describe()}}, findings)
+    assert findings[0].verdict == "differs"
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "1e999"])
+def test_an_infinite_score_is_refused(study, tmp_path, number):
+    text = REPORTS["passed"].replace("0.0,0.0,0.004", f"{number},0.0,0.004")
+    bundle = write(tmp_path / "one", study, change=lambda made, _: (made / "report.csv").write_text(text))
+    ((outcome, detail),) = find(bundle)
+    assert outcome == "differs" and "expected finite numbers" in detail
+
+
 def test_where_nothing_was_declared_nothing_is_said(tmp_path):
     assert find(make_release(tmp_path / "one")) == []
     spoken = make_release(tmp_path / "two", gate={"verdict": "passed"})

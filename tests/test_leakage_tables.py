@@ -75,7 +75,8 @@ def test_gains_are_told_beside_risks_with_their_controls(reports):
     names = set(report["metric"])
     for kind in ("inference", "attribute"):
         assert {f"{kind}_gain[died]", f"{kind}_gain_control[died]", f"{kind}_risk[died]"} <= names
-    assert not any("exposed" in name for name in names if "_gain" in name)
+        assert {f"{kind}_gain[died,exposed]", f"{kind}_gain_control[died,exposed]"} <= names
+    assert not any("sure" in name for name in names if "_gain" in name)
 
 
 def test_the_figure_has_the_worst_of_any_table(reports):

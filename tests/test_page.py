@@ -263,6 +263,41 @@ def test_findings_are_the_worst_of_each_kind_first(report):
     assert leakage[2].reading == "Could not be computed."
 
 
+def test_an_area_leads_with_what_failed_and_not_with_what_is_furthest():
+    """Further from its reference is dcr_share; failed has the gain of a secret that is not the worst one."""
+    scores = [
+        Score("dcr_share", 0.9, 0.89, 0.91, 0.5),
+        Score("attribute_gain[near]", 0.3, 0.299, 0.301, 0.0),
+        Score("attribute_gain[lab]", 0.2, 0.1, 0.3, 0.0),
+        Score("attribute_gain_control[lab]", 0.9, 0.8, 1.0, 0.0),
+        Score("membership_auroc", 0.52, 0.44, 0.6, 0.5),
+        Score("membership_auroc_control", 0.8, 0.75, 0.85, 0.5),
+    ]
+    asked = [
+        {"metric": "membership_auroc", "at_most": 0.55, "bound": "high"},
+        {"metric": "attribute_gain[lab]", "at_most": 0.05, "bound": "high"},
+    ]
+    report = to_report(scores)
+    gate = judge(report, {"thresholds": asked})
+    findings = find_all(report, gate)
+    order = ["attribute_gain[lab]", "membership_auroc", "dcr_share"]
+    assert [one.score.metric for one in findings] == order
+    assert findings[0].reading.startswith("Failed: 0.300 is beyond 0.05.") and findings[0].others == 1
+    assert findings[1].reading.startswith("Inconclusive: the interval reaches 0.600")
+    assert findings[2].reading == "Worse than the reference. No threshold is about it."
+    without = [one.score.metric for one in find_all(report)]
+    assert without[:2] == ["attribute_gain[near]", "dcr_share"]
+    short = render_page(report, gate=gate).partition('id="short"')[2].partition("</section>")[0]
+    assert "Failed: 0.300 is beyond 0.05." in short and "dcr" not in short
+
+
+def test_a_page_names_populations_and_says_what_was_not_judged(report):
+    asked = {"metric": "membership_auroc*", "population": "exposed", "worst": True, "at_most": 0.7}
+    told = {"thresholds": [asked], "power": "Not judged: linkability."}
+    page = render_page(report, gate=judge(report, told))
+    assert "(exposed patients)" in page and "Not judged: linkability." in page
+
+
 @pytest.mark.parametrize(
     ("score", "better", "expected"),
     [

@@ -14,8 +14,9 @@ LARGE = Sizes(1500, 1500, 0.25)
 NUM = 300
 
 
-def limits(sizes):
-    return {one["metric"]: one["at_most"] for one in plan_attacks(sizes)[0]}
+def limits(sizes, population="all"):
+    asked = plan_attacks(sizes)[0]
+    return {one["metric"]: one["at_most"] for one in asked if one["population"] == population}
 
 
 def test_the_numbers_are_those_that_attacks_ask_about():
@@ -77,13 +78,37 @@ def test_what_is_not_judged_is_said(numbers):
     acceptance = default_acceptance(schema, *numbers)
     check_power(acceptance)
     assert acceptance["planned"] == {"members": min(2000, numbers[0] // 2), "others": min(2000, numbers[1])}
-    asked = {one.metric for one in parse_acceptance(acceptance)}
+    asked = {(one.metric, one.population) for one in parse_acceptance(acceptance)}
+    of_all, _, rest = acceptance["power"].partition("measured and not judged: ")[2].partition(". ")
+    of_few, _, rest = rest.partition("not judged either: ")[2].partition(". ")
     for metric, words in (
         ("membership_auroc*", "membership by AUROC"),
         ("linkability_risk*", "linkability"),
         ("inference_gain*", "guesses of a secret"),
     ):
-        assert (metric in asked) != (words in acceptance["power"].partition("not judged: ")[2])
+        assert ((metric, "all") in asked) != (words in of_all)
+        assert ((metric, "exposed") in asked) != (words in of_few)
+    for metric, words in (
+        ("tstr_calibration_slope_logistic", "calibration slope of logistic"),
+        ("fairness_*_amplification_worst", "fairness of a single attribute"),
+    ):
+        assert ((metric, "") in asked) != (words in rest)
+    assert "singling out" in rest and "calibration of other models" in rest
+
+
+def test_the_most_exposed_are_judged_where_there_are_enough_of_them():
+    assert not limits(Sizes(1000, 1000, 0.5), "exposed")
+    assert limits(Sizes(2000, 1821, 0.27), "exposed") == {
+        "membership_auroc*": 0.71,
+        "linkability_risk*": 0.09,
+    }
+    assert "attribute_gain*" in limits(Sizes(20_000, 20_000, 0.5), "exposed")
+
+
+def test_seed_and_attacks_are_declared():
+    schema = sl.Schema.infer(make_cohort(60), target="died")
+    told = default_acceptance(schema, 100, 50, max_targets=40, seed=7)
+    assert told["evaluation"] == {"seed": 7, "attacks": True, "max_targets": 40}
 
 
 def test_the_defaults_fit_the_target():
@@ -91,6 +116,10 @@ def test_the_defaults_fit_the_target():
     whole, none, number = (sl.Schema.infer(table, target=target) for target in ("died", None, "lab"))
     metrics = [[one["metric"] for one in default_acceptance(s)["thresholds"]] for s in (whole, none, number)]
     assert "tstr_auroc_gap_*" in metrics[0] and "tstr_r2_*" in metrics[2]
+    levels = sl.Schema.infer(table, target="disease")
+    metrics.append([one["metric"] for one in default_acceptance(levels)["thresholds"]])
+    assert [any("calibration" in name for name in one) for one in metrics] == [True, False, False, False]
+    assert not any("fairness" in name for name in metrics[2])
     assert not any(name.startswith("tstr_") for name in metrics[1])
     for schema in (whole, none, number):
         found = parse_acceptance(default_acceptance(schema))

@@ -41,6 +41,9 @@ def check_gate(path: Path, manifest: Any, findings: list[Finding]) -> None:
             if verdict.outcome == "failed":
                 said = FAILED if verdict.standing == MISSED else UNDECIDED
                 detail = f"{said}: {_list_failed(verdict)}"
+            if verdict.used:
+                used = ", ".join(f"{name} {value}" for name, value in sorted(verdict.used.items()))
+                detail += f"; evaluated with {used[:200]}"
             findings.append(Finding(GATE, "matched", f"judged again: {detail}"))
 
 
@@ -76,7 +79,7 @@ def _judge_again(path: Path, manifest: Any) -> tuple[Verdict | None, list[str]]:
     if not parse_acceptance(acceptance):
         spoken = says != "none" or is_there
         return None, ["it speaks of a gate, but no threshold was declared"] if spoken else []
-    verdict = judge(_read_report(path), acceptance)
+    verdict = judge(_read_report(path), acceptance, _read_used(path) if is_there else None)
     if says == "none" or not is_there:
         missing = GATE_FILE if not is_there else "the manifest's parameters.gate"
         return verdict, [f"{source} declares thresholds, but {missing} is missing"]
@@ -106,6 +109,16 @@ def _read_acceptance(path: Path) -> tuple[Any, str]:
     return told.get("acceptance") if isinstance(told, dict) else None, GATE_FILE
 
 
+def _read_used(path: Path) -> dict[str, Any] | None:
+    """What `gate.json` says that the evaluation was made with: nobody without the patients can see it."""
+    try:
+        told = parse_json(read_plain(path / GATE_FILE))
+    except (OSError, ValueError):
+        return None  # what the file says is compared elsewhere
+    used = told.get("evaluation") if isinstance(told, dict) else None
+    return used if isinstance(used, dict) else None
+
+
 def _read_report(path: Path) -> pd.DataFrame:
     """`report.csv` as a DataFrame of Scores.
 
@@ -118,17 +131,19 @@ def _read_report(path: Path) -> pd.DataFrame:
     scores = [Score(row[0], *(float(cell) if cell else math.nan for cell in row[1:])) for row in rows[1:]]
     if len({score.metric for score in scores}) < len(scores):
         raise ValueError(f"{REPORT_FILE}: expected each metric once")
-    if any(math.isinf(number) for score in scores for number in score[1:]):
-        raise ValueError(f"{REPORT_FILE}: expected finite numbers or empty cells, got infinite ones")
+    if any(math.isinf(value) for score in scores for value in score[1:]):
+        raise ValueError(f"{REPORT_FILE}: expected finite numbers or empty cells, got an infinite one")
     return pd.DataFrame(scores, columns=list(Score._fields))
 
 
 def _list_failed(verdict: Verdict) -> str:
-    return "; ".join(
+    missed = [
         f"{one['target']} {one['outcome']} ({one['detail']})"
         for one in verdict.results
         if one["outcome"] != "passed" and not one["is_excused"]
-    )[:300]
+    ]
+    other = [f"evaluated otherwise than declared: {said}" for said in verdict.differing]
+    return "; ".join([*other, *missed])[:300]
 
 
 def _count(verdict: Verdict) -> str:

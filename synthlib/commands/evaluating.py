@@ -19,9 +19,17 @@ from synthlib.planning import default_acceptance
 from synthlib.release import public_report
 from synthlib.reporting import SUFFIXES, check_folder, read_acceptance, write_report
 from synthlib.schema import Schema
-from synthlib.thresholds import check_power, judges_attacks
+from synthlib.thresholds import check_power, declared_settings, judges_attacks
 
-__all__ = ["check_out", "read_acceptance", "read_declared", "read_tables", "score", "write"]
+__all__ = [
+    "check_out",
+    "choose_settings",
+    "read_acceptance",
+    "read_declared",
+    "read_tables",
+    "score",
+    "write",
+]
 
 
 def check_out(out: Path | None, inputs: Sequence[Path]) -> None:
@@ -68,12 +76,19 @@ def score(
     seed: int,
     acceptance: Any,
     gate: bool,
+    attacks: bool = False,
 ) -> tuple[pd.DataFrame, Verdict | None]:
-    """The report, with attacks if they are judged, and a verdict if thresholds are given or asked for."""
+    """The report, with attacks if they are asked for or judged, and a verdict if there are thresholds."""
     if acceptance is None and gate:
-        acceptance = default_acceptance(schema, len(train), len(holdout))
-    report = evaluate(train, holdout, synthetic, schema, seed=seed, attacks=judges_attacks(acceptance))
+        acceptance = default_acceptance(schema, len(train), len(holdout), seed=seed)
+    settings = choose_settings(acceptance, seed, attacks)
+    report = evaluate(train, holdout, synthetic, schema, **settings)
     return report, None if acceptance is None else judge(report, acceptance)
+
+
+def choose_settings(acceptance: Any, seed: int, attacks: bool = False) -> dict[str, Any]:
+    """Settings of an evaluation: what thresholds declare, else what was asked for."""
+    return {"seed": seed, "attacks": attacks or judges_attacks(acceptance)} | declared_settings(acceptance)
 
 
 def write(
@@ -88,9 +103,9 @@ def write(
     """Write the report, or what a release may tell of it; a page for the steward has ROC and calibration."""
     options: dict[str, Any] = {}
     if public:
-        notes = report.attrs.get("notes", [])
+        attrs = report.attrs
         report = public_report(report)
-        report.attrs["notes"] = notes
+        report.attrs = attrs
     elif out.suffix not in (".csv", ".json"):
         options["schema"] = schema
         target = None if schema.target is None else schema[schema.target]

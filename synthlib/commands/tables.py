@@ -114,12 +114,11 @@ def synthesize(
 ) -> None:
     """De-identify and split a table, register a protocol, train, sample, evaluate, and write the release."""
     import synthlib as sl
-    from synthlib.commands.evaluating import read_declared
+    from synthlib.commands.evaluating import choose_settings, read_declared
     from synthlib.commands.registering import clear, open_ledger, open_study
     from synthlib.gate import judge
     from synthlib.preregistration import sample_attempt
     from synthlib.release import public_report, write_data, write_release
-    from synthlib.thresholds import judges_attacks
 
     check_kind(model, epochs, steps)
     check_private(model, epsilon, delta, public_schema, seal, columns.schema, index_date)
@@ -154,8 +153,7 @@ def synthesize(
     say_stage("sample", f"{rows} rows")
     synthetic = sample_attempt(study, synthesizer, rows, seed=seed + 1)
     say_stage("evaluate", "beside the rows held out")
-    attacks = judges_attacks(declared)
-    report = sl.evaluate(train, holdout, synthetic, described, seed=seed, attacks=attacks)
+    report = sl.evaluate(train, holdout, synthetic, described, **choose_settings(declared, seed))
     terminal.show_report(report)
     say_stage("write", str(places.out))
     if places.model:
@@ -208,18 +206,25 @@ def evaluate(
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit with 3 if a threshold fails; the default ones if none given.")
     ] = False,
+    attacks: Annotated[
+        bool,
+        typer.Option("--attacks", help="Attack the table, also where no threshold asks; takes minutes."),
+    ] = False,
     public: Annotated[
         bool, typer.Option("--public", help="Write only what a release may tell: overall scores, rounded.")
     ] = False,
 ) -> None:
-    """Score a synthetic table beside what real patients score. Exit code 3: --gate, and a threshold fails."""
+    """Score a synthetic table beside what real patients score. Exit code 3: --gate, and a threshold fails.
+
+    Seed and attacks are those that thresholds declare, where they do.
+    """
     from synthlib.commands import evaluating
 
     inputs = (train, holdout, synthetic)
     evaluating.check_out(out, (*inputs, *([acceptance] if acceptance else [])))
     declared = evaluating.read_acceptance(acceptance) if acceptance else None
     *real, made, described = evaluating.read_tables(inputs, columns.schema, *columns.roles)
-    report, verdict = evaluating.score(*real, made, described, seed, declared, gate)
+    report, verdict = evaluating.score(*real, made, described, seed, declared, gate, attacks)
     if out:
         evaluating.write(report, out, verdict, described, (*real, made), seed, public)
     terminal.show_report(report)

@@ -147,6 +147,8 @@ def show_gate(verdict: Verdict) -> None:
     for one in verdict.results:
         measured = f" ({one['measured']})" if one["measured"] not in ("", one["target"]) else ""
         print(f"  {one['outcome']:<{width}}  {one['target']}{measured}: {one['limit']}; {one['detail']}")
+    for said in verdict.differing:
+        print(f"  evaluated otherwise than declared: {said}")
     told = "" if verdict.standing != "inconclusive" else " (inconclusive: nothing is shown to be missed)"
     print(f"gate: {verdict.outcome}{told}")
 

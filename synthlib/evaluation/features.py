@@ -13,14 +13,23 @@ import pandas as pd
 from synthlib.schema import Column
 
 MAX_TREE_LEVELS = 250  # scikit-learn's histogram trees hold 255 bins
-# Pairs of how many rows were used, of how many; None where nobody asked to know.
-_samples: ContextVar[set[tuple[int, int]] | None] = ContextVar("samples", default=None)
+
+
+class Samples(set[tuple[int, int]]):
+    """Pairs of how many rows were used, of how many; `columns` the same of columns, and of sets of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.columns: set[tuple[int, int, str]] = set()
+
+
+_samples: ContextVar[Samples | None] = ContextVar("samples", default=None)  # None: nobody asked to know
 
 
 @contextmanager
-def noting_samples() -> Iterator[set[tuple[int, int]]]:
+def noting_samples() -> Iterator[Samples]:
     """Collect each (rows used, rows there were) of what `sample_rows` and `matched_parts` leave out."""
-    found: set[tuple[int, int]] = set()
+    found = Samples()
     token = _samples.set(found)
     try:
         yield found
@@ -33,6 +42,13 @@ def note_sample(used: int, num_rows: int) -> None:
     found = _samples.get()
     if found is not None and used < num_rows:
         found.add((used, num_rows))
+
+
+def note_columns(used: int, num_all: int, what: str) -> None:
+    """Say that only `used` of `num_all` columns, or pairs or triples of them, are looked at."""
+    found = _samples.get()
+    if found is not None and used < num_all:
+        found.columns.add((used, num_all, what))
 
 
 def numbers(table: pd.DataFrame, column: Column) -> np.ndarray:

@@ -15,7 +15,7 @@ from synthlib.evaluation.features import noting_samples
 from synthlib.evaluation.fidelity import association, columns
 from synthlib.evaluation.fidelity import tables as fidelity
 from synthlib.evaluation.leakage import privacy
-from synthlib.evaluation.leakage.suite import add_leakage, leakage_report
+from synthlib.evaluation.leakage.suite import MAX_TARGETS, add_leakage, leakage_report
 from synthlib.evaluation.learners import one_thread
 from synthlib.evaluation.usefulness import utility
 from synthlib.evaluation.usefulness.augmentation import augmentation_gain
@@ -60,6 +60,7 @@ def evaluate(
     seed: int = 0,
     progress: bool | None = None,
     attacks: bool = False,
+    max_targets: int = MAX_TARGETS,
 ) -> pd.DataFrame:
     """Score a synthetic table's fidelity, usefulness, leakage and fairness, each beside what real ones score.
 
@@ -75,13 +76,17 @@ def evaluate(
         schema: that of train and holdout.
         seed: of every random choice; each metric has a stream of its own.
         progress: show a bar; None shows it on a terminal only.
-        attacks: also attack the table in every way that `leakage_report` knows, beside copies of train.
+        attacks: also attack the table in every way that `leakage_report` knows, beside tables of which it is
+            known what they leak.
+        max_targets: most members, and most others, that attacks ask about.
 
     Returns:
         Report: DataFrame of `metric, value, low, high, reference`, a row per Score.
         `report.attrs["notes"]` lists what could not be computed, and why, and which metrics looked at a
-        sample of a table's rows. It is as confidential as train:
-        means, quantiles and missing rates of train's columns can be solved from the scores of single columns.
+        sample of a table's rows or of the columns. `report.attrs["evaluation"]` holds seed, attacks and
+        max_targets, which a gate compares with the protocol's; `find_leakage` gives what attacks found beside
+        all their controls. It is as confidential as train: means, quantiles and missing rates of train's
+        columns can be solved from the scores of single columns.
 
     Raises:
         SchemaError: if train or holdout is not a table of the schema.
@@ -92,7 +97,7 @@ def evaluate(
     synthetic = _check(train, holdout, synthetic, schema)
     train, holdout = (table.reset_index(drop=True) for table in (train, holdout))
     scores: list[Score] = []
-    samples: dict[tuple[int, int], list[str]] = {}
+    samples: dict[tuple, list[str]] = {}
     hidden = None if progress is None else not progress
     with one_thread(), tqdm(METRICS, unit="metric", disable=hidden) as bar:
         for metric in bar:
@@ -100,8 +105,8 @@ def evaluate(
             rng = np.random.default_rng([seed, zlib.crc32(metric.__name__.encode())])
             with noting_samples() as sampled:
                 found = metric(train, holdout, synthetic, schema, rng)
-            scores += [found] if isinstance(found, Score) else found
-            for sample in sampled:
+            scores += map(_keep_finite, [found] if isinstance(found, Score) else found)
+            for sample in (*sampled, *sampled.columns):
                 samples.setdefault(sample, []).append(metric.__name__)
     report = to_report(scores)
     sizes = {"train": len(train), "holdout": len(holdout), "synthetic": len(synthetic)}
@@ -111,8 +116,10 @@ def evaluate(
         *_explain_gaps(report),
         *_explain_samples(samples, sizes),
     ]
+    report.attrs["evaluation"] = {"seed": int(seed), "attacks": False, "max_targets": int(max_targets)}
     if attacks:
-        return add_leakage(report, leakage_report(train, holdout, synthetic, schema, seed, progress))
+        found = leakage_report(train, holdout, synthetic, schema, seed, progress, max_targets=max_targets)
+        return add_leakage(report, found)
     return report
 
 
@@ -161,6 +168,13 @@ def _check(
     return synthetic[[name for name in schema.names if name in synthetic.columns]].reset_index(drop=True)
 
 
+def _keep_finite(score: Score) -> Score:
+    """A Score whose infinite numbers are missing: absurd values overflow, and nobody can judge by them."""
+    name, *numbers = score
+    numbers = [value if np.isfinite(value) else np.nan for value in numbers]
+    return Score(name, *(numbers if np.isfinite(numbers[0]) else [*[np.nan] * 3, numbers[3]]))
+
+
 def _explain_gaps(report: pd.DataFrame) -> list[str]:
     empty = report.loc[report["value"].isna(), "metric"]
     if not len(empty):
@@ -169,11 +183,14 @@ def _explain_gaps(report: pd.DataFrame) -> list[str]:
     return [f"could not be computed (too few, missing or constant values): {shown}"]
 
 
-def _explain_samples(samples: dict[tuple[int, int], list[str]], sizes: dict[str, int]) -> list[str]:
-    """A note for each size that a table was sampled down to, largest tables first."""
+def _explain_samples(samples: dict[tuple, list[str]], sizes: dict[str, int]) -> list[str]:
+    """A note for each size that a table, or its columns, was sampled down to, largest tables first."""
     notes = []
-    for used, num_rows in sorted(samples, key=lambda pair: (-pair[1], -pair[0])):
+    for one in sorted(samples, key=lambda one: (len(one), -one[1], -one[0], *one[2:])):
+        (used, num_rows, *what), metrics = one, ", ".join(samples[one])
+        if what:
+            notes.append(f"sampled: {used:,} of {num_rows:,} {what[0]} were looked at by {metrics}")
+            continue
         tables = " or ".join(name for name, size in sizes.items() if size == num_rows) or "a part of a table"
-        metrics = ", ".join(samples[used, num_rows])
         notes.append(f"sampled: {used:,} of {num_rows:,} rows ({tables}) were looked at by {metrics}")
     return notes

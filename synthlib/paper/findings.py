@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from synthlib.areas import NAMES, find_area, find_control, find_measure, is_control
-from synthlib.gate import OUTCOMES, Verdict
+from synthlib.gate import OUTCOMES, Verdict, is_judged
 from synthlib.scores import Score
 
 NO_THRESHOLD = "no threshold declared"
@@ -46,8 +46,13 @@ class AreaVerdict(NamedTuple):
     findings: list[Finding]
 
 
-def find_all(report: pd.DataFrame) -> list[Finding]:
-    """A Finding for each row of `AREAS` that overall scores fall under, worst first within an area."""
+def find_all(report: pd.DataFrame, gate: Verdict | None = None) -> list[Finding]:
+    """A Finding for each row of `AREAS` that overall scores fall under, worst first within an area.
+
+    What failed its threshold comes first, then what is undecided, and stands for its row; the others by how
+    far they are worse than their reference, in halves of their interval.
+    """
+    told = _list_told(gate)
     scores = {row.metric: Score(*row) for row in report[list(Score._fields)].itertuples(index=False)}
     by_measure: dict[str, list[Finding]] = {}
     for name, score in scores.items():
@@ -56,15 +61,31 @@ def find_all(report: pd.DataFrame) -> list[Finding]:
             continue
         badness = rate(score, measure.better)
         reading = read(score, badness, find_control(name, scores), scores, measure.needs_control)
+        reading = f"{told[name][1]} {reading}" if name in told else reading
+        if gate is not None and badness > 1 and not is_judged(gate.acceptance, name):
+            reading += " No threshold is about it."
         found = Finding(
             score, measure.area, measure.label, measure.question, measure.scale, reading, badness, 0
         )
         by_measure.setdefault(measure.pattern, []).append(found)
-    worst = [
-        max(found, key=lambda one: one.badness)._replace(others=len(found) - 1)
-        for found in by_measure.values()
-    ]
-    return sorted(worst, key=lambda one: (NAMES.index(one.area), -one.badness))
+
+    def place(one: Finding) -> tuple[int, float]:
+        return told.get(one.score.metric, (len(OUTCOMES), ""))[0], -one.badness
+
+    worst = [min(found, key=place)._replace(others=len(found) - 1) for found in by_measure.values()]
+    return sorted(worst, key=lambda one: (NAMES.index(one.area), *place(one)))
+
+
+def _list_told(gate: Verdict | None) -> dict[str, tuple[int, str]]:
+    """Metrics that failed a threshold or left it undecided: the outcome's place, and it in words."""
+    told: dict[str, tuple[int, str]] = {}
+    for one in [] if gate is None else gate.results:
+        if one["outcome"] in OUTCOMES[:2] and one["measured"]:
+            words = f"{one['outcome'].capitalize()}: {one['detail']}."
+            told[one["measured"]] = min(
+                (OUTCOMES.index(one["outcome"]), words), told.get(one["measured"], (9, ""))
+            )
+    return told
 
 
 def rate(score: Score, better: str) -> float:
@@ -122,6 +143,11 @@ def say_standing(gate: Verdict) -> str:
     """What came of a gate, in a sentence that tells missed from undecided."""
     asked = [one["outcome"] for one in gate.results if not one["is_excused"]]
     missed, met = asked.count("failed"), asked.count("passed")
+    if gate.differing:
+        return (
+            "It was evaluated otherwise than the protocol declares, so that it does not pass: "
+            f"{'; '.join(gate.differing)}. Thresholds met: {met} of {len(asked)}."
+        )
     if met == len(asked):
         return f"All {met} thresholds that were declared are met."
     left = len(asked) - met - missed

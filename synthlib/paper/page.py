@@ -14,6 +14,7 @@ import pandas as pd
 
 from synthlib.areas import QUESTIONS, find_measure, is_published
 from synthlib.bundle import write_atomically
+from synthlib.evaluation.leakage.results import find_leakage, publish_leakage, summarise_leakage
 from synthlib.gate import UNDECIDED, Verdict
 from synthlib.paper.findings import (
     AreaVerdict,
@@ -26,7 +27,7 @@ from synthlib.paper.findings import (
 )
 from synthlib.paper.markup import Html, join, tag
 from synthlib.paper.page_parts import badge, code, interval, key, scroll, table
-from synthlib.paper.page_words import GLOSSARY, LIMITS
+from synthlib.paper.page_words import CONCLUSIONS, GLOSSARY, LIMITS
 from synthlib.paper.strips import choose_scale, draw_strip, show
 from synthlib.schema import Schema
 from synthlib.scores import Score, round_scores
@@ -78,7 +79,8 @@ def render_page(
         schema: of the tables; names the target.
         gate: verdict on thresholds that were declared; None where there were none.
         leakage: attacks beside their controls, a row each; where it has a column `conclusion`, that is shown
-            as a verdict.
+            as a verdict. If None, `summarise_leakage` of what is kept with the report; on a page that can be
+            published only what `publish_leakage` leaves.
         notes: what must be known; `report.attrs["notes"]` if None.
         title: of the page.
         figures: caption → matplotlib figure, such as `figures.roc_and_calibration`: confidential.
@@ -92,7 +94,13 @@ def render_page(
     if not len(report):
         raise ValueError("expected a report with at least one Score, got none")
     notes = report.attrs.get("notes", []) if notes is None else notes
-    findings = find_all(report)
+    public = is_publishable(report, figures)
+    if leakage is None:
+        kept = find_leakage(report, public)
+        leakage = None if kept is None else summarise_leakage(kept)
+    elif public:
+        leakage = publish_leakage(leakage)
+    findings = find_all(report, gate)
     verdicts = judge_areas(findings, gate)
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     sections = [
@@ -113,7 +121,7 @@ def render_page(
     ]
     body = join([
         tag("a", "Skip to the findings", class_="skip", href="#short"),
-        _head(report, schema, title, is_publishable(report, figures), sections),
+        _head(report, schema, title, public, sections),
         tag("main", main, id="main"),
         tag("footer", tag("p", "Written by synthlib. Each number is also in the report's CSV and JSON.")),
     ])  # fmt: skip
@@ -173,8 +181,9 @@ def _summarise(verdicts: list[AreaVerdict], gate: Verdict | None) -> list[Html]:
         )
     return [
         first,
-        table(["Area", "Verdict", "Furthest from its reference"], rows, "Areas, worst first", "cards"),
-    ]
+        table(["Area", "Verdict", "What decides it, or is furthest from its reference"], rows,
+              "Areas, worst first", "cards"),
+    ]  # fmt: skip
 
 
 def _list_thresholds(gate: Verdict | None) -> list[Html] | None:
@@ -189,16 +198,19 @@ def _list_thresholds(gate: Verdict | None) -> list[Html] | None:
         outcome = [badge(one["outcome"]), tag("small", one["detail"])]
         declared = one["threshold"]
         named = [code(declared["metric"]) if declared.get("metric") else f"area {declared['area']}"]
+        named += [f" ({declared['population']} patients)"] if declared.get("population") else []
         named += [" except ", code(declared["except"])] if declared.get("except") else []
         rows.append([tag("span", "worst of " if declared.get("worst") else "", named), limit, seen, outcome])
     digest, rule = acceptance_digest(gate.acceptance), gate.acceptance.get("inconclusive", REFUSES)
     power = gate.acceptance.get("power", "")
+    used = ", ".join(f"{name} {value}" for name, value in sorted((gate.used or {}).items()))
     return [
         tag("p", "As they were declared. Passed: the whole interval keeps to the limit. Failed: all of it "
             "lies beyond. Inconclusive: too few patients to tell, it could not be computed, or an attack "
             f"whose control is not caught; what is inconclusive {rule}. SHA-256 of what was declared: ",
             tag("code", digest)),
         tag("p", tag("strong", "What they would notice. "), power) if power else "",
+        tag("p", tag("strong", "How it was evaluated, as declared or not: "), used) if used else "",
         table(["What", "Must be", "Measured", "Outcome"], rows, "Thresholds", "cards"),
     ]  # fmt: skip
 
@@ -209,7 +221,11 @@ def _list_findings(verdicts: list[AreaVerdict]) -> list[Html]:
         threshold = one["threshold"]
         if threshold.get("of", "value") == "value" and one["measured"]:
             limits[one["measured"]] = float(threshold.get("at_most", threshold.get("at_least")))
-    said = "Worse or better than the reference: the 95% interval leaves it out. Else chance may explain it."
+    said = (
+        "In each area first what failed its threshold, then what is undecided, then what is furthest from "
+        "its reference for the width of its interval. Worse or better than the reference: the 95% interval "
+        "leaves it out. Else chance may explain it."
+    )
     parts = [tag("p", said), key()]
     for verdict in verdicts:
         parts.append(tag("h3", verdict.area.capitalize(), " ", badge(verdict.outcome)))
@@ -236,6 +252,7 @@ def _list_attacks(leakage: pd.DataFrame | None) -> list[Html] | None:
     heads, records = [str(name) for name in leakage.columns], leakage.to_dict("records")
     rows = [[_show_cell(name, value) for name, value in record.items()] for record in records]
     said = "An attack counts as tried only where its control is caught: on copies there is something to find."
+    said += CONCLUSIONS if "conclusion" in heads else ""
     control = next((name for name in ("control", "on_copy") if name in heads), None)
     if control and {"value", "low", "high"} <= set(heads):
         said += " In the plot the diamond is what the same attack finds on copies."

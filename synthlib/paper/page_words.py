@@ -12,13 +12,24 @@ LIMITS = (
     "When thresholds were declared does not stand in this file. Where a protocol is registered, synthlib "
     "verify shows that it came before the training.",
 )
+CONCLUSIONS = (
+    " Caught: told from a table that leaks nothing, at 5% over all attacks. Not caught: it is not, and a "
+    "copy of the training table is; of leaks as small as those it is blind to this says nothing. "
+    "Inconclusive: not even the copy was caught, or rows that leak nothing were. Beside the copy each attack "
+    "was made on fresh patients with a few of those asked about copied in (leak), on the training table with "
+    "every value moved a little (perturbed), and on fresh patients alone."
+)
 GLOSSARY = {
     "95% interval": "Were patients drawn anew many times, about 95 of 100 such intervals would hold the "
     "true value. A wide one means: too few patients to tell.",
+    "Amplification": "How much more unlike a model learnt from synthetic patients serves groups than one "
+    "learnt from real patients; 0 is no more. Where it names no attribute it is the mean, or the worst.",
     "AUROC": "How well a score ranks: the chance that a patient with the event is ranked above one "
     "without. 0.5 is a coin, 1 is perfect.",
     "Brier score": "Mean squared difference between predicted risk and what happened; 0 is perfect.",
-    "Calibration": "Whether of those told a risk of 20% about 20 in 100 have the event.",
+    "Blind to": "Known leaks that an attack does not notice here.",
+    "Calibration": "Whether of those told a risk of 20% about 20 in 100 have the event. Slope: 1 is right, "
+    "below it risks are too extreme. Intercept: 0 is right, below it risks are too high on the whole.",
     "Control (positive control)": "The same attack where there is something to find: on a table of "
     "copies. If it is not caught there, its finding nothing elsewhere says nothing.",
     "Distance (KS, total variation)": "How far apart two distributions are: 0 the same, 1 nothing in common.",
@@ -30,7 +41,12 @@ GLOSSARY = {
     "the synthetic table.",
     "Membership attack": "An attempt to tell from the synthetic table whether a certain patient was in "
     "the training table.",
+    "p value": "How often chance alone would show as much, if nothing leaked.",
+    "R²": "Share of the differences between patients that a model explains: 1 is all, 0 none; below 0 it "
+    "does worse than the mean.",
     "Reference": "What to read a value against: the holdout's score, or chance where there is none.",
+    "SDMetrics": "A library by other authors that scores synthetic tables: how alike single columns and "
+    "pairs of them are, 1 at best. It does not look at leakage.",
     "Singling out": "Finding a description that fits exactly one patient of the training table.",
     "Synthetic table": "Rows drawn from a model that learnt from real patients.",
     "Threshold": "A limit that the study's protocol set before anything was trained.",

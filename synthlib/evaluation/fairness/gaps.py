@@ -22,6 +22,7 @@ from synthlib.schema import Schema
 from synthlib.scores import Score
 
 NUM_RESAMPLES = 300
+LARGE_SHARE = 0.05  # of the holdout: what is said of the worst attribute is said of groups as large
 LEARNER = "boosting"
 # Which end of each score of groups is the worst one.
 WORST = {
@@ -57,8 +58,10 @@ def fairness(train, holdout, synthetic, schema, rng) -> list[Score]:
         pair `fairness_auroc_gap[sex]`, the same of Brier scores and calibration, and `fairness_odds_gap[sex]`
         (equalised odds: the larger gap of true and of false positive rates); reference: train's model's. And
         `fairness_auroc_amplification[sex]`, …, with reference 0; without brackets their mean over attributes
-        and pairs, and `worst_group_auroc`, the lowest of a group. For a number `mae` in place of AUROC and
-        Brier score, and no odds. None without such a target or two groups; `worst_groups` names the worst.
+        and pairs; `fairness_auroc_amplification_worst`, … the largest of an attribute, of groups that are a
+        twentieth of the holdout or more; and `worst_group_auroc`, the lowest of a group. For a number `mae`
+        in place of AUROC and Brier score, and no odds. None without such a target or two groups;
+        `worst_groups` names the worst.
 
     Reference: Hardt, Price and Srebro 2016, "Equality of opportunity in supervised learning" (equalised
     odds); Bhanot et al. 2021, "The problem of fairness in synthetic healthcare data".
@@ -75,7 +78,7 @@ def fairness(train, holdout, synthetic, schema, rng) -> list[Score]:
     predicted = predict_alike(LEARNER, (train, synthetic), holdout, schema, rng)
     cut = NAN if target.is_numeric else float(truth_of(train, target).mean())
     weights = draw_weights(len(holdout), NUM_RESAMPLES, rng)
-    scores, amplified, lowest = [], [], []
+    scores, amplified, of_large, lowest = [], [], [], []
     for partition in found:
         real, made = (_by_group(partition, truth, one, cut, weights) for one in predicted)
         scores += _group_scores(partition, real, made)
@@ -86,11 +89,18 @@ def fairness(train, holdout, synthetic, schema, rng) -> list[Score]:
             name = f"fairness_{name}_amplification[{partition.name}]"
             scores.append(_extreme(name, of_made - of_real, 0.0))
         amplified.append({name: of_made - of_real for name, (of_real, of_made) in gaps.items()})
+        if "×" not in partition.name:
+            large = np.array([mask.mean() >= LARGE_SHARE for mask in partition.masks(1)])
+            kept = [{name: of_groups[large] for name, of_groups in one.items()} for one in (real, made)]
+            of_large.append({name: _gap(kept[1], name) - _gap(kept[0], name) for name in gaps})
         if target.is_discrete:
             lowest.append([_least(values["auroc"]) for values in (real, made)])
     for name in _gap_names(target.is_numeric):
         means = _mean_of_known([one[name] for one in amplified])
         scores.append(_extreme(f"fairness_{name}_amplification", means, 0.0))
+        if of_large:
+            most = -_least(-np.array([one[name] for one in of_large]))
+            scores.append(_extreme(f"fairness_{name}_amplification_worst", most, 0.0))
     if lowest:
         real, made = (_least(np.array(part)) for part in zip(*lowest, strict=True))
         scores.append(_extreme("worst_group_auroc", made, float(real[0])))

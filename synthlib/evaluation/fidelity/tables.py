@@ -15,6 +15,7 @@ from synthlib.evaluation.features import (
     codes,
     matched_parts,
     missing,
+    note_columns,
     note_sample,
     numbers,
     present,
@@ -40,6 +41,7 @@ MAX_SETS = 2000
 MAX_ROWS = 20_000
 C2ST_ROWS = 10_000
 NUM_FOLDS = 5
+_WORDS = {1: "columns", 2: "pairs of columns", 3: "triples of columns"}
 
 
 def marginal_accuracy(
@@ -189,6 +191,7 @@ def _column_sets(
     num_columns: int, way: int, rng: np.random.Generator, most: int = MAX_SETS
 ) -> list[tuple[int, ...]]:
     sets = list(itertools.combinations(range(num_columns), way))
+    note_columns(most, len(sets), _WORDS.get(way, f"sets of {way} columns"))
     if len(sets) <= most:
         return sets
     return [sets[chosen] for chosen in np.sort(rng.choice(len(sets), most, replace=False))]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta, hypergeom, mannwhitneyu
 
+from synthlib.areas import Name
 from synthlib.evaluation.intervals import NAN, auroc, auroc_error, auroc_interval
 from synthlib.scores import Score
 
@@ -86,12 +87,11 @@ def membership_scores(
 
     Reference: Carlini et al. 2022, "Membership Inference Attacks From First Principles"; DeLong et al. 1988.
     """
-    of = f"[{attack},{population}]" if population else f"[{attack}]"
-    scores = [Score(f"membership_auroc{of}", *_mean_auroc(turns), 0.5)]
+    scores = [Score(str(Name("membership_auroc", attack, population)), *_mean_auroc(turns), 0.5)]
     members, others = break_ties(*(np.concatenate(part) for part in zip(*turns, strict=True)), rng)
     for rate in RATES:
         found = true_positive_rate(members, others, rate)
-        scores.append(Score(f"membership_tpr{100 * rate:g}{of}", *found, rate))
+        scores.append(Score(str(Name(f"membership_tpr{100 * rate:g}", attack, population)), *found, rate))
     return scores
 
 

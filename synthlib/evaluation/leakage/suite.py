@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from synthlib.areas import Name
 from synthlib.evaluation.features import sample_rows
 from synthlib.evaluation.leakage.attacks import ATTACKS, Attack
 from synthlib.evaluation.leakage.attributes import attribute_inference, choose_secrets, guess_trials
@@ -24,11 +25,14 @@ from synthlib.evaluation.leakage.membership import (
     membership_scores,
     split_turns,
 )
+from synthlib.evaluation.leakage.results import add_leakage as add_leakage
+from synthlib.evaluation.leakage.results import summarise_leakage as summarise_leakage
+from synthlib.evaluation.leakage.results import tell_settings
 from synthlib.evaluation.leakage.risks import Trials, gain_score, risk_p_value, risk_score
 from synthlib.evaluation.leakage.singling import singling_out
 from synthlib.evaluation.learners import one_thread
 from synthlib.schema import Schema
-from synthlib.scores import Score, to_report
+from synthlib.scores import Score
 
 MAX_ROWS = 20_000
 MAX_TARGETS = 2_000
@@ -174,6 +178,7 @@ def leakage_reports(
             f"attacked {len(made[name]):,} of {len(tables[name]):,} synthetic rows",
             f"secrets: {', '.join(world.secrets) or 'none'}",
         ]
+        found[name].attrs["evaluation"] = tell_settings(seed, max_targets, (attacks, secrets))
     return found
 
 
@@ -251,56 +256,10 @@ def conclude(report: pd.DataFrame) -> pd.DataFrame:
     return report.loc[keys.sort_values(list(keys), kind="stable").index].reset_index(drop=True)
 
 
-def summarise_leakage(report: pd.DataFrame) -> pd.DataFrame:
-    """One row per attack and population, the worst first: what it found, and what it would have found.
-
-    Args:
-        report: from `leakage_report`.
-
-    Returns:
-        DataFrame of `attack, population, conclusion, p_value, blind_to`, then `metric, value, low, high` on
-        the synthetic table and `on_copy, on_leak, on_perturbed, on_fresh`: the attack's first metric on the
-        controls.
-    """
-    found = []
-    for (attack, population), rows in report.groupby(["attack", "population"], sort=False):
-        first = rows.drop_duplicates("table").set_index("table")
-        made = first.loc["synthetic"]
-        shown = made[["conclusion", "p_value", "blind_to", "metric", "value", "low", "high"]].to_dict()
-        controls = {f"on_{name}": first.loc[name, "value"] for name in CONTROLS}
-        found.append({"attack": attack, "population": population} | shown | controls)
-    return pd.DataFrame(found)
-
-
 def leakage_scores(report: pd.DataFrame) -> list[Score]:
     """The synthetic table's Scores, the worst attack's first, to stand beside other metrics in one report."""
     rows = report[report["table"] == "synthetic"]
     return [Score(*row) for row in rows[list(Score._fields)].itertuples(index=False, name=None)]
-
-
-def add_leakage(report: pd.DataFrame, leakage: pd.DataFrame, copied: str = "copy") -> pd.DataFrame:
-    """A report with the scores of attacks, and those of the same attacks on copies as their controls.
-
-    Args:
-        report: from `evaluate`.
-        leakage: a row per attack, table and metric, with `table` and a Score's fields, such as
-            `leakage_report` gives.
-        copied: the table that is the positive control.
-
-    Returns:
-        The report with `membership_auroc[x]` and `membership_auroc_control[x]` for each attack, so that a
-        gate can tell an attack that found nothing from one that is blind.
-    """
-    scores = [Score(*row) for row in report[list(Score._fields)].itertuples(index=False)]
-    for row in leakage.itertuples():
-        stem, bracket, inner = row.metric.partition("[")
-        name = f"{stem}_control{bracket}{inner}" if row.table == copied else row.metric
-        if row.table in ("synthetic", copied):
-            scores.append(Score(name, row.value, row.low, row.high, row.reference))
-    joined = to_report(scores)
-    joined.attrs = dict(report.attrs)
-    joined.attrs["notes"] = [*report.attrs.get("notes", []), *leakage.attrs.get("notes", [])]
-    return joined
 
 
 def _conclusion(caught: pd.Series, first: pd.DataFrame) -> str:
@@ -360,10 +319,9 @@ def _risk_rows(name: str, populations: Mapping[str, Trials]) -> list[dict]:
     rows = []
     for population, trials in populations.items():
         inside = [column.removesuffix("]"), "" if population == "all" else population]
-        label = ",".join(filter(None, inside))
-        scores = [risk_score(f"{base}_risk[{label}]" if label else f"{base}_risk", trials)]
-        if base in GUESSING and population == "all":
-            scores.append(gain_score(f"{base}_gain[{label}]", trials))
+        scores = [risk_score(str(Name(f"{base}_risk", *inside)), trials)]
+        if base in GUESSING and population != "sure":
+            scores.append(gain_score(str(Name(f"{base}_gain", *inside)), trials))
         about = {"attack": name, "population": population, "p_value": risk_p_value(trials)}
         rows += [about | score._asdict() | {"note": _note_risk(trials)} for score in scores]
     return rows

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from synthlib.evaluation.features import matched_parts, missing, sample_rows
+from synthlib.evaluation.features import matched_parts, missing, note_columns, sample_rows
 from synthlib.evaluation.intervals import clip, jackknife_half_width, leave_groups_out
 from synthlib.evaluation.usefulness.regression import Design, fit_design, make_design
 from synthlib.schema import Schema
@@ -248,6 +248,7 @@ def _usual_design(train: pd.DataFrame, schema: Schema) -> Design | None:
         return None
     known = [name for name in schema.features if missing(train, schema[name]).mean() <= MAX_MISSING]
     kind = "linear" if target.is_numeric else "logistic"
+    note_columns(MAX_PREDICTORS, len(known), "predictors (the first)")
     return make_design(train, schema, kind, target.name, known[:MAX_PREDICTORS]) if known else None
 
 
