@@ -56,6 +56,37 @@ def test_another_registration_is_not_replaced(register):
     assert "expected no other registration" in register(fails=True)
 
 
+def test_what_stands_in_the_folder_is_not_replaced(register, workspace):
+    """A release has a protocol and attempts of its own, under the same names."""
+    study = workspace / "study"
+    study.mkdir(mode=0o755)
+    names = ("protocol.json", "attempts.json", "manifest.json")
+    for name in names:
+        (study / name).write_text(f"evidence in {name}")
+    for words in ((), ("--sealed",)):
+        assert "or an empty folder" in register(*words, fails=True)
+    assert {file.name: file.read_text() for file in study.iterdir()} == {
+        name: f"evidence in {name}" for name in names
+    }
+    assert study.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_file_is_no_folder_to_register_in(register, workspace):
+    (workspace / "study").write_text("evidence")
+    assert "or an empty folder" in register(fails=True)
+    assert (workspace / "study").read_text() == "evidence"
+
+
+def test_an_empty_folder_is_taken_and_keeps_its_mode(register, workspace):
+    study = workspace / "study"
+    study.mkdir()
+    study.chmod(0o755)
+    register("--sealed")
+    assert study.stat().st_mode & 0o777 == 0o755
+    shown = {file.name for file in study.iterdir() if file.stat().st_mode & 0o077}
+    assert shown == {"sealed.json"}
+
+
 def test_a_commitment_is_no_id_and_nothing_is_written(register, workspace):
     error = register(fails=True, dataset=COMMITMENT)
     assert "is a commitment" in error and DATASET in error and not (workspace / "study").exists()

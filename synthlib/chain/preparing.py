@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from synthlib.bundle import canonical_json, write_atomically
@@ -20,9 +19,10 @@ SEALED_FILE = "sealed.json"
 def prepare(ledger: Ledger, protocol: Protocol, dataset: str, sealed: bool, folder: Path) -> Registration:
     """What this account is about to register, kept on disk first: a seal whose salt is lost cannot be opened.
 
-    The folder, for its owner alone, is what `Study.resume` takes once the protocol is approved: the protocol,
-    its registration, and no attempts yet. Preparing the same again gives the registration that is there. Of a
-    sealed protocol, `sealed.json` is for the steward: it tells neither digest nor salt, nor what is planned.
+    The folder is what `Study.resume` takes once the protocol is approved: the protocol, its registration, and
+    no attempts yet. It is made for its owner alone; in an empty one that was there, what tells of a sealed
+    protocol is. Preparing the same again gives the registration that is there. Of a sealed protocol,
+    `sealed.json` is for the steward: it tells neither digest nor salt, nor what is planned.
 
     Args:
         ledger: acts as the researcher.
@@ -32,8 +32,8 @@ def prepare(ledger: Ledger, protocol: Protocol, dataset: str, sealed: bool, fold
         folder: to write.
 
     Raises:
-        ChainError: if the folder holds the registration of something else; or if there is no such dataset,
-            and then nothing was written.
+        ChainError: if the folder holds the registration of something else, or anything else at all, such as a
+            release; or if there is no such dataset. Nothing was written then.
     """
     Datasets(ledger).require_known(dataset)
     wanted = Protocols(ledger).prepare(protocol, dataset, sealed)
@@ -45,12 +45,13 @@ def prepare(ledger: Ledger, protocol: Protocol, dataset: str, sealed: bool, fold
             raise ChainError(f"expected no other registration in {folder}, found one; choose another folder")
         _write_sealed(folder, earlier, place)
         return earlier
-    folder.mkdir(parents=True, exist_ok=True)
-    if os.name == "posix":
-        folder.chmod(0o700)
-    protocol.save(folder / PROTOCOL_FILE)
-    write_atomically(folder / ATTEMPTS_FILE, write_attempts(wanted, []))
-    write_atomically(folder / REGISTRATION_FILE, canonical_json(place | wanted._asdict()))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ChainError(f"expected none or an empty folder at {folder}, found files; choose another folder")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = 0o600 if sealed else 0o644  # a folder that was there may be open to others
+    write_atomically(folder / PROTOCOL_FILE, protocol.to_json(), mode)
+    write_atomically(folder / ATTEMPTS_FILE, write_attempts(wanted, []), mode)
+    write_atomically(folder / REGISTRATION_FILE, canonical_json(place | wanted._asdict()), mode)
     _write_sealed(folder, wanted, place)
     return wanted
 
