@@ -227,6 +227,39 @@ def test_attempts_are_logged_and_what_came_of_them_is_noted(register, track, on_
     assert [entry["outcome"] for entry in told] == [{"c2st": 0.7}, None]
 
 
+def test_settling_sends_no_attempt_that_was_noted_and_not_logged(register, track, on_journal, workspace):
+    register()
+    study, what, outcome = workspace / "study", workspace / "what.json", workspace / "outcome.json"
+    what.write_text('[{"model_type": "TabularGAN"}, {"model_type": "TabularGPT"}]')
+    outcome.write_text('{"c2st": 0.7}')
+    on_journal("approve", study, "--open-releases", 1, who="hospital")
+    for number in (0, 1):
+        (workspace / "one.json").write_text(json.dumps(json.loads(what.read_text())[number]))
+        before = (workspace / "journal.jsonl").read_bytes()
+        on_journal("attempt", study, workspace / "one.json", who="team")
+    (workspace / "journal.jsonl").write_bytes(before)  # as if the second had not been sent
+    assert "number of one of 1 attempts" in on_journal("settle", study, 2, outcome, who="team", fails=True)
+    on_journal("settle", study, 1, outcome, who="team")
+    assert track()["attempts"] == 1
+    told = json.loads((study / "attempts.json").read_bytes())["attempts"]
+    assert [entry["outcome"] for entry in told] == [{"c2st": 0.7}, None]  # what was noted is kept
+    assert on_journal("attempt", study, workspace / "one.json", who="team") == "attempt 2\n"
+    assert track()["attempts"] == 2
+
+
+def test_the_same_attempts_again_are_others_once_one_is_settled(command, register, on_journal, workspace):
+    register()
+    study, what, outcome = workspace / "study", workspace / "what.json", workspace / "outcome.json"
+    what.write_text('[{"model_type": "TabularGAN"}, {"model_type": "TabularGPT"}]')
+    outcome.write_text("{}")
+    on_journal("approve", study, "--open-releases", 1, who="hospital")
+    for _ in range(2):
+        assert on_journal("attempt-all", study, what, who="team") == "attempts 1 to 2\n"
+    on_journal("settle", study, 2, outcome)
+    assert on_journal("attempt-all", study, what, who="team") == "attempts 3 to 4\n"
+    assert "until one of them is settled" in " ".join(command("attempt-all", "--help")[1].split())
+
+
 def test_only_the_researcher_logs_attempts(register, track, on_journal, workspace):
     register()
     on_journal("approve", workspace / "study", "--open-releases", 1, who="hospital")

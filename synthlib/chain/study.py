@@ -53,6 +53,8 @@ class Study:
         notes: file that keeps the attempts, to go on from in another process, in the form of the release's
             `attempts.json`. None keeps them in memory.
         attempts: earlier entries, where there are no notes.
+        sends: whether what is noted and not logged is logged at once. If not, it stays in the notes, is no
+            attempt yet, and none can be made.
 
     Raises:
         ChainError: if the protocol does not run, or the entries are not those that the chain has logged.
@@ -65,6 +67,7 @@ class Study:
         registration: Registration,
         notes: Path | None = None,
         attempts: Sequence[Mapping[str, Any]] = (),
+        sends: bool = True,
     ):
         if protocol.digest != registration.digest:
             raise ValueError(
@@ -79,7 +82,11 @@ class Study:
             self.attempts = read_attempts(self._notes.read_bytes(), registration.id)
         track = self.track
         require_running(track)
-        if track.attempts < len(self.attempts):
+        self._sends = sends
+        if not sends:
+            self._unsure = self.attempts[track.attempts :]
+            self.attempts = self.attempts[: track.attempts]
+        elif track.attempts < len(self.attempts):
             track = self._send_missing(track)
         difference = find_difference(self.attempts, read_log(ledger, track))
         if difference:
@@ -241,6 +248,8 @@ class Study:
 
     def _take_up(self) -> None:
         """See whether what was sent, and raised, has arrived after all, and that the rest is still there."""
+        if not self._sends:
+            raise ValueError("expected a study that sends, got one opened without; open it anew")
         track, told = self.track, self.attempts + self._unsure
         if track.attempts < len(self.attempts):
             track = self._send_missing(track)
