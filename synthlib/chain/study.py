@@ -171,7 +171,7 @@ class Study:
     def hand_on(self, folder: Path) -> None:
         """Write what `resume` needs: registration, protocol, attempts, and an in-process chain's journal.
 
-        A sealed protocol's salt is in it: keep the folder from whoever shall not open the seal.
+        A sealed protocol's salt is in it: until it is revealed, its files are readable by their owner alone.
         """
         self.write(folder)
         place = {
@@ -179,7 +179,7 @@ class Study:
             "registry": self.ledger.address,
             **self.registration._asdict(),
         }
-        write_atomically(folder / REGISTRATION_FILE, canonical_json(place))
+        write_atomically(folder / REGISTRATION_FILE, canonical_json(place), self._mode)
         if self.ledger.journal is not None:
             write_atomically(folder / JOURNAL, b"".join(self.ledger.journal.lines))
 
@@ -330,13 +330,19 @@ class Study:
 
     def write(self, folder: Path) -> None:
         """Write `protocol.json` and `attempts.json`."""
-        self.protocol.save(folder / PROTOCOL_FILE)
-        write_atomically(folder / ATTEMPTS_FILE, write_attempts(self.registration, self.attempts))
+        mode = self._mode
+        write_atomically(folder / PROTOCOL_FILE, self.protocol.to_json(), mode)
+        write_atomically(folder / ATTEMPTS_FILE, write_attempts(self.registration, self.attempts), mode)
+
+    @property
+    def _mode(self) -> int:
+        """Of files that tell of the protocol: nobody else reads them while it is sealed."""
+        return 0o600 if self.registration.is_sealed and not self.track.is_revealed else 0o644
 
     def _keep(self) -> None:
         if self._notes is not None:
             told = write_attempts(self.registration, self.attempts + self._unsure)
-            write_atomically(self._notes, told)
+            write_atomically(self._notes, told, 0o600 if self.registration.is_sealed else 0o644)
 
     def _require(self, attempt: int) -> None:
         if not 1 <= attempt <= len(self.attempts):
