@@ -106,8 +106,26 @@ def test_an_id_without_0x_is_kept_with_it(register, workspace, journal, on_journ
     assert study.registration.dataset == study.track.dataset == DATASET
 
 
-def test_only_a_researcher_registers(register):
-    assert "AccessControlUnauthorizedAccount" in register(who="auditor", fails=True)
+def test_only_a_researcher_registers_and_another_leaves_no_folder(register, track, workspace):
+    error = register(who="auditor", fails=True)
+    assert f"the role of a researcher, got {account('auditor').address}" in " ".join(error.split())
+    assert not (workspace / "study").exists()
+    register()
+    assert track()["researcher"] == account("team").address
+
+
+@pytest.mark.parametrize("words", [(), ("--sealed",)], ids=["open", "sealed"])
+def test_what_was_closed_is_not_registered_as_if_it_might_run(register, track, on_journal, workspace, words):
+    study, elsewhere = workspace / "study", workspace / "elsewhere"
+    register(*words)
+    on_journal("close", study, "--yes", who="team")
+    assert "closed for good; change a word" in register(*words, fails=True)
+    study.rename(elsewhere)
+    if not words:  # the same words are the same protocol, in any folder
+        assert "closed for good; change a word" in register(fails=True)
+        assert not study.exists()
+    register("--sealed")  # another seal is another protocol
+    assert track()["registration_block"] and not track()["is_closed"]
 
 
 def test_a_file_that_is_no_protocol_is_refused(register, workspace):
