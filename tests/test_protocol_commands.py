@@ -39,6 +39,9 @@ def test_a_protocol_is_registered_and_approved_and_runs(
     on_journal(*words, who="hospital")
     told = track()
     assert (told["budget"], told["open_releases_left"], told["is_approved"]) == (500_000, 2, True)
+    shown = dict(line.split(maxsplit=1) for line in on_journal("track", workspace / "study").splitlines())
+    assert shown["budget"] == shown["allotted"] == "500000 millionths"
+    assert shown["open_releases_left"] == "2"
     (workspace / "study" / "journal.jsonl").write_bytes(journal.read_bytes())
     study = Study.resume(workspace / "study", account=account("team"))
     assert study.attempt({"model_type": "TabularGAN"}) == 1

@@ -221,7 +221,7 @@ def _open_study(folder: Path, place: Asking, sends: bool = True) -> RunningStudy
 
 
 def _show(track: Track, as_json: bool = False) -> None:
-    terminal.show_fields(track._asdict(), as_json)
+    terminal.show_fields(track._asdict(), as_json, millionths=("budget", "allotted"))
 
 
 def add_to(app: typer.Typer, panel: str) -> None:
