@@ -39,6 +39,9 @@ def test_a_protocol_is_registered_and_approved_and_runs(
     on_journal(*words, who="hospital")
     told = track()
     assert (told["budget"], told["open_releases_left"], told["is_approved"]) == (500_000, 2, True)
+    shown = dict(line.split(maxsplit=1) for line in on_journal("track", workspace / "study").splitlines())
+    assert shown["budget"] == shown["allotted"] == "500000 millionths"
+    assert shown["open_releases_left"] == "2"
     (workspace / "study" / "journal.jsonl").write_bytes(journal.read_bytes())
     study = Study.resume(workspace / "study", account=account("team"))
     assert study.attempt({"model_type": "TabularGAN"}) == 1
@@ -54,6 +57,37 @@ def test_the_same_again_changes_nothing(register, workspace, journal):
 def test_another_registration_is_not_replaced(register):
     register("--sealed")
     assert "expected no other registration" in register(fails=True)
+
+
+def test_what_stands_in_the_folder_is_not_replaced(register, workspace):
+    """A release has a protocol and attempts of its own, under the same names."""
+    study = workspace / "study"
+    study.mkdir(mode=0o755)
+    names = ("protocol.json", "attempts.json", "manifest.json")
+    for name in names:
+        (study / name).write_text(f"evidence in {name}")
+    for words in ((), ("--sealed",)):
+        assert "or an empty folder" in register(*words, fails=True)
+    assert {file.name: file.read_text() for file in study.iterdir()} == {
+        name: f"evidence in {name}" for name in names
+    }
+    assert study.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_file_is_no_folder_to_register_in(register, workspace):
+    (workspace / "study").write_text("evidence")
+    assert "or an empty folder" in register(fails=True)
+    assert (workspace / "study").read_text() == "evidence"
+
+
+def test_an_empty_folder_is_taken_and_keeps_its_mode(register, workspace):
+    study = workspace / "study"
+    study.mkdir()
+    study.chmod(0o755)
+    register("--sealed")
+    assert study.stat().st_mode & 0o777 == 0o755
+    shown = {file.name for file in study.iterdir() if file.stat().st_mode & 0o077}
+    assert shown == {"sealed.json"}
 
 
 def test_a_commitment_is_no_id_and_nothing_is_written(register, workspace):
@@ -75,8 +109,26 @@ def test_an_id_without_0x_is_kept_with_it(register, workspace, journal, on_journ
     assert study.registration.dataset == study.track.dataset == DATASET
 
 
-def test_only_a_researcher_registers(register):
-    assert "AccessControlUnauthorizedAccount" in register(who="auditor", fails=True)
+def test_only_a_researcher_registers_and_another_leaves_no_folder(register, track, workspace):
+    error = register(who="auditor", fails=True)
+    assert f"the role of a researcher, got {account('auditor').address}" in " ".join(error.split())
+    assert not (workspace / "study").exists()
+    register()
+    assert track()["researcher"] == account("team").address
+
+
+@pytest.mark.parametrize("words", [(), ("--sealed",)], ids=["open", "sealed"])
+def test_what_was_closed_is_not_registered_as_if_it_might_run(register, track, on_journal, workspace, words):
+    study, elsewhere = workspace / "study", workspace / "elsewhere"
+    register(*words)
+    on_journal("close", study, "--yes", who="team")
+    assert "closed for good; change a word" in register(*words, fails=True)
+    study.rename(elsewhere)
+    if not words:  # the same words are the same protocol, in any folder
+        assert "closed for good; change a word" in register(fails=True)
+        assert not study.exists()
+    register("--sealed")  # another seal is another protocol
+    assert track()["registration_block"] and not track()["is_closed"]
 
 
 def test_a_file_that_is_no_protocol_is_refused(register, workspace):
@@ -194,6 +246,39 @@ def test_attempts_are_logged_and_what_came_of_them_is_noted(register, track, on_
     assert track()["attempts"] == 2
     told = json.loads((study / "attempts.json").read_bytes())["attempts"]
     assert [entry["outcome"] for entry in told] == [{"c2st": 0.7}, None]
+
+
+def test_settling_sends_no_attempt_that_was_noted_and_not_logged(register, track, on_journal, workspace):
+    register()
+    study, what, outcome = workspace / "study", workspace / "what.json", workspace / "outcome.json"
+    what.write_text('[{"model_type": "TabularGAN"}, {"model_type": "TabularGPT"}]')
+    outcome.write_text('{"c2st": 0.7}')
+    on_journal("approve", study, "--open-releases", 1, who="hospital")
+    for number in (0, 1):
+        (workspace / "one.json").write_text(json.dumps(json.loads(what.read_text())[number]))
+        before = (workspace / "journal.jsonl").read_bytes()
+        on_journal("attempt", study, workspace / "one.json", who="team")
+    (workspace / "journal.jsonl").write_bytes(before)  # as if the second had not been sent
+    assert "number of one of 1 attempts" in on_journal("settle", study, 2, outcome, who="team", fails=True)
+    on_journal("settle", study, 1, outcome, who="team")
+    assert track()["attempts"] == 1
+    told = json.loads((study / "attempts.json").read_bytes())["attempts"]
+    assert [entry["outcome"] for entry in told] == [{"c2st": 0.7}, None]  # what was noted is kept
+    assert on_journal("attempt", study, workspace / "one.json", who="team") == "attempt 2\n"
+    assert track()["attempts"] == 2
+
+
+def test_the_same_attempts_again_are_others_once_one_is_settled(command, register, on_journal, workspace):
+    register()
+    study, what, outcome = workspace / "study", workspace / "what.json", workspace / "outcome.json"
+    what.write_text('[{"model_type": "TabularGAN"}, {"model_type": "TabularGPT"}]')
+    outcome.write_text("{}")
+    on_journal("approve", study, "--open-releases", 1, who="hospital")
+    for _ in range(2):
+        assert on_journal("attempt-all", study, what, who="team") == "attempts 1 to 2\n"
+    on_journal("settle", study, 2, outcome)
+    assert on_journal("attempt-all", study, what, who="team") == "attempts 3 to 4\n"
+    assert "until one of them is settled" in " ".join(command("attempt-all", "--help")[1].split())
 
 
 def test_only_the_researcher_logs_attempts(register, track, on_journal, workspace):

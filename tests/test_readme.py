@@ -13,6 +13,7 @@ from typer.main import get_command
 
 import synthlib as sl
 from synthlib.chain.accounts import demo_account
+from synthlib.chain.protocols import Protocols, SealedProtocol
 from synthlib.chain.verification import verdict
 from synthlib.cli import app
 
@@ -51,6 +52,7 @@ def test_the_readmes_python_runs_as_it_stands(tmp_path):
     exec(program.replace("GPT(schema, seed=0)", "GPT(schema, seed=0, num_epochs=1)"), names)
     assert names["sl"].Bundle.open("releases/first").kind == "release"
     assert verdict(sl.verify("releases/first")) == 0
+    assert isinstance(names["study"].protocol, sl.Protocol)  # what the parties below start from
     assert len(shown) > 20
 
 
@@ -86,12 +88,19 @@ def test_every_other_command_that_the_readme_names_is_there(group, names):
     assert set(names) <= set(inner)
 
 
-def test_the_readmes_parties_run_as_they_stand():
+def test_the_readmes_parties_run_as_they_stand(monkeypatch):
     program = re.search(r"```python\n(from synthlib import Study\n.*?)```", readme(), re.DOTALL)[1]
+    told = " ".join(re.findall(r"^# (.*)$", program, re.MULTILINE))
     parties = {name: account(name) for name in ("steward", "researcher")}
     names = {"ledger": sl.Ledger.in_process(), "admin": demo_account(), "table": patients(20), **parties}
     names |= {"key": sl.StewardKey.for_public_data("tests"), "protocol": sl.Protocol(*"abcdef")}
+    assert all(re.search(rf"\b{name}[,:]", told) for name in names)  # what the reader must bring is said
+    given, approve = [], Protocols.approve
+    monkeypatch.setattr(
+        Protocols, "approve", lambda self, what, *a, **k: given.append(what) or approve(self, what, *a, **k)
+    )
     exec(program, names)
+    assert [type(what) for what in given] == [SealedProtocol]  # the hospital is given no salt
     track = names["study"].track
     assert track.open_releases_left == 1 and track.is_revealed
     assert names["study"].attempt({"model_type": "x"}) == 1

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import os
 
 import pytest
 from chain_helpers import (
@@ -52,6 +53,13 @@ def seal(ledger: Ledger) -> Registration:
 @pytest.fixture
 def ledger() -> Ledger:
     return Ledger.in_process(account=account("admin"))
+
+
+@pytest.fixture
+def usual_umask():
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture
@@ -202,6 +210,29 @@ def test_a_sealed_study_is_prepared_handed_on_and_resumed(ledger, tmp_path):
     study.hand_on(tmp_path)
     again = Study.resume(tmp_path, account=account("admin"))
     assert again.attempts == study.attempts and again.attempt(ONE) == 4
+
+
+def test_what_tells_of_a_sealed_protocol_is_its_owners_alone_until_it_is_revealed(
+    ledger, tmp_path, usual_umask
+):
+    registration = seal(ledger)
+    study = Study(ledger, PROTOCOL, registration, tmp_path / "notes.json")
+    study.attempt(ONE)
+    assert (tmp_path / "notes.json").stat().st_mode & 0o777 == 0o600
+    names = ("registration.json", "protocol.json", "attempts.json")
+    for mode in (0o600, 0o644):
+        (tmp_path / oct(mode)).mkdir()
+        study.hand_on(tmp_path / oct(mode))
+        assert {(tmp_path / oct(mode) / name).stat().st_mode & 0o777 for name in names} == {mode}
+        Protocols(ledger).reveal(registration)
+    one, other = ([(tmp_path / oct(mode) / name).read_bytes() for name in names] for mode in (0o600, 0o644))
+    assert one == other
+
+
+def test_what_tells_of_an_open_protocol_is_for_everybody(ledger, tmp_path, usual_umask):
+    open_study(ledger).hand_on(tmp_path)
+    for name in ("registration.json", "protocol.json", "attempts.json"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o644
 
 
 def test_a_salted_attempt_that_was_noted_and_never_sent_is_sent_with_its_salt(ledger, tmp_path, monkeypatch):

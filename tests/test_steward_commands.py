@@ -38,6 +38,16 @@ def test_a_dataset_is_registered_and_shown(on_journal, dataset):
     assert (told["cap"], told["state"]) == (1_500_000, ACTIVE)
 
 
+def test_what_may_be_spent_is_shown_with_its_unit(on_journal):
+    """In words; what reads JSON gets the numbers that the chain holds."""
+    for words in (("register", COMMITMENT, "--cap", "1.5"), ("show", DATASET)):
+        fields = dict(
+            line.split(maxsplit=1) for line in on_journal("dataset", *words, who="hospital").splitlines()
+        )
+        assert (fields["cap"], fields["allotted"]) == ("1500000 millionths", "0 millionths")
+        assert fields["order"] == "0"
+
+
 def test_only_a_steward_registers_one(on_journal):
     assert "AccessControlUnauthorizedAccount" in on_journal(
         "dataset", "register", COMMITMENT, who="team", fails=True

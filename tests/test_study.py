@@ -207,6 +207,13 @@ def test_a_study_is_handed_on_and_resumed(empty_ledger, tmp_path, monkeypatch):
         Study.resume(tmp_path, None, empty_ledger.account)
 
 
+def test_a_study_that_sends_nothing_makes_no_attempt(study):
+    quiet = Study(study.ledger, PROTOCOL, study.registration, sends=False)
+    with pytest.raises(ValueError, match="a study that sends"):
+        quiet.attempt(ONE)
+    assert quiet.track.attempts == 0
+
+
 # --- what does not run ---------------------------------------------------------------------------------
 
 

@@ -53,6 +53,8 @@ class Study:
         notes: file that keeps the attempts, to go on from in another process, in the form of the release's
             `attempts.json`. None keeps them in memory.
         attempts: earlier entries, where there are no notes.
+        sends: whether what is noted and not logged is logged at once. If not, it stays in the notes, is no
+            attempt yet, and none can be made.
 
     Raises:
         ChainError: if the protocol does not run, or the entries are not those that the chain has logged.
@@ -65,6 +67,7 @@ class Study:
         registration: Registration,
         notes: Path | None = None,
         attempts: Sequence[Mapping[str, Any]] = (),
+        sends: bool = True,
     ):
         if protocol.digest != registration.digest:
             raise ValueError(
@@ -79,7 +82,11 @@ class Study:
             self.attempts = read_attempts(self._notes.read_bytes(), registration.id)
         track = self.track
         require_running(track)
-        if track.attempts < len(self.attempts):
+        self._sends = sends
+        if not sends:
+            self._unsure = self.attempts[track.attempts :]
+            self.attempts = self.attempts[: track.attempts]
+        elif track.attempts < len(self.attempts):
             track = self._send_missing(track)
         difference = find_difference(self.attempts, read_log(ledger, track))
         if difference:
@@ -164,7 +171,7 @@ class Study:
     def hand_on(self, folder: Path) -> None:
         """Write what `resume` needs: registration, protocol, attempts, and an in-process chain's journal.
 
-        A sealed protocol's salt is in it: keep the folder from whoever shall not open the seal.
+        A sealed protocol's salt is in it: until it is revealed, its files are readable by their owner alone.
         """
         self.write(folder)
         place = {
@@ -172,7 +179,7 @@ class Study:
             "registry": self.ledger.address,
             **self.registration._asdict(),
         }
-        write_atomically(folder / REGISTRATION_FILE, canonical_json(place))
+        write_atomically(folder / REGISTRATION_FILE, canonical_json(place), self._mode)
         if self.ledger.journal is not None:
             write_atomically(folder / JOURNAL, b"".join(self.ledger.journal.lines))
 
@@ -241,6 +248,8 @@ class Study:
 
     def _take_up(self) -> None:
         """See whether what was sent, and raised, has arrived after all, and that the rest is still there."""
+        if not self._sends:
+            raise ValueError("expected a study that sends, got one opened without; open it anew")
         track, told = self.track, self.attempts + self._unsure
         if track.attempts < len(self.attempts):
             track = self._send_missing(track)
@@ -321,13 +330,19 @@ class Study:
 
     def write(self, folder: Path) -> None:
         """Write `protocol.json` and `attempts.json`."""
-        self.protocol.save(folder / PROTOCOL_FILE)
-        write_atomically(folder / ATTEMPTS_FILE, write_attempts(self.registration, self.attempts))
+        mode = self._mode
+        write_atomically(folder / PROTOCOL_FILE, self.protocol.to_json(), mode)
+        write_atomically(folder / ATTEMPTS_FILE, write_attempts(self.registration, self.attempts), mode)
+
+    @property
+    def _mode(self) -> int:
+        """Of files that tell of the protocol: nobody else reads them while it is sealed."""
+        return 0o600 if self.registration.is_sealed and not self.track.is_revealed else 0o644
 
     def _keep(self) -> None:
         if self._notes is not None:
             told = write_attempts(self.registration, self.attempts + self._unsure)
-            write_atomically(self._notes, told)
+            write_atomically(self._notes, told, 0o600 if self.registration.is_sealed else 0o644)
 
     def _require(self, attempt: int) -> None:
         if not 1 <= attempt <= len(self.attempts):

@@ -137,7 +137,10 @@ def attempt_all(
     ],
     place: Acting,
 ) -> None:
-    """Log several attempts before they are made, for the gas of one. Again changes nothing."""
+    """Log several attempts before they are made, for the gas of one.
+
+    Again changes nothing until one of them is settled: then the same are other attempts.
+    """
     from synthlib.commands.descriptions import read_descriptions
 
     what = read_descriptions(read_file(described, "DESCRIBED"))
@@ -154,11 +157,11 @@ def settle(
     outcome: Annotated[Path, typer.Argument(help="JSON of what came of it: scores, or how it failed.")],
     place: Asking,
 ) -> None:
-    """Note what came of an attempt, for the release. The chain is told nothing of it."""
+    """Note what came of an attempt that is logged, for the release. The chain is told nothing."""
     from synthlib.parsing import parse_json
 
     told = parse_json(read_file(outcome, "OUTCOME"))
-    opened = _open_study(study, place)
+    opened = _open_study(study, place, sends=False)
     opened.settle(number, told)
     print(f"attempt {number} of {len(opened.attempts)} is settled")
 
@@ -206,7 +209,7 @@ def _open_at(chain: str, registry: str, place: Asking) -> Ledger:
     return ledger
 
 
-def _open_study(folder: Path, place: Asking) -> RunningStudy:
+def _open_study(folder: Path, place: Asking, sends: bool = True) -> RunningStudy:
     """The study of a folder that register wrote, whose attempts.json is kept up to date."""
     from synthlib.chain.attempts import ATTEMPTS_FILE
     from synthlib.chain.protocols import Protocol
@@ -214,11 +217,11 @@ def _open_study(folder: Path, place: Asking) -> RunningStudy:
 
     protocol = Protocol.from_json(read_file(folder / PROTOCOL_FILE, "STUDY"))
     ledger, registration = _open(folder, place)
-    return Study(ledger, protocol, registration, notes=folder / ATTEMPTS_FILE)
+    return Study(ledger, protocol, registration, notes=folder / ATTEMPTS_FILE, sends=sends)
 
 
 def _show(track: Track, as_json: bool = False) -> None:
-    terminal.show_fields(track._asdict(), as_json)
+    terminal.show_fields(track._asdict(), as_json, millionths=("budget", "allotted"))
 
 
 def add_to(app: typer.Typer, panel: str) -> None:

@@ -23,6 +23,8 @@ from synthlib.commands.terminal import confirm, waiting
 if TYPE_CHECKING:
     import pandas as pd
 
+    from synthlib.chain.datasets import Dataset as Known
+
 dataset_app = typer.Typer(
     no_args_is_help=True, help="Datasets: what may be learnt of them, and whose they are."
 )
@@ -65,7 +67,7 @@ def register(
 
     with place.sending("registration of a dataset") as ledger:
         found = Datasets(ledger).register(commitment, cap, order)
-    terminal.show_fields(found._asdict())
+    _show(found)
 
 
 @dataset_app.command()
@@ -80,7 +82,7 @@ def show(
 
     datasets = Datasets(place.open())
     found = datasets.find(dataset)
-    terminal.show_fields(found._asdict(), as_json)
+    _show(found, as_json)
     if found.state == UNKNOWN:
         terminal.say(datasets.explain_unknown(dataset))
 
@@ -127,7 +129,7 @@ def accept(
 
     with place.sending("taking over of a dataset") as ledger:
         Datasets(ledger).accept(dataset)
-    terminal.show_fields(Datasets(ledger).find(dataset)._asdict())
+    _show(Datasets(ledger).find(dataset))
 
 
 @dataset_app.command()
@@ -206,6 +208,10 @@ def _read_registered(table: Path, schema: Path | None) -> pd.DataFrame:
 
     read = sl.read_table(table)
     return sl.Schema.from_json(schema.read_bytes()).conform(read) if schema else read
+
+
+def _show(found: Known, as_json: bool = False) -> None:
+    terminal.show_fields(found._asdict(), as_json, millionths=("cap", "allotted"))
 
 
 def add_to(app: typer.Typer, panel: str) -> None:

@@ -231,15 +231,17 @@ def confirm(question: str, yes: bool) -> None:
         raise ValueError("expected yes, got another answer; nothing was done")
 
 
-def show_fields(fields: dict[str, Any], as_json: bool = False) -> None:
-    """A line for each field, or a JSON object."""
+def show_fields(fields: dict[str, Any], as_json: bool = False, millionths: Iterable[str] = ()) -> None:
+    """A line for each field, or a JSON object; in a line, which are `millionths` is said."""
     with whoever_reads():
         if as_json:
             print(json.dumps(fields, indent=1))
             return
         width = max((len(name) for name in fields), default=0)
+        units = dict.fromkeys(millionths, " millionths")
         for name, value in fields.items():
-            print(f"{name:<{width}}  {', '.join(value) if isinstance(value, (list, tuple)) else value}")
+            told = ", ".join(value) if isinstance(value, (list, tuple)) else value
+            print(f"{name:<{width}}  {told}{units.get(name, '')}")
 
 
 def show_rows(rows: Iterable[dict[str, Any]], as_json: bool, nothing: str) -> None:
