@@ -11,7 +11,15 @@ from conftest import make_cohort
 import synthlib as sl
 from synthlib.bundle import canonical_json
 from synthlib.chain.budgets import SCALE, epsilon_of
-from synthlib.chain.claim_evidence import CLAIM, REPLAY, add_up, find_epsilon, judge_claim
+from synthlib.chain.claim_evidence import CLAIM, REPLAY, add_up, check_claim, find_epsilon, judge_claim
+from synthlib.chain.coverage import (
+    COHORT_COVERED,
+    COHORT_NOT_COVERED,
+    COVERED,
+    NOT_COVERED,
+    SCORES_NOT_COVERED,
+    list_coverage,
+)
 from synthlib.chain.croissant import to_croissant
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import Overspent
@@ -32,6 +40,7 @@ from synthlib.models.accounting import PrivacyError, PrivacySpend, Queries, Samp
 from synthlib.models.secrecy import SecretRandom
 from synthlib.preregistration import fit_attempt, preregister, sample_attempt
 from synthlib.release import write_release
+from synthlib.splitting import KEYED
 
 SECRET = bytes(range(100, 132))
 KEY = sl.StewardKey(bytes(range(32)))
@@ -242,6 +251,46 @@ def test_a_claim_beside_a_record_without_loss_differs(made, tmp_path):
     assert found[CLAIM].verdict == "differs" and "no loss is recorded" in found[CLAIM].detail
     assert verdict(sl.verify(lying.path)) == 1
     assert CLAIM not in findings_of(recorded(ledger, honest).path)
+
+
+OVERSTATED = {
+    "the cohort": ({"covered": [*COVERED, COHORT_COVERED]}, "covered"),
+    "nothing left out": ({"not_covered": []}, "not_covered"),
+    "no word of scores": ({"not_covered": [*NOT_COVERED, COHORT_NOT_COVERED]}, "not_covered"),
+    "no list": ({"not_covered": None}, "not_covered"),
+    "nothing public": ({"taken_as_public": []}, "taken_as_public"),
+    "two patients": ({"num_patients": 2, "delta": 0.4}, "num_patients"),
+    "a larger delta": ({"delta": 1e-4}, "above that of the protocol"),
+}
+
+
+@pytest.mark.parametrize("name", OVERSTATED)
+def test_a_claim_of_more_than_its_protocol_and_files_give_differs(made, name):
+    change, word = OVERSTATED[name]
+    findings, folder = [], made.release.path
+    parameters = made.release.parameters
+    told = {"parameters": parameters | {"privacy": parameters["privacy"] | change}}
+    check_claim(folder, told, made.study.ledger, made.record, findings)
+    assert findings[0].verdict == "differs" and word in findings[0].detail
+    findings.clear()
+    check_claim(folder, {"parameters": parameters}, made.study.ledger, made.record, findings)
+    assert findings[0].verdict == "matched"
+
+
+@pytest.mark.parametrize("num_patients", [True, 0, 1, 480.5, "480", None])
+def test_a_number_of_patients_that_is_none_is_refused(made, num_patients):
+    claim = made.release.parameters["privacy"] | {"num_patients": num_patients}
+    with pytest.raises(ValueError, match="as num_patients"):
+        judge_claim(claim, made.record.spend, made.budget.order)
+
+
+def test_what_is_covered_follows_from_the_split_and_the_scores():
+    keyed = list_coverage({"assignment": KEYED}, False)
+    assert COHORT_COVERED in keyed["covered"] and keyed["not_covered"] == list(NOT_COVERED)
+    for split in (None, {}, {"assignment": "another"}):
+        plain = list_coverage(split, True)
+        assert COHORT_COVERED not in plain["covered"] and COHORT_NOT_COVERED in plain["not_covered"]
+        assert SCORES_NOT_COVERED in plain["not_covered"]
 
 
 @pytest.mark.parametrize("parts", [[], None, [{"kind": "Queries"}], [{"kind": "Shuffled"}], [3]])

@@ -11,15 +11,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from synthlib.bundle import Finding
 from synthlib.chain.budgets import SCALE, ZCDP
+from synthlib.chain.coverage import list_coverage
 from synthlib.chain.datasets import Datasets
-from synthlib.chain.evidence import guard
-from synthlib.chain.protocols import Protocols
+from synthlib.chain.evidence import guard, read_plain
+from synthlib.chain.gate_evidence import REPORT_FILE
+from synthlib.chain.protocols import Protocol, Protocols
 from synthlib.chain.records import NOT_PRIVATE, Record
 from synthlib.chain.registry import Ledger
+from synthlib.chain.study import PROTOCOL_FILE
+from synthlib.splitting import FEWEST_ROWS
 
 CLAIM, REPLAY = "privacy claim", "private fit"
 SECRET_NOISE = "drawn under secret noise: only an auditor with its secret and the table can fit it again"
@@ -30,10 +35,11 @@ SLACK = 0.01  # relative; between two discretisations of a privacy loss
 LARGEST = 30.0  # epsilon from which on Renyi orders alone are asked
 
 
-def check_claim(manifest: Any, ledger: Ledger, record: Record, findings: list[Finding]) -> None:
+def check_claim(path: Path, manifest: Any, ledger: Ledger, record: Record, findings: list[Finding]) -> None:
     """The claim in a manifest against the loss that is on record; nothing is added where there is neither.
 
     Args:
+        path: the release's folder; whether its `protocol.json` is the registered one is for `check_protocol`.
         manifest: what the release's manifest holds.
         ledger: the chain that holds the record.
         record: what that chain knows of the release.
@@ -50,7 +56,12 @@ def check_claim(manifest: Any, ledger: Ledger, record: Record, findings: list[Fi
         if record.spend == NOT_PRIVATE:
             raise ValueError("the manifest claims differential privacy, no loss is recorded")
         dataset = Protocols(ledger).find(record.protocol, record.issuer).dataset
-        findings.append(judge_claim(claim, record.spend, Datasets(ledger).find(dataset).order))
+        found = judge_claim(claim, record.spend, Datasets(ledger).find(dataset).order)
+        if found.verdict != "differs":
+            protocol = Protocol.from_json(read_plain(path / PROTOCOL_FILE))
+            wrong = find_claim_problems(claim, manifest, protocol, (path / REPORT_FILE).exists())
+            found = Finding(CLAIM, "differs", "; ".join(wrong)) if wrong else found
+        findings.append(found)
     findings.append(Finding(REPLAY, "unchecked", SECRET_NOISE))
 
 
@@ -59,6 +70,33 @@ def read_claim(manifest: Any) -> Mapping[str, Any] | None:
     parameters = manifest.get("parameters") if isinstance(manifest, dict) else None
     claim = parameters.get("privacy") if isinstance(parameters, dict) else None
     return None if claim is None else claim if isinstance(claim, dict) else {}
+
+
+def find_claim_problems(
+    claim: Mapping[str, Any], manifest: Any, protocol: Protocol, has_scores: bool
+) -> list[str]:
+    """Where a claim's words and its number of patients are not what the rest of the release gives.
+
+    Args:
+        claim: the manifest's.
+        manifest: what the release's manifest holds.
+        protocol: the release's.
+        has_scores: whether the release has `report.csv`.
+    """
+    wrong = [
+        f"its {name} is not what the protocol's split and the files of the release give"
+        for name, lines in list_coverage(protocol.split, has_scores).items()
+        if claim.get(name) != lines
+    ]
+    facts = manifest["parameters"].get("characteristics")
+    facts = facts if isinstance(facts, dict) else {}
+    for name in ("num_patients", "num_rows"):
+        if name in facts and facts[name] != claim.get("num_patients"):
+            wrong.append(f"its num_patients is not the {name} of the manifest's characteristics")
+    planned = protocol.privacy.get("delta") if isinstance(protocol.privacy, dict) else None
+    if type(planned) in (int, float) and _read(claim, "delta") > planned * (1 + ROUNDING):
+        wrong.append("its delta is above that of the protocol")
+    return wrong
 
 
 def judge_claim(claim: Mapping[str, Any], spend: int, order: int) -> Finding:
@@ -74,7 +112,10 @@ def judge_claim(claim: Mapping[str, Any], spend: int, order: int) -> Finding:
     """
     parts = _read_parts(claim.get("parts"))
     epsilon, delta = (_read(claim, name) for name in ("epsilon", "delta"))
-    if not 0 < delta < 1 / _read(claim, "num_patients"):
+    num_patients = claim.get("num_patients")
+    if type(num_patients) is not int or num_patients < FEWEST_ROWS:
+        raise ValueError(f"expected a whole number of patients, {FEWEST_ROWS} or more, as num_patients")
+    if not 0 < delta < 1 / num_patients:
         raise ValueError("expected a delta below one over the number of patients")
     if order > MOST_ORDER:
         return Finding(CLAIM, "unchecked", f"the dataset's measure is of order {order}: not computed again")
