@@ -36,7 +36,14 @@ from synthlib.claims import (
     plan_budget,
 )
 from synthlib.models import private_fit
-from synthlib.models.accounting import PrivacyError, PrivacySpend, Queries, SampledTraining, account
+from synthlib.models.accounting import (
+    PrivacyError,
+    PrivacySpend,
+    Queries,
+    SampledTraining,
+    Selections,
+    account,
+)
 from synthlib.models.secrecy import SecretRandom
 from synthlib.preregistration import fit_attempt, preregister, sample_attempt
 from synthlib.release import write_release
@@ -319,6 +326,25 @@ def test_verification_adds_up_as_the_accountant_does_by_a_way_of_its_own():
     rho, queries = plain(PARTS[:1])
     assert add_up(queries, 0) == pytest.approx(rho.rdp_at(0), rel=1e-6)
     assert find_epsilon(parts, 1e-5) == pytest.approx(spend.epsilon, rel=5e-3)
+
+
+@pytest.mark.parametrize("order", [0, 2, 8, 64])
+@pytest.mark.parametrize("epsilon", [0.05, 1.0, 6.0])
+def test_a_claim_with_choices_is_computed_again(epsilon, order):
+    """As of PrivateMarginals, which chooses pairs of columns by the exponential mechanism."""
+    spend = account([Queries("tables", 5.0, 4), Selections("tree", epsilon, 3)], 1e-5, 1000)
+    claim = spend.to_dict() | {"order": order, "units": spend.units_at(order)}
+    assert judge_claim(claim, spend.units_at(order), order).verdict == "matched"
+    assert judge_claim(claim, int(spend.units_at(order) * 0.999), order).verdict == "differs"
+    assert judge_claim(claim | {"epsilon": 0.9 * spend.epsilon}, 10**9, order).verdict == "differs"
+
+
+@pytest.mark.parametrize("epsilon", [0, -1, 51, 10**6, None, "1"])
+def test_a_choice_that_cannot_be_accounted_for_is_refused(epsilon):
+    claim = account(PARTS, 1e-5, 1000).to_dict()
+    part = {"kind": "Selections", "name": "tree", "epsilon": epsilon, "num_queries": 1}
+    with pytest.raises(ValueError, match="expected"):
+        judge_claim(claim | {"parts": [part]}, 10**6, 8)
 
 
 def test_the_order_that_is_chosen_says_the_smallest_epsilon():

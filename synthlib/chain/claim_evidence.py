@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 from synthlib.bundle import Finding
@@ -30,6 +31,7 @@ CLAIM, REPLAY = "privacy claim", "private fit"
 SECRET_NOISE = "drawn under secret noise: only an auditor with its secret and the table can fit it again"
 ORDERS = (*range(2, 65), 80, 96, 128, 192, 256, 512)
 MOST_PARTS, MOST_STEPS, MOST_ORDER = 100, 100_000, 512
+MOST_CHOICE = 50  # epsilon of one choice
 ROUNDING = 1e-6  # relative; between two ways to add up floats
 SLACK = 0.01  # relative; between two discretisations of a privacy loss
 LARGEST = 30.0  # epsilon from which on Renyi orders alone are asked
@@ -143,7 +145,7 @@ def add_up(parts: Sequence[Mapping[str, Any]], order: int) -> float | None:
     if order == ZCDP:
         if any(part["rate"] < 1 for part in parts):
             return None
-        return sum(part["count"] / (2 * part["noise"] ** 2) for part in parts)
+        return sum(part.get("rho", part["count"] / (2 * part["noise"] ** 2)) for part in parts)
     return sum(part["count"] * _renyi(part["noise"], part["rate"], order) for part in parts)
 
 
@@ -180,14 +182,29 @@ def _renyi(noise: float, rate: float, order: int) -> float:
     return (most + math.log(sum(math.exp(term - most) for term in terms))) / (order - 1)
 
 
+def _stand_in(epsilon: float) -> float:
+    """Noise of the Gaussian mechanism that tells as much as a choice by the exponential mechanism can.
+
+    Reference: Dong, Durfee and Rogers 2020, "Optimal differential privacy composition for exponential
+        mechanisms"; Cesar and Rogers 2021, "Bounding, concentrating, and truncating", lemma 3.2 (rho).
+    """
+    if epsilon >= MOST_CHOICE:
+        raise ValueError(f"expected an epsilon of a choice below {MOST_CHOICE}")
+    return 1 / (-2 * NormalDist().inv_cdf(1 / (1 + math.exp(epsilon / 2))))
+
+
 def _read_parts(told: Any) -> list[dict[str, Any]]:
     if not isinstance(told, list) or not 0 < len(told) <= MOST_PARTS:
         raise ValueError(f"expected 1 to {MOST_PARTS} mechanisms in parameters.privacy.parts")
     parts = []
     for each in told:
         kind = each.get("kind") if isinstance(each, dict) else None
+        noise, own = None, {}
         if kind == "Queries":
             count, rate = each.get("num_queries"), 1.0
+        elif kind == "Selections":
+            count, rate = each.get("num_queries"), 1.0
+            noise = _stand_in(_read(each, "epsilon"))
         elif kind == "SampledTraining" and (each.get("batches"), each.get("stopping")) == (
             "poisson",
             "fixed",
@@ -197,7 +214,11 @@ def _read_parts(told: Any) -> list[dict[str, Any]]:
             raise ValueError("expected mechanisms that can be accounted for")
         if type(count) is not int or not 0 < count <= MOST_STEPS or not 0 < rate <= 1:
             raise ValueError("expected a number of steps and a sampling rate that can be accounted for")
-        parts.append({"noise": _read(each, "noise_multiplier"), "rate": rate, "count": count})
+        if noise is None:
+            noise = _read(each, "noise_multiplier")
+        else:
+            own = {"rho": count * each["epsilon"] ** 2 / 8}  # below that of the stand-in
+        parts.append({"noise": noise, "rate": rate, "count": count, **own})
     if sum(part["count"] for part in parts) > MOST_STEPS or min(part["noise"] for part in parts) < 1e-3:
         raise ValueError("expected fewer steps, or more noise, than what the mechanisms say")
     return parts
