@@ -9,48 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from synthlib.chain.budgets import SCALE, epsilon_of, loss_to_units
+from synthlib.chain.coverage import list_coverage
 from synthlib.chain.datasets import Datasets
 from synthlib.models.accounting import ADJACENCY, ORDERS, UNIT, PrivacyError, PrivacySpend, account
 from synthlib.models.private_encoding import make_grids
 from synthlib.models.synthesizer import Synthesizer
 from synthlib.schema import Schema
-from synthlib.splitting import KEYED
 
 if TYPE_CHECKING:
     from synthlib.chain.study import Study
 
-COVERED = (
-    "synthetic.csv and everything computed from it alone: its digest, the root and number of its rows, and "
-    "the levels and ranges in schema.json",
-    "the fitted generator itself",
-)
-COHORT_COVERED = (
-    "the whole cohort as registered: each patient's side of the split is decided by a keyed hash of their "
-    "own row, so that one patient more or less moves no other"
-)
-TAKEN_AS_PUBLIC = (
-    "the number of patients fitted to, exactly: no noise hides it, and it is one less without a patient whom "
-    "the split would put there",
-    "names, kinds, levels, ranges, precision, possible missingness and rules of the columns before training "
-    "(the generator was told public_schema=True: nothing here checks it; a schema from deidentify without "
-    "public_schema=True, or one mended after a look at patients, is not public)",
-)
-NOT_COVERED = (
-    "deidentification.csv: what was done to columns was decided on the whole table, unless deidentify was "
-    "told public_schema=True; its counts are left out",
-    "attempts.json: what came of other attempts, which spend their own, and choosing among attempts or draws",
-    "training_commitment and rows.json: keyed by the steward, hidden by cryptography and not by noise",
-    "rounding: noise is drawn and added in floating point",
-    "that a run ended or failed, and what it showed to the steward: scores, counts of changed cells, errors",
-)
-SCORES_NOT_COVERED = (
-    "report.csv and gate.json: scores computed on the training and held-out patients, without noise, are "
-    "outside the epsilon; somebody asked for them"
-)
-COHORT_NOT_COVERED = (
-    "the split: who was fitted to may depend on other patients, so that the claim is about the rows fitted "
-    "to and not about the whole cohort that was registered"
-)
 MASKED = ("column", "action")  # what is told of each column of a deidentification report
 
 
@@ -174,17 +142,13 @@ def describe_claim(synthesizer: Synthesizer, study: Study | None, has_scores: bo
     if spend is None:
         return None
     order = None if study is None else find_order(study)
-    scores = (SCORES_NOT_COVERED,) if has_scores else ()
-    told = study.protocol.split if study is not None else None
-    divided_alone = isinstance(told, dict) and told.get("assignment") == KEYED
+    split = study.protocol.split if study is not None else None
     return {
         **spend.to_dict(),
         "order": order,
         "units": None if order is None else spend.units_at(order),
         "secret_commitment": getattr(synthesizer, "commitment_", None),
-        "covered": [*COVERED, *([COHORT_COVERED] if divided_alone else [])],
-        "taken_as_public": list(TAKEN_AS_PUBLIC),
-        "not_covered": [*scores, *NOT_COVERED, *([] if divided_alone else [COHORT_NOT_COVERED])],
+        **list_coverage(split, has_scores),
     }
 
 

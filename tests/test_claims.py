@@ -11,7 +11,15 @@ from conftest import make_cohort
 import synthlib as sl
 from synthlib.bundle import canonical_json
 from synthlib.chain.budgets import SCALE, epsilon_of
-from synthlib.chain.claim_evidence import CLAIM, REPLAY, add_up, find_epsilon, judge_claim
+from synthlib.chain.claim_evidence import CLAIM, REPLAY, add_up, check_claim, find_epsilon, judge_claim
+from synthlib.chain.coverage import (
+    COHORT_COVERED,
+    COHORT_NOT_COVERED,
+    COVERED,
+    NOT_COVERED,
+    SCORES_NOT_COVERED,
+    list_coverage,
+)
 from synthlib.chain.croissant import to_croissant
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import Overspent
@@ -28,10 +36,18 @@ from synthlib.claims import (
     plan_budget,
 )
 from synthlib.models import private_fit
-from synthlib.models.accounting import PrivacyError, PrivacySpend, Queries, SampledTraining, account
+from synthlib.models.accounting import (
+    PrivacyError,
+    PrivacySpend,
+    Queries,
+    SampledTraining,
+    Selections,
+    account,
+)
 from synthlib.models.secrecy import SecretRandom
 from synthlib.preregistration import fit_attempt, preregister, sample_attempt
 from synthlib.release import write_release
+from synthlib.splitting import KEYED
 
 SECRET = bytes(range(100, 132))
 KEY = sl.StewardKey(bytes(range(32)))
@@ -244,6 +260,46 @@ def test_a_claim_beside_a_record_without_loss_differs(made, tmp_path):
     assert CLAIM not in findings_of(recorded(ledger, honest).path)
 
 
+OVERSTATED = {
+    "the cohort": ({"covered": [*COVERED, COHORT_COVERED]}, "covered"),
+    "nothing left out": ({"not_covered": []}, "not_covered"),
+    "no word of scores": ({"not_covered": [*NOT_COVERED, COHORT_NOT_COVERED]}, "not_covered"),
+    "no list": ({"not_covered": None}, "not_covered"),
+    "nothing public": ({"taken_as_public": []}, "taken_as_public"),
+    "two patients": ({"num_patients": 2, "delta": 0.4}, "num_patients"),
+    "a larger delta": ({"delta": 1e-4}, "above that of the protocol"),
+}
+
+
+@pytest.mark.parametrize("name", OVERSTATED)
+def test_a_claim_of_more_than_its_protocol_and_files_give_differs(made, name):
+    change, word = OVERSTATED[name]
+    findings, folder = [], made.release.path
+    parameters = made.release.parameters
+    told = {"parameters": parameters | {"privacy": parameters["privacy"] | change}}
+    check_claim(folder, told, made.study.ledger, made.record, findings)
+    assert findings[0].verdict == "differs" and word in findings[0].detail
+    findings.clear()
+    check_claim(folder, {"parameters": parameters}, made.study.ledger, made.record, findings)
+    assert findings[0].verdict == "matched"
+
+
+@pytest.mark.parametrize("num_patients", [True, 0, 1, 480.5, "480", None])
+def test_a_number_of_patients_that_is_none_is_refused(made, num_patients):
+    claim = made.release.parameters["privacy"] | {"num_patients": num_patients}
+    with pytest.raises(ValueError, match="as num_patients"):
+        judge_claim(claim, made.record.spend, made.budget.order)
+
+
+def test_what_is_covered_follows_from_the_split_and_the_scores():
+    keyed = list_coverage({"assignment": KEYED}, False)
+    assert COHORT_COVERED in keyed["covered"] and keyed["not_covered"] == list(NOT_COVERED)
+    for split in (None, {}, {"assignment": "another"}):
+        plain = list_coverage(split, True)
+        assert COHORT_COVERED not in plain["covered"] and COHORT_NOT_COVERED in plain["not_covered"]
+        assert SCORES_NOT_COVERED in plain["not_covered"]
+
+
 @pytest.mark.parametrize("parts", [[], None, [{"kind": "Queries"}], [{"kind": "Shuffled"}], [3]])
 def test_a_claim_in_another_form_is_refused(made, parts):
     with pytest.raises(ValueError, match="expected"):
@@ -270,6 +326,25 @@ def test_verification_adds_up_as_the_accountant_does_by_a_way_of_its_own():
     rho, queries = plain(PARTS[:1])
     assert add_up(queries, 0) == pytest.approx(rho.rdp_at(0), rel=1e-6)
     assert find_epsilon(parts, 1e-5) == pytest.approx(spend.epsilon, rel=5e-3)
+
+
+@pytest.mark.parametrize("order", [0, 2, 8, 64])
+@pytest.mark.parametrize("epsilon", [0.05, 1.0, 6.0])
+def test_a_claim_with_choices_is_computed_again(epsilon, order):
+    """As of PrivateMarginals, which chooses pairs of columns by the exponential mechanism."""
+    spend = account([Queries("tables", 5.0, 4), Selections("tree", epsilon, 3)], 1e-5, 1000)
+    claim = spend.to_dict() | {"order": order, "units": spend.units_at(order)}
+    assert judge_claim(claim, spend.units_at(order), order).verdict == "matched"
+    assert judge_claim(claim, int(spend.units_at(order) * 0.999), order).verdict == "differs"
+    assert judge_claim(claim | {"epsilon": 0.9 * spend.epsilon}, 10**9, order).verdict == "differs"
+
+
+@pytest.mark.parametrize("epsilon", [0, -1, 51, 10**6, None, "1"])
+def test_a_choice_that_cannot_be_accounted_for_is_refused(epsilon):
+    claim = account(PARTS, 1e-5, 1000).to_dict()
+    part = {"kind": "Selections", "name": "tree", "epsilon": epsilon, "num_queries": 1}
+    with pytest.raises(ValueError, match="expected"):
+        judge_claim(claim | {"parts": [part]}, 10**6, 8)
 
 
 def test_the_order_that_is_chosen_says_the_smallest_epsilon():

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,12 @@ from chain_helpers import (
 )
 from eth_utils import keccak
 
-from synthlib.chain.connection import GENESIS_TIME, Connection
+from synthlib.chain import journal as journal_module
+from synthlib.chain.connection import GENESIS_TIME, Connection, Sent
 from synthlib.chain.contracts import load_artifact
 from synthlib.chain.errors import ChainError, NotRecorded
 from synthlib.chain.journal import Journal, JournalError, find_problems, sender_of
+from synthlib.chain.outbox import try_lock
 from synthlib.chain.protocols import Protocols
 from synthlib.chain.registry import Ledger
 from synthlib.chain.roles import RESEARCHER, Roles
@@ -196,6 +199,65 @@ def test_two_processes_on_one_journal_are_noticed(path):
     first.record_generation(generation("c"))
     with pytest.raises(ChainError, match="another process writes"):
         second.record_generation(generation("d"))
+
+
+def test_a_journal_that_another_process_extends_meanwhile_is_not_broken(path, monkeypatch):
+    """Another one writes exactly between the look at the file and the line that follows it."""
+    first, second = open_journal(path), open_journal(path)
+    real, refused = journal_module._stamp_of, []
+
+    def write_other():
+        try:
+            second.record_generation(generation("d"))
+        except ChainError as error:
+            refused.append(str(error))
+
+    other = threading.Thread(target=write_other)
+
+    def look(place):
+        found = real(place)
+        if not other.ident:
+            other.start()
+            other.join(1.0)
+        return found
+
+    monkeypatch.setattr(journal_module, "_stamp_of", look)
+    first.record_generation(generation("c"))
+    other.join()
+    assert len(refused) == 1 and "run this command again" in refused[0]
+    again = open_journal(path)
+    again.record_generation(generation("d"))
+    assert len(lines_of(path)) == len(LINES) + 2 and find_problems(path.read_bytes()) == []
+    assert [file.name for file in path.parent.iterdir()] == [path.name]  # a release's folder holds no more
+
+
+def refuse_links(*_):
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize("link", [os.link, refuse_links])
+def test_only_one_of_two_processes_begins_a_journal(tmp_path, monkeypatch, link):
+    monkeypatch.setattr(os, "link", link)
+    path = tmp_path / "new" / "journal.jsonl"
+    connections = [Connection.in_process() for _ in range(2)]
+    first, second = (Journal.start(path, connection) for connection in connections)
+    sent = Sent(b"raw", {"transaction": "0x" + "00" * 32})
+    first.append(sent)
+    with pytest.raises(ChainError, match="run this command again"):
+        second.append(sent)
+    first.append(sent)
+    assert path.read_bytes() == b"".join(first.lines) and len(first.lines) == 3
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_lock_that_is_never_given_back_is_told(path, monkeypatch):
+    monkeypatch.setattr(journal_module, "_PATIENCE", 0.0)
+    ledger, before = open_journal(path), path.read_bytes()
+    with path.open("rb") as held:
+        assert try_lock(held.fileno())
+        with pytest.raises(ChainError, match="expected to get the lock"):
+            ledger.record_generation(generation("c"))
+    assert path.read_bytes() == before
 
 
 def test_up_to_the_last_line_about_a_release(path):

@@ -147,6 +147,28 @@ def test_no_more_is_approved_than_the_cap(register, on_journal, workspace):
     assert "BudgetExceeded" in error
 
 
+def test_a_total_that_is_left_out_stays(register, track, on_journal, workspace, journal):
+    register()
+    approve = ("approve", workspace / "study")
+    on_journal(*approve, "--budget", "0.5", who="hospital")
+    on_journal(*approve, "--open-releases", 2, who="hospital")
+    on_journal(*approve, "--budget", "0.7", who="hospital")
+    before = journal.read_bytes()
+    on_journal(*approve, who="hospital")  # says nothing new
+    assert journal.read_bytes() == before
+    assert (track()["allotted"], track()["open_allotted"]) == (700_000, 2)
+
+
+def test_a_total_that_falls_is_told_as_that(register, track, on_journal, workspace):
+    register()
+    approve = ("approve", workspace / "study")
+    on_journal(*approve, "--budget", "0.5", "--open-releases", 2, who="hospital")
+    error = on_journal(*approve, "--budget", "0.4", who="hospital", fails=True)
+    assert "ApprovalNotRaised" in error and "totals are only raised" in " ".join(error.split())
+    assert "stand already" not in error
+    assert (track()["allotted"], track()["open_allotted"]) == (500_000, 2)
+
+
 def test_a_seal_hides_the_protocol_until_it_is_revealed(register, track, on_journal, workspace):
     register("--sealed")
     assert (workspace / "study").stat().st_mode & 0o077 == 0

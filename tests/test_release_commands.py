@@ -249,3 +249,11 @@ def test_a_release_that_is_not_recorded_is_none(release, command):
 def test_a_time_that_is_none_is_refused(release, command, at):
     code, out, err = command("verify", release.path, "--at", at)
     assert code == 2 and out == "" and "error: expected a time with its zone" in err
+
+
+@pytest.mark.parametrize("name", ["revoke", "supersede"])
+def test_help_warns_of_naming_a_patient_in_a_reason(command, name, monkeypatch):
+    """What is hashed without a salt is confirmed to whoever guesses it."""
+    monkeypatch.setenv("COLUMNS", "400")
+    said = " ".join(command(name, "--help")[1].split())
+    assert "name no patient" in said and "confirms a right guess" in said

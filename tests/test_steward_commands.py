@@ -132,6 +132,26 @@ def test_a_key_is_destroyed_and_the_chain_has_its_certificate(erase, workspace, 
     assert event.arguments["certificate"] == certificate.digest
 
 
+def test_an_erasure_whose_receipt_was_lost_is_told_again(erase, workspace, journal):
+    first = erase("--yes", "--when", "2026-11-26")
+    before = journal.read_bytes(), (workspace / "certificate.json").read_bytes()
+    assert erase("--yes", "--when", "2026-11-27") == first
+    assert before == (journal.read_bytes(), (workspace / "certificate.json").read_bytes())
+
+
+def test_an_erased_dataset_takes_no_other_key_and_no_other_certificate(erase, workspace):
+    erase("--yes")
+    sl.StewardKey.create(workspace / "other.key")
+    assert "not erased" in erase("--yes", key="other.key", fails=True)
+    sl.StewardKey.open(workspace / "other.key")
+    file = workspace / "certificate.json"
+    recorded = Erasure.from_json(file.read_bytes())
+    file.write_bytes(recorded._replace(when="2001-01-01").to_json())
+    assert "not erased" in erase("--yes", fails=True)
+    file.unlink()
+    assert "not erased" in erase("--yes", fails=True) and not file.exists()
+
+
 def test_no_key_is_destroyed_that_the_chain_would_not_know_of(erase, workspace):
     for words, who, message in (
         ((), "hospital", "expected --yes"),

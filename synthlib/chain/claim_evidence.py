@@ -11,29 +11,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 from synthlib.bundle import Finding
 from synthlib.chain.budgets import SCALE, ZCDP
+from synthlib.chain.coverage import list_coverage
 from synthlib.chain.datasets import Datasets
-from synthlib.chain.evidence import guard
-from synthlib.chain.protocols import Protocols
+from synthlib.chain.evidence import guard, read_plain
+from synthlib.chain.gate_evidence import REPORT_FILE
+from synthlib.chain.protocols import Protocol, Protocols
 from synthlib.chain.records import NOT_PRIVATE, Record
 from synthlib.chain.registry import Ledger
+from synthlib.chain.study import PROTOCOL_FILE
+from synthlib.splitting import FEWEST_ROWS
 
 CLAIM, REPLAY = "privacy claim", "private fit"
 SECRET_NOISE = "drawn under secret noise: only an auditor with its secret and the table can fit it again"
 ORDERS = (*range(2, 65), 80, 96, 128, 192, 256, 512)
 MOST_PARTS, MOST_STEPS, MOST_ORDER = 100, 100_000, 512
+MOST_CHOICE = 50  # epsilon of one choice
 ROUNDING = 1e-6  # relative; between two ways to add up floats
 SLACK = 0.01  # relative; between two discretisations of a privacy loss
 LARGEST = 30.0  # epsilon from which on Renyi orders alone are asked
 
 
-def check_claim(manifest: Any, ledger: Ledger, record: Record, findings: list[Finding]) -> None:
+def check_claim(path: Path, manifest: Any, ledger: Ledger, record: Record, findings: list[Finding]) -> None:
     """The claim in a manifest against the loss that is on record; nothing is added where there is neither.
 
     Args:
+        path: the release's folder; whether its `protocol.json` is the registered one is for `check_protocol`.
         manifest: what the release's manifest holds.
         ledger: the chain that holds the record.
         record: what that chain knows of the release.
@@ -50,7 +58,12 @@ def check_claim(manifest: Any, ledger: Ledger, record: Record, findings: list[Fi
         if record.spend == NOT_PRIVATE:
             raise ValueError("the manifest claims differential privacy, no loss is recorded")
         dataset = Protocols(ledger).find(record.protocol, record.issuer).dataset
-        findings.append(judge_claim(claim, record.spend, Datasets(ledger).find(dataset).order))
+        found = judge_claim(claim, record.spend, Datasets(ledger).find(dataset).order)
+        if found.verdict != "differs":
+            protocol = Protocol.from_json(read_plain(path / PROTOCOL_FILE))
+            wrong = find_claim_problems(claim, manifest, protocol, (path / REPORT_FILE).exists())
+            found = Finding(CLAIM, "differs", "; ".join(wrong)) if wrong else found
+        findings.append(found)
     findings.append(Finding(REPLAY, "unchecked", SECRET_NOISE))
 
 
@@ -59,6 +72,33 @@ def read_claim(manifest: Any) -> Mapping[str, Any] | None:
     parameters = manifest.get("parameters") if isinstance(manifest, dict) else None
     claim = parameters.get("privacy") if isinstance(parameters, dict) else None
     return None if claim is None else claim if isinstance(claim, dict) else {}
+
+
+def find_claim_problems(
+    claim: Mapping[str, Any], manifest: Any, protocol: Protocol, has_scores: bool
+) -> list[str]:
+    """Where a claim's words and its number of patients are not what the rest of the release gives.
+
+    Args:
+        claim: the manifest's.
+        manifest: what the release's manifest holds.
+        protocol: the release's.
+        has_scores: whether the release has `report.csv`.
+    """
+    wrong = [
+        f"its {name} is not what the protocol's split and the files of the release give"
+        for name, lines in list_coverage(protocol.split, has_scores).items()
+        if claim.get(name) != lines
+    ]
+    facts = manifest["parameters"].get("characteristics")
+    facts = facts if isinstance(facts, dict) else {}
+    for name in ("num_patients", "num_rows"):
+        if name in facts and facts[name] != claim.get("num_patients"):
+            wrong.append(f"its num_patients is not the {name} of the manifest's characteristics")
+    planned = protocol.privacy.get("delta") if isinstance(protocol.privacy, dict) else None
+    if type(planned) in (int, float) and _read(claim, "delta") > planned * (1 + ROUNDING):
+        wrong.append("its delta is above that of the protocol")
+    return wrong
 
 
 def judge_claim(claim: Mapping[str, Any], spend: int, order: int) -> Finding:
@@ -74,7 +114,10 @@ def judge_claim(claim: Mapping[str, Any], spend: int, order: int) -> Finding:
     """
     parts = _read_parts(claim.get("parts"))
     epsilon, delta = (_read(claim, name) for name in ("epsilon", "delta"))
-    if not 0 < delta < 1 / _read(claim, "num_patients"):
+    num_patients = claim.get("num_patients")
+    if type(num_patients) is not int or num_patients < FEWEST_ROWS:
+        raise ValueError(f"expected a whole number of patients, {FEWEST_ROWS} or more, as num_patients")
+    if not 0 < delta < 1 / num_patients:
         raise ValueError("expected a delta below one over the number of patients")
     if order > MOST_ORDER:
         return Finding(CLAIM, "unchecked", f"the dataset's measure is of order {order}: not computed again")
@@ -102,7 +145,7 @@ def add_up(parts: Sequence[Mapping[str, Any]], order: int) -> float | None:
     if order == ZCDP:
         if any(part["rate"] < 1 for part in parts):
             return None
-        return sum(part["count"] / (2 * part["noise"] ** 2) for part in parts)
+        return sum(part.get("rho", part["count"] / (2 * part["noise"] ** 2)) for part in parts)
     return sum(part["count"] * _renyi(part["noise"], part["rate"], order) for part in parts)
 
 
@@ -139,14 +182,29 @@ def _renyi(noise: float, rate: float, order: int) -> float:
     return (most + math.log(sum(math.exp(term - most) for term in terms))) / (order - 1)
 
 
+def _stand_in(epsilon: float) -> float:
+    """Noise of the Gaussian mechanism that tells as much as a choice by the exponential mechanism can.
+
+    Reference: Dong, Durfee and Rogers 2020, "Optimal differential privacy composition for exponential
+        mechanisms"; Cesar and Rogers 2021, "Bounding, concentrating, and truncating", lemma 3.2 (rho).
+    """
+    if epsilon >= MOST_CHOICE:
+        raise ValueError(f"expected an epsilon of a choice below {MOST_CHOICE}")
+    return 1 / (-2 * NormalDist().inv_cdf(1 / (1 + math.exp(epsilon / 2))))
+
+
 def _read_parts(told: Any) -> list[dict[str, Any]]:
     if not isinstance(told, list) or not 0 < len(told) <= MOST_PARTS:
         raise ValueError(f"expected 1 to {MOST_PARTS} mechanisms in parameters.privacy.parts")
     parts = []
     for each in told:
         kind = each.get("kind") if isinstance(each, dict) else None
+        noise, own = None, {}
         if kind == "Queries":
             count, rate = each.get("num_queries"), 1.0
+        elif kind == "Selections":
+            count, rate = each.get("num_queries"), 1.0
+            noise = _stand_in(_read(each, "epsilon"))
         elif kind == "SampledTraining" and (each.get("batches"), each.get("stopping")) == (
             "poisson",
             "fixed",
@@ -156,7 +214,11 @@ def _read_parts(told: Any) -> list[dict[str, Any]]:
             raise ValueError("expected mechanisms that can be accounted for")
         if type(count) is not int or not 0 < count <= MOST_STEPS or not 0 < rate <= 1:
             raise ValueError("expected a number of steps and a sampling rate that can be accounted for")
-        parts.append({"noise": _read(each, "noise_multiplier"), "rate": rate, "count": count})
+        if noise is None:
+            noise = _read(each, "noise_multiplier")
+        else:
+            own = {"rho": count * each["epsilon"] ** 2 / 8}  # below that of the stand-in
+        parts.append({"noise": noise, "rate": rate, "count": count, **own})
     if sum(part["count"] for part in parts) > MOST_STEPS or min(part["noise"] for part in parts) < 1e-3:
         raise ValueError("expected fewer steps, or more noise, than what the mechanisms say")
     return parts

@@ -9,6 +9,7 @@ everything, and a call that broke off in between goes on from there.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -74,6 +75,8 @@ def erase_dataset(
 ) -> Erasure:
     """Destroy the steward's key of a dataset, and record that. It cannot be undone.
 
+    The same call again, after its receipt was lost too, changes nothing: see `find_done`.
+
     Args:
         ledger: acts as the dataset's steward.
         dataset: its id.
@@ -92,6 +95,8 @@ def erase_dataset(
             these cases.
     """
     dataset = normalize_id(dataset)
+    if (done := find_done(ledger, dataset, key, certificate)) is not None:
+        return done
     require_active_steward(ledger, dataset)
     earlier = _read_begun(certificate, dataset)
     if not isinstance(earlier, Erasure):
@@ -135,6 +140,27 @@ def erase_object(
     write_atomically(certificate, erasure.to_json())
     Agreements(ledger).record_erasure(dataset, address, erasure.digest)
     return erasure
+
+
+def find_done(ledger: Ledger, dataset: str, key: Path, certificate: Path) -> Erasure | None:
+    """The certificate of an erasure that is complete: the chain has this very one and the key is gone.
+
+    Args:
+        ledger: the chain that holds the dataset, whoever it acts as.
+        dataset: its id.
+        key: the steward's key file.
+        certificate: the certificate's.
+
+    Returns:
+        What was certified; None if the chain has no certificate, or another one, or something is missing.
+    """
+    dataset = normalize_id(dataset)
+    if key.exists() or not certificate.exists():
+        return None
+    recorded = Datasets(ledger).find_erasure(dataset)
+    if not recorded or hashlib.sha256(certificate.read_bytes()).hexdigest() != recorded:
+        return None
+    return _read(certificate, dataset)
 
 
 def require_active_steward(ledger: Ledger, dataset: str) -> None:

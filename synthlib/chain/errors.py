@@ -162,7 +162,8 @@ ProtocolNotApproved = _define(
 )
 ApprovalNotRaised = _define(
     "ApprovalNotRaised",
-    "expected totals above these, which the protocol was given; these very totals stand already",
+    "expected totals of which none is below these, which the protocol was given, and one is above: totals "
+    "are only raised; say those that stand again, or more, and leave out what is to stay",
 )
 ProtocolAlreadyRevealed = _define("ProtocolAlreadyRevealed", "expected a sealed protocol; this one is open")
 ProtocolSealed = _define("ProtocolSealed", "expected a protocol that is open; reveal it before releasing")

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,11 +34,14 @@ from synthlib.bundle import write_atomically
 from synthlib.chain.connection import Connection, Sent
 from synthlib.chain.contracts import find_addresses
 from synthlib.chain.errors import ChainError
+from synthlib.chain.outbox import try_lock
+from synthlib.chain.patience import Patience, Pauses
 from synthlib.parsing import parse_json
 
 FORMAT = "synthlib-journal/1"
 NO_LINE = "0" * 64
 GAS_LIMIT = 10_000_000
+_PATIENCE = 10.0  # seconds; a line is written in milliseconds
 _HEADER = {"chain", "format", "genesis", "line", "previous"}
 _ENTRY = {"line", "previous", "raw", "receipt"}
 _RECEIPT = {"transaction", "block", "block_hash", "status", "gas_used", "contract", "logs"}
@@ -75,7 +79,6 @@ class Journal:
     def __init__(self, path: Path | str | None, lines: list[bytes]):
         self.path, self.lines = None if path is None else Path(path), lines
         self._stamp: tuple[int, int] | None = None  # size and time of the file as this process left it
-        self._is_whole = True  # whether its last line is
 
     @classmethod
     def start(cls, path: Path | str | None, connection: Connection) -> Journal:
@@ -99,7 +102,7 @@ class Journal:
         if problems:
             raise JournalError(str(path), problems)
         journal = cls(path, whole.splitlines(keepends=True))
-        journal._stamp, journal._is_whole = stamp, whole == data
+        journal._stamp = stamp
         return journal
 
     @property
@@ -111,7 +114,7 @@ class Journal:
         """Add a transaction and bring the file up to date.
 
         Raises:
-            ChainError: if another process changed the file meanwhile.
+            ChainError: if another process changed the file meanwhile, or holds its lock; nothing is added.
         """
         entry = {"line": len(self.lines) + 1, "previous": self.head, "raw": "0x" + sent.raw.hex()}
         self.lines.append(_encode(entry | {"receipt": sent.receipt}))
@@ -119,21 +122,55 @@ class Journal:
             self._write()
 
     def _write(self) -> None:
-        """Bring the file up to date: by its last line, or by all of them where its end is missing."""
-        if _stamp_of(self.path) != self._stamp:
+        """Bring the file up to date: by its last line, or by all of them where there is no file yet."""
+        try:
+            if self._stamp is None:
+                self._create()
+            else:
+                self._extend()
+        except (FileExistsError, FileNotFoundError):
+            raise self._changed() from None
+
+    def _create(self) -> None:
+        """Write all lines to a new file, never over one that another process wrote in the meantime."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        whole = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.partial")
+        try:
+            write_atomically(whole, b"".join(self.lines))
+            self._stamp = _stamp_of(whole)
+            _place(whole, self.path)
+        finally:
+            whole.unlink(missing_ok=True)
+
+    def _extend(self) -> None:
+        """Add the last line to the file, in place of what a killed process left of one.
+
+        The lock is on the file itself, so that no other one lies beside it, and ends as it is closed.
+        """
+        with self.path.open("r+b") as file:
+            self._await_lock(file.fileno())
+            if _stamp_of(self.path) != self._stamp:
+                raise self._changed()
+            file.seek(sum(map(len, self.lines[:-1])))
+            file.truncate()
+            file.write(self.lines[-1])
+            file.flush()
+            os.fsync(file.fileno())
+            self._stamp = _stamp_of(self.path)
+
+    def _await_lock(self, descriptor: int) -> None:
+        if not any(try_lock(descriptor) for _ in Pauses(Patience()).attempts(_PATIENCE, 0.2, 0.005)):
             raise ChainError(
-                f"expected {self.path.name} as this process left it, found it changed: another process "
-                "writes to the same journal; run one after the other"
+                f"expected to get the lock on {self.path.name} within {_PATIENCE:g} s, another process holds "
+                "it; let it finish, or end it, then run this command again"
             )
-        if self._stamp is not None and self._is_whole:
-            with self.path.open("ab") as file:
-                file.write(self.lines[-1])
-                file.flush()
-                os.fsync(file.fileno())
-        else:
-            os.makedirs(self.path.parent, exist_ok=True)
-            write_atomically(self.path, b"".join(self.lines))
-        self._stamp, self._is_whole = _stamp_of(self.path), True
+
+    def _changed(self) -> ChainError:
+        return ChainError(
+            f"expected {self.path.name} as this process left it, found it changed: another process "
+            "writes to the same journal, and nothing of this one was added; run this command again once the "
+            "other has ended"
+        )
 
     def up_to(self, num_lines: int) -> Journal:
         """The first lines, without a file."""
@@ -223,6 +260,17 @@ def _stamp_of(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_size, found.st_mtime_ns
+
+
+def _place(whole: Path, path: Path) -> None:
+    """Give a file its name, whose time stays; refused with FileExistsError where the name is taken."""
+    try:
+        (os.link if os.name == "posix" else os.rename)(whole, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: take the name first, then rename over it
+        path.open("xb").close()
+        os.replace(whole, path)
 
 
 def sender_of(raw: bytes) -> str:

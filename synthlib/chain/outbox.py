@@ -170,7 +170,7 @@ class Outbox:
 
     def _await_lock(self, lock: int) -> None:
         for _ in self._pauses.attempts(self._patience, longest=0.2, first=0.005):
-            if _try_lock(lock):
+            if try_lock(lock):
                 return
         raise ChainError(
             f"expected to get the lock on {self.path} within {self._patience:g} s, another process holds it; "
@@ -187,7 +187,8 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _try_lock(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file against other processes, without waiting; whether that went well."""
     try:
         if os.name == "posix":
             import fcntl

@@ -91,7 +91,10 @@ class Protocols:
         return self.find(registration.id, registration.researcher)
 
     def approve(
-        self, protocol: Registration | SealedProtocol, budget: float = 0.0, open_releases: int = 0
+        self,
+        protocol: Registration | SealedProtocol,
+        budget: float | None = None,
+        open_releases: int | None = None,
     ) -> Track:
         """Let a protocol run, or give a running one more. For the dataset's steward, who holds the role.
 
@@ -101,16 +104,20 @@ class Protocols:
         Args:
             protocol: as it was registered; `Registration.sealed` is enough, and tells no digest and no salt.
             budget: loss set aside for it from now on, with what was set aside before, in the dataset's
-                measure; what releases have spent of it is not taken off.
-            open_releases: releases without differential privacy allowed from now on, with those made.
+                measure; what releases have spent of it is not taken off. None keeps what stands, 0 at first.
+            open_releases: releases without differential privacy allowed from now on, with those made. None
+                keeps what stands, 0 at first.
 
         Raises:
-            ApprovalNotRaised: if it has more than one of the totals.
+            ApprovalNotRaised: if one of the totals is below what the protocol was given.
             ProtocolNotRegistered, ProtocolAlreadyClosed, NotSteward, AccessControlUnauthorizedAccount,
                 BudgetExceeded: what the contract says.
         """
-        wanted = (budget_to_units(budget), open_releases)
         found = self.find(protocol.id, protocol.researcher)
+        wanted = (
+            found.allotted if budget is None else budget_to_units(budget),
+            found.open_allotted if open_releases is None else open_releases,
+        )
         if found.is_approved and not found.is_closed and (found.allotted, found.open_allotted) == wanted:
             return found
         try:

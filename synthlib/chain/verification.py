@@ -137,7 +137,7 @@ def verify(
     if record is not None and chain is not None:
         check_protocol(path, manifest, chain, record, findings)
         check_others(chain, record, findings)
-        check_claim(manifest, chain, record, findings)
+        check_claim(path, manifest, chain, record, findings)
         certificate = find_erasure(chain, record, findings)
         if moment is None:
             check_now(chain, record, findings)

@@ -107,7 +107,13 @@ SignUnasked = Annotated[
     bool, typer.Option("--yes", help="Sign without being asked. Needed where nobody can be asked.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
-Reason = Annotated[str, typer.Option(help="In words. The chain gets their SHA-256; publish them elsewhere.")]
+Reason = Annotated[
+    str,
+    typer.Option(
+        help="In words that name no patient. The chain gets their SHA-256, which confirms a right guess of "
+        "them; publish the words elsewhere."
+    ),
+]
 Dataset = Annotated[str, typer.Argument(help="Id of the dataset, which dataset register showed.")]
 Release = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a recorded release.")]
 VaultUrl = Annotated[

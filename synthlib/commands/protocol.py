@@ -65,10 +65,17 @@ def register(
 @takes_options
 def approve(
     registration: Planned,
-    budget: Annotated[float, typer.Option(help="Privacy loss allowed in all, in its measure.")] = 0.0,
+    budget: Annotated[
+        float | None,
+        typer.Option(help="Privacy loss allowed in all, in its measure; left out, what stands (0 at first)."),
+    ] = None,
     open_releases: Annotated[
-        int, typer.Option(min=0, help="Releases without differential privacy allowed in all.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0,
+            help="Releases without differential privacy allowed in all; left out, what stands (0 at first).",
+        ),
+    ] = None,
     *,
     place: Acting,
 ) -> None:

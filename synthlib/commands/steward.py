@@ -164,12 +164,13 @@ def erase_key(
     yes: Yes = False,
 ) -> None:
     """Destroy a dataset's key: its commitment can be opened by nobody any more, but for who has a copy."""
-    from synthlib.chain.erasing import erase_dataset, require_active_steward
+    from synthlib.chain.erasing import erase_dataset, find_done, require_active_steward
 
     read = None if table is None else _read_registered(table, schema)
     ledger = place.open()
-    require_active_steward(ledger, dataset)
-    confirm(f"destroy the key {key} of the dataset {dataset}", yes)
+    if find_done(ledger, dataset, key, certificate) is None:
+        require_active_steward(ledger, dataset)
+        confirm(f"destroy the key {key} of the dataset {dataset}", yes)
     with waiting("erasure of a dataset's key", ledger.connection.place):
         erasure = erase_dataset(ledger, dataset, key, certificate, when, read)
     print(f"erased: {erasure.how}\ncertificate {erasure.digest}")
