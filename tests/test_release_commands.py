@@ -7,7 +7,10 @@ from typing import NamedTuple
 import pytest
 from chain_helpers import account, fund, make_release
 
-from synthlib.bundle import Bundle
+from synthlib.bundle import Bundle, canonical_json
+from synthlib.chain.attestations import default_deadline
+from synthlib.chain.in_process import CHAIN_ID, GENESIS_TIME
+from synthlib.chain.recorded import desk_of
 from synthlib.chain.registry import Ledger
 from synthlib.chain.roles import AUDITOR, Roles
 
@@ -209,6 +212,23 @@ def test_a_verdict_on_another_release_is_refused(case, sign, submit, workspace):
     (workspace / "verdict.json").write_text(text.replace(case.bundle.digest, "ab" * 32))
     code, _, err = submit()
     assert code == 2 and "expected a verdict on this release" in err
+
+
+@pytest.mark.parametrize("time", [2 * 10**12, GENESIS_TIME + 800 * 86_400, GENESIS_TIME + 7, 1])
+def test_who_hands_the_folder_over_does_not_choose_the_default_deadline(case, sign, workspace, time):
+    path = case.path / "ledger" / "record.json"
+    body = json.loads(path.read_text())
+    assert (body["chain"]["id"] == CHAIN_ID) == (not case.place)
+    body["record"]["time"] = time
+    path.write_bytes(canonical_json(body))
+    is_taken = not case.place and time == GENESIS_TIME + 7
+    expected = default_deadline(time if is_taken else 0)
+    assert desk_of(case.path, None)[2].time == (time if is_taken else 0)
+    assert sign()[0] == 0
+    assert json.loads((workspace / "verdict.json").read_text())["fields"]["verdict"]["deadline"] == expected
+    body["chain"]["id"] = 1  # a node's, whatever its kind is said to be
+    path.write_bytes(canonical_json(body))
+    assert desk_of(case.path, None)[2].time == 0
 
 
 @pytest.mark.parametrize(
