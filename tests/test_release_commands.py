@@ -154,6 +154,11 @@ def test_a_verdict_is_signed_brought_shown_and_taken_back(case, command, sign, s
         assert "it stood at that time" in verify("--at", f"block:{block}")[1]["verdict"]["detail"]
     code, _, err = command(*words, "--yes", who="admin")
     assert code == 2 and "AttestationAlreadyRevoked" in err
+    assert sign(outcome="failed", name="again.json")[0] == 0  # in the same words
+    code, _, err = submit(name="again.json")
+    assert code == 2 and "sign it with another --deadline" in " ".join(err.split())
+    sign("--deadline", "2150-01-01T00:00:00Z", outcome="failed", name="third.json")
+    assert submit(name="third.json")[0] == 0 and len(list_verdicts(case, command)) == 2
 
 
 def test_a_verdict_that_was_cancelled_is_not_brought(case, command, sign, submit, workspace):
@@ -169,6 +174,7 @@ def test_a_verdict_that_was_cancelled_is_not_brought(case, command, sign, submit
         assert code == 0 and out.startswith("cancelled: 0x")
     code, _, err = submit()
     assert code == 2 and "VerdictIsCancelled" in err
+    assert "sign it with another --deadline" in " ".join(err.split())
     assert list_verdicts(case, command) == []
 
 

@@ -214,7 +214,9 @@ AlreadyAttested = _define(
     "AlreadyAttested", "expected a verdict that was not brought yet; who signed it may still revoke it"
 )
 VerdictIsCancelled = _define(
-    "VerdictIsCancelled", "expected a verdict that its auditor has not cancelled; have another one signed"
+    "VerdictIsCancelled",
+    "expected a verdict that its auditor has not cancelled; to give it all the same, the auditor has to "
+    "sign it with another --deadline",
 )
 NotAttested = _define("NotAttested", "expected a verdict that this account signed; ask who signed it")
 AttestationAlreadyRevoked = _define("AttestationAlreadyRevoked", "expected a verdict that stands")
