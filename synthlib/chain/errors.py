@@ -228,7 +228,9 @@ ReleaseDoesNotStand = _define(
 
 # Agreements
 AlreadyOffered = _define(
-    "AlreadyOffered", "expected an agreement that was not offered yet; change its expiry or terms"
+    "AlreadyOffered",
+    "expected an agreement that was not offered before; this one was, and it ended or the offer lapsed: "
+    "offer other words, such as another expiry",
 )
 WrongState = _define(
     "WrongState", "expected an agreement in another state (0 unknown, 1 offered, 2 accepted, 3 ended)"
