@@ -212,12 +212,16 @@ def test_a_verdict_counts_only_from_an_auditor_in_time_and_unchanged(case, sign,
     assert code == 2 and "expected synthlib-verdict/1 as it was written" in err
 
 
-def test_a_verdict_on_another_release_is_refused(case, sign, submit, workspace):
+def test_a_verdict_on_another_release_is_refused(case, command, sign, submit, workspace):
     sign()
     text = (workspace / "verdict.json").read_text()
     (workspace / "verdict.json").write_text(text.replace(case.bundle.digest, "ab" * 32))
     code, _, err = submit()
     assert code == 2 and "expected a verdict on this release" in err
+    words = ("attest", "cancel", workspace / "verdict.json", "--release", case.path, "--yes", *case.place)
+    code, out, err = command(*words, who="admin")
+    assert code == 2 and out == "" and "expected a verdict on this release" in err
+    assert not case.ledger.find_events("VerdictCancelled", "Attestations")
 
 
 @pytest.mark.parametrize("time", [2 * 10**12, GENESIS_TIME + 800 * 86_400, GENESIS_TIME + 7, 1])
