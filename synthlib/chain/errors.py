@@ -182,8 +182,8 @@ AlreadyRecorded = _define(
 )
 NotRecorded = _define(
     "NotRecorded",
-    "expected the digest of a release that this account recorded; ask whoever recorded it to withdraw it, or "
-    "the registry that holds it",
+    "expected the digest of a release that this account recorded on this registry; check the digest, the "
+    "address of who recorded it, who alone withdraws it, and the registry",
 )
 AlreadyRevoked = _define(
     "AlreadyRevoked", "expected a release that stands; this one was revoked and the first reason stays"
