@@ -9,6 +9,7 @@ from synthlib.bundle import canonical_json
 from synthlib.chain.agreements import Agreements
 from synthlib.chain.datasets import dataset_id
 from synthlib.chain.in_process import GENESIS_TIME
+from synthlib.chain.registry import Ledger
 from synthlib.chain.wrapping import VaultKey, digest_public_key
 
 pytest_plugins = ["chain_fixtures", "command_fixtures"]
@@ -185,6 +186,16 @@ def test_the_trail_says_it_in_order(accepted, on_journal):
     told = json.loads(on_journal("agreement", "trail", "--json"))
     assert [row["event"] for row in told] == ["Offered", "Accepted"]
     assert {row["id"] for row in told} == {accepted}
+
+
+def test_the_trail_says_of_which_object_an_access_was_refused_or_which_was_erased(
+    party, on_journal, journal
+):
+    on_journal("agreement", "deny-access", DATASET, "ab" * 32, GRANTEE, "--reason", "expired", who="hospital")
+    steward = Agreements(Ledger.in_process(journal, account("hospital"), keep=True))
+    steward.record_erasure(DATASET, "cd" * 32, digest("certificate"))
+    rows = [line.split()[1:3] for line in on_journal("agreement", "trail").splitlines()[1:]]
+    assert rows == [["AccessDenied", "ab" * 32], ["ObjectErased", "cd" * 32]]
 
 
 def test_an_empty_registry_says_so(on_journal):

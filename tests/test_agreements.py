@@ -29,6 +29,7 @@ from synthlib.chain.errors import (
     AlreadyOffered,
     ChainError,
     Expired,
+    ExpiryNotLater,
     InvalidSignature,
     NoAccount,
     NotParty,
@@ -155,6 +156,54 @@ def test_offering_twice_changes_nothing(steward, empty_ledger):
     height = empty_ledger.connection.get_block_number()
     assert steward.offer(AGREEMENT) == AGREEMENT.id
     assert empty_ledger.connection.get_block_number() == height
+
+
+def test_an_agreement_that_ended_is_not_offered_again(steward, grantee, agreed):
+    grantee.end(agreed, "enough")
+    with pytest.raises(AlreadyOffered, match=r"it ended .* offer other words, such as another expiry"):
+        steward.offer(agreed)
+    withdrawn = AGREEMENT._replace(expiry=LATE - 1)
+    steward.offer(withdrawn)
+    steward.end(withdrawn, "a slip")
+    with pytest.raises(AlreadyOffered, match="such as another expiry"):
+        steward.offer(withdrawn)
+
+
+def test_what_another_steward_offered_is_no_offer_of_ones_own(steward, stranger, grantee, empty_ledger):
+    """Whether it is offered or accepted, and the asker is a steward of other data."""
+    Roles(empty_ledger).grant(STEWARD, STRANGER.address)
+    steward.offer(AGREEMENT)
+    with pytest.raises(NotSteward):
+        stranger.offer(AGREEMENT)
+    grantee.accept(AGREEMENT, KEY, grantee.sign(AGREEMENT, KEY))
+    assert steward.offer(AGREEMENT) == AGREEMENT.id
+    with pytest.raises(NotSteward):
+        stranger.offer(AGREEMENT)
+    Datasets(empty_ledger).offer(DATASET, STRANGER.address)
+    Datasets(empty_ledger.acting_as(STRANGER)).accept(DATASET)
+    assert stranger.offer(AGREEMENT) == AGREEMENT.id  # in force, and theirs now
+    with pytest.raises(NotSteward):
+        steward.offer(AGREEMENT)
+
+
+@pytest.mark.parametrize("is_accepted", [False, True])
+def test_what_expired_is_not_offered_again(steward, grantee, empty_ledger, is_accepted):
+    connection = empty_ledger.connection
+    short = AGREEMENT._replace(expiry=connection.get_time(connection.get_block_number()) + 50)
+    steward.offer(short)
+    if is_accepted:
+        grantee.accept(short, KEY, grantee.sign(short, KEY))
+    advance(connection, 100)
+    with pytest.raises(ExpiryNotLater):
+        steward.offer(short)
+    if not is_accepted:
+        return
+    renewed = short._replace(expiry=short.expiry + 100)
+    steward.offer(renewed)
+    grantee.accept(renewed, KEY, grantee.sign(renewed, KEY))
+    steward.renew(renewed, LATE)
+    advance(connection, 200)
+    assert steward.offer(renewed) == renewed.id
 
 
 def test_a_grantee_in_lower_case_is_the_same_grantee(steward, grantee):

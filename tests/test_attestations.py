@@ -104,7 +104,22 @@ def test_a_verdict_taken_back_stood_until_then(judges, ledger):
     assert found.stands_at() and not found.stands_at(found.time - 1)
     with pytest.raises(AttestationAlreadyRevoked):
         judges(AUDITOR).revoke(found.id, "again")
-    assert bring(judges) == later
+
+
+def test_a_verdict_taken_back_is_given_again_with_another_deadline_alone(judges):
+    found = bring(judges)
+    judges(AUDITOR).revoke(found.id, "a mistake")
+    with pytest.raises(ChainError, match=f"not taken back, {found.id} .* sign it with another --deadline"):
+        bring(judges)
+    (later,) = judges(STRANGER).find(RELEASE)
+    again = bring(judges, VERDICT._replace(deadline=VERDICT.deadline + 1))
+    assert again.stands_at() and judges(STRANGER).find(RELEASE) == [later, again]
+
+
+def test_a_log_that_hides_what_was_brought_is_said_so(judges, monkeypatch):
+    lie(monkeypatch, "Attested", lambda said: [])
+    with pytest.raises(IncompleteLog, match="expected the Attested event"):
+        bring(judges)
 
 
 def test_a_verdict_is_cancelled_before_it_is_brought(judges, ledger):
@@ -117,7 +132,7 @@ def test_a_verdict_is_cancelled_before_it_is_brought(judges, ledger):
     judges(AUDITOR).cancel(id)
     assert ledger.connection.get_block_number() == height
     assert judges(AUDITOR).cancellation_time(id) == ledger.connection.get_time(height)
-    with pytest.raises(VerdictIsCancelled, match="have another one signed"):
+    with pytest.raises(VerdictIsCancelled, match="sign it with another --deadline"):
         judges(STRANGER).attest(VERDICT, AUDITOR.address, signature)
     assert judges(STRANGER).find(RELEASE) == []
     found = bring(judges, VERDICT._replace(outcome=FAILED))

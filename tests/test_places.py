@@ -156,3 +156,5 @@ def test_a_row_of_what_nobody_recorded_cannot_be_told(bundle, command, journal, 
     for release, issuer in ((bundle.digest, account("team").address), ("ab" * 32, account("admin").address)):
         code, out, err = command("check-row", proof, release, issuer, "--journal", journal)
         assert code == 2 and "NotRecorded" in err and out == ""
+        told = " ".join(err.split())
+        assert "check the digest, the address of who recorded it" in told and "to withdraw" not in told

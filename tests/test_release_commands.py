@@ -7,7 +7,10 @@ from typing import NamedTuple
 import pytest
 from chain_helpers import account, fund, make_release
 
-from synthlib.bundle import Bundle
+from synthlib.bundle import Bundle, canonical_json
+from synthlib.chain.attestations import default_deadline
+from synthlib.chain.in_process import CHAIN_ID, GENESIS_TIME
+from synthlib.chain.recorded import desk_of
 from synthlib.chain.registry import Ledger
 from synthlib.chain.roles import AUDITOR, Roles
 
@@ -151,6 +154,11 @@ def test_a_verdict_is_signed_brought_shown_and_taken_back(case, command, sign, s
         assert "it stood at that time" in verify("--at", f"block:{block}")[1]["verdict"]["detail"]
     code, _, err = command(*words, "--yes", who="admin")
     assert code == 2 and "AttestationAlreadyRevoked" in err
+    assert sign(outcome="failed", name="again.json")[0] == 0  # in the same words
+    code, _, err = submit(name="again.json")
+    assert code == 2 and "sign it with another --deadline" in " ".join(err.split())
+    sign("--deadline", "2150-01-01T00:00:00Z", outcome="failed", name="third.json")
+    assert submit(name="third.json")[0] == 0 and len(list_verdicts(case, command)) == 2
 
 
 def test_a_verdict_that_was_cancelled_is_not_brought(case, command, sign, submit, workspace):
@@ -166,6 +174,7 @@ def test_a_verdict_that_was_cancelled_is_not_brought(case, command, sign, submit
         assert code == 0 and out.startswith("cancelled: 0x")
     code, _, err = submit()
     assert code == 2 and "VerdictIsCancelled" in err
+    assert "sign it with another --deadline" in " ".join(err.split())
     assert list_verdicts(case, command) == []
 
 
@@ -203,12 +212,33 @@ def test_a_verdict_counts_only_from_an_auditor_in_time_and_unchanged(case, sign,
     assert code == 2 and "expected synthlib-verdict/1 as it was written" in err
 
 
-def test_a_verdict_on_another_release_is_refused(case, sign, submit, workspace):
+def test_a_verdict_on_another_release_is_refused(case, command, sign, submit, workspace):
     sign()
     text = (workspace / "verdict.json").read_text()
     (workspace / "verdict.json").write_text(text.replace(case.bundle.digest, "ab" * 32))
     code, _, err = submit()
     assert code == 2 and "expected a verdict on this release" in err
+    words = ("attest", "cancel", workspace / "verdict.json", "--release", case.path, "--yes", *case.place)
+    code, out, err = command(*words, who="admin")
+    assert code == 2 and out == "" and "expected a verdict on this release" in err
+    assert not case.ledger.find_events("VerdictCancelled", "Attestations")
+
+
+@pytest.mark.parametrize("time", [2 * 10**12, GENESIS_TIME + 800 * 86_400, GENESIS_TIME + 7, 1])
+def test_who_hands_the_folder_over_does_not_choose_the_default_deadline(case, sign, workspace, time):
+    path = case.path / "ledger" / "record.json"
+    body = json.loads(path.read_text())
+    assert (body["chain"]["id"] == CHAIN_ID) == (not case.place)
+    body["record"]["time"] = time
+    path.write_bytes(canonical_json(body))
+    is_taken = not case.place and time == GENESIS_TIME + 7
+    expected = default_deadline(time if is_taken else 0)
+    assert desk_of(case.path, None)[2].time == (time if is_taken else 0)
+    assert sign()[0] == 0
+    assert json.loads((workspace / "verdict.json").read_text())["fields"]["verdict"]["deadline"] == expected
+    body["chain"]["id"] = 1  # a node's, whatever its kind is said to be
+    path.write_bytes(canonical_json(body))
+    assert desk_of(case.path, None)[2].time == 0
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from synthlib.chain.agreement_words import (
     ACCEPTED,
     OFFERED,
     STATES,
-    UNKNOWN,
     Access,
     Agreement,
     Standing,
@@ -20,6 +19,7 @@ from synthlib.chain.agreement_words import (
 )
 from synthlib.chain.agreement_words import ENDED as ENDED  # for who looks for it here
 from synthlib.chain.agreement_words import LATEST as LATEST
+from synthlib.chain.agreement_words import UNKNOWN as UNKNOWN
 from synthlib.chain.data_uses import uses_to_abi
 from synthlib.chain.errors import AccessOutOfOrder, ChainError, IncompleteLog
 from synthlib.chain.events import Event
@@ -70,15 +70,18 @@ class Agreements:
         self._send("denyRequest", to_bytes32(dataset), requester, to_bytes32(purpose), uses, words)
 
     def offer(self, agreement: Agreement) -> str:
-        """Offer an agreement; a second time changes nothing. For its dataset's steward. Returns its id.
+        """Offer an agreement; while it stands, a second time changes nothing. For its dataset's steward.
+
+        Returns:
+            Its id.
 
         Raises:
-            AlreadyOffered: if a former steward of the dataset offered these words: that offer lapsed. Offer
-                others, such as another expiry.
+            NotSteward: what the contract says to anybody else, also of one that stands.
+            AlreadyOffered: if these words were offered and ended, or a former steward of the dataset offered
+                them: that offer lapsed. Offer others, such as another expiry.
+            ExpiryNotLater: if its expiry has passed.
         """
-        state, *_, head = self._ledger.call("statusOf", to_bytes32(agreement.id), contract=_CONTRACT)
-        is_anothers = STATES[state] == OFFERED and head != to_canonical_address(self._ledger.sender)[:13]
-        if STATES[state] == UNKNOWN or is_anothers:
+        if not self._stands(agreement):
             self._send("offer", agreement.to_abi())
         return agreement.id
 
@@ -247,6 +250,15 @@ class Agreements:
             elif event.name == "ObjectErased":
                 self.find_erasure(event.arguments["dataset"], event.arguments["object"])
         return said
+
+    def _stands(self, agreement: Agreement) -> bool:
+        """Whether an agreement is offered or accepted, unexpired, and its dataset this account's."""
+        state, expiry, *_, head = self._ledger.call("statusOf", to_bytes32(agreement.id), contract=_CONTRACT)
+        steward = to_canonical_address(self._ledger.call("datasetOf", to_bytes32(agreement.dataset))[0])
+        is_mine = steward == to_canonical_address(self._ledger.sender)
+        is_there = STATES[state] == ACCEPTED or (STATES[state] == OFFERED and head == steward[:13])
+        connection = self._ledger.connection
+        return is_mine and is_there and connection.get_time(connection.get_block_number()) <= expiry
 
     def _read(self, agreement_id: str) -> tuple[Standing, list[Event]]:
         """Where an agreement stands, and the accesses under it."""

@@ -106,19 +106,32 @@ class Attestations:
         return hash_statement(self._to_statement(verdict, auditor or self._ledger.sender))
 
     def attest(self, verdict: Verdict, auditor: str, signature: str) -> Attestation:
-        """Bring a verdict. Bringing it again changes nothing.
+        """Bring a verdict. Bringing it again while it stands changes nothing.
 
         Raises:
             NotAuditor, InvalidSignature, ReleaseDoesNotStand, DeadlinePassed: what the contract says.
             VerdictIsCancelled: if its auditor cancelled it.
+            ChainError: if its auditor took it back: the same words never count again.
             ValueError: if the outcome is none, or there is no deadline.
         """
         id = self.id_of(verdict, auditor)
-        if id not in [found.id for found in self.find(verdict.release, verdict.issuer)]:
+        found = self._find_one(verdict, id)
+        if found is None:
             signed = bytes.fromhex(signature.removeprefix("0x"))
             arguments = (_to_abi(verdict), to_checksum_address(auditor), signed)
             self._ledger.send("attest", *arguments, contract=_CONTRACT)
-        return next(found for found in self.find(verdict.release, verdict.issuer) if found.id == id)
+            found = self._find_one(verdict, id)
+        if found is None:
+            raise IncompleteLog(
+                f"expected the Attested event of {id}, {self._ledger.connection.place} gave none; ask a node "
+                "that keeps its logs"
+            )
+        if not found.stands_at():
+            raise ChainError(
+                f"expected a verdict that its auditor has not taken back, {id} was; to give it all the same, "
+                "the auditor has to sign it with another --deadline"
+            )
+        return found
 
     def revoke(self, id: str, reason: str) -> None:
         """Take a verdict back. For who signed it. The chain gets the SHA-256 of the reason.
@@ -167,6 +180,10 @@ class Attestations:
         said = self._ledger.find_events("Attested", _CONTRACT, release=release)
         found = [self._read(event) for event in said]
         return [each for each in found if wanted in (None, each.issuer)]
+
+    def _find_one(self, verdict: Verdict, id: str) -> Attestation | None:
+        found = self.find(verdict.release, verdict.issuer)
+        return next((each for each in found if each.id == id), None)
 
     def _read(self, event: Event) -> Attestation:
         """What an Attested event says, if that is what was signed and is stored."""

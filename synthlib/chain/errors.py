@@ -183,8 +183,8 @@ AlreadyRecorded = _define(
 )
 NotRecorded = _define(
     "NotRecorded",
-    "expected the digest of a release that this account recorded; ask whoever recorded it to withdraw it, or "
-    "the registry that holds it",
+    "expected the digest of a release that this account recorded on this registry; check the digest, the "
+    "address of who recorded it, who alone withdraws it, and the registry",
 )
 AlreadyRevoked = _define(
     "AlreadyRevoked", "expected a release that stands; this one was revoked and the first reason stays"
@@ -215,7 +215,9 @@ AlreadyAttested = _define(
     "AlreadyAttested", "expected a verdict that was not brought yet; who signed it may still revoke it"
 )
 VerdictIsCancelled = _define(
-    "VerdictIsCancelled", "expected a verdict that its auditor has not cancelled; have another one signed"
+    "VerdictIsCancelled",
+    "expected a verdict that its auditor has not cancelled; to give it all the same, the auditor has to "
+    "sign it with another --deadline",
 )
 NotAttested = _define("NotAttested", "expected a verdict that this account signed; ask who signed it")
 AttestationAlreadyRevoked = _define("AttestationAlreadyRevoked", "expected a verdict that stands")
@@ -227,7 +229,9 @@ ReleaseDoesNotStand = _define(
 
 # Agreements
 AlreadyOffered = _define(
-    "AlreadyOffered", "expected an agreement that was not offered yet; change its expiry or terms"
+    "AlreadyOffered",
+    "expected an agreement that was not offered before; this one was, and it ended or the offer lapsed: "
+    "offer other words, such as another expiry",
 )
 WrongState = _define(
     "WrongState", "expected an agreement in another state (0 unknown, 1 offered, 2 accepted, 3 ended)"

@@ -14,6 +14,7 @@ from web3.providers.base import BaseProvider
 
 from synthlib.chain.contracts import created_address
 
+CHAIN_ID = 131_277_322_940_537  # eth-tester's, which no node's chain has
 GENESIS_TIME = 4_102_444_800  # 2100-01-01T00:00:00Z
 
 

@@ -18,11 +18,13 @@ from synthlib.bundle import LEDGER_FOLDER, Bundle
 from synthlib.chain.attestations import Attestation, Attestations
 from synthlib.chain.errors import ChainError, WrongChain
 from synthlib.chain.evidence import parse_record, read_plain
+from synthlib.chain.in_process import CHAIN_ID, GENESIS_TIME
 from synthlib.chain.papers import Desk, Paper
 from synthlib.chain.records import Record
 from synthlib.chain.registry import JOURNAL, RECORD, Ledger
 
 _Made = TypeVar("_Made")
+_FURTHEST = 2 * 365 * 86_400  # seconds that an in-process chain is taken to be from its start
 
 
 class Recorded:
@@ -180,11 +182,17 @@ def require_continued(own: Path, journal: Path) -> None:
 
 
 def desk_of(path: Path | str, account: LocalAccount | None) -> tuple[Bundle, str, Desk]:
-    """A recorded release, its issuer, and where a verdict on it is signed: no node is needed."""
+    """A recorded release, its issuer, and where a verdict on it is signed: no node is needed.
+
+    Nothing here checks what the folder says, and who made it must not choose an auditor's default deadline.
+    So the record's time counts on the in-process chain alone, which is ahead of clocks, and near its start.
+    """
     bundle = Bundle.open(path)
     body = read_place(bundle)
-    record = body["record"]
-    return bundle, record["issuer"], Desk(body["chain"]["id"], body["registry"], account, record["time"])
+    record, chain = body["record"], body["chain"]["id"]
+    is_plausible = chain == CHAIN_ID and GENESIS_TIME <= record["time"] <= GENESIS_TIME + _FURTHEST
+    passed = record["time"] if is_plausible else 0
+    return bundle, record["issuer"], Desk(chain, body["registry"], account, passed)
 
 
 def bring_verdict(ledger: Ledger, paper: Paper) -> Attestation:

@@ -34,6 +34,7 @@ Use = Annotated[
     list[str], typer.Option(help="Code of the Data Use Ontology, such as DUO:0000042; repeatable.")
 ]
 Until = Annotated[str, typer.Option(help="Last second in force, such as 2027-12-31T23:59:59Z.")]
+_NAMED = ("id", "object", "dataset")  # what an event is about: the first of these that it names
 AgreementId = Annotated[str, typer.Argument(metavar="AGREEMENT", help="The agreement's id.")]
 
 
@@ -243,7 +244,7 @@ def trail(
             {
                 "block": one.block,
                 "event": one.name,
-                "id": one.arguments.get("id", ""),
+                "id": next((one.arguments[name] for name in _NAMED if name in one.arguments), ""),
                 "transaction": one.transaction,
             }
             for one in said
