@@ -4,11 +4,12 @@ import pytest
 from chain_helpers import account, fund
 
 from synthlib.chain.connection import Connection
-from synthlib.chain.roles import RESEARCHER, STEWARD, Roles
+from synthlib.chain.roles import AUDITOR, RESEARCHER, STEWARD, Roles
 
 pytest_plugins = ["chain_fixtures", "command_fixtures"]
 
 NEW = account("newcomer").address
+WRONG = NEW[:-1] + ("1" if NEW[-1] != "1" else "2")  # a digit is another
 
 
 def test_a_rehearsal_begins_with_a_journal(command, workspace):
@@ -72,10 +73,28 @@ def test_a_role_is_renounced_only_if_it_is_meant(on_journal, open_journal):
     [
         (("grant", "king", NEW), "expected one of steward, researcher, auditor, got 'king'"),
         (("grant", "auditor", "0x12"), "expected 0x and 40 hexadecimal digits"),
+        (("grant", "auditor", "0x" + "0" * 40), "got zero, which is nobody's"),
+        (("grant", "auditor", NEW.swapcase().replace("X", "x")), "upper and lower case fit (EIP-55)"),
+        (("check", "auditor", WRONG), "upper and lower case fit (EIP-55)"),
     ],
 )
 def test_what_is_no_role_or_no_account_is_refused(on_journal, words, message):
-    assert message in on_journal("role", *words, who="admin", fails=True)
+    told = on_journal("role", *words, who="admin", fails=True)
+    assert message in " ".join(told.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("spelled", [NEW.lower(), "0x" + NEW[2:].upper(), NEW])
+def test_an_address_in_one_case_has_no_checksum_to_fit(on_journal, open_journal, spelled):
+    on_journal("role", "grant", "auditor", spelled, who="admin")
+    assert Roles(open_journal()).has(AUDITOR, NEW)
+
+
+def test_a_role_that_was_never_held_is_not_renounced(on_journal):
+    words = ("role", "renounce", "auditor", "--yes")
+    error = on_journal(*words, who="hospital", fails=True)
+    assert f"{account('hospital').address} holds, it does not hold AUDITOR_ROLE" in " ".join(error.split())
+    assert "is not auditor any more" in on_journal(*words, who="auditor")
+    assert "does not hold AUDITOR_ROLE" in on_journal(*words, who="auditor", fails=True)
 
 
 def test_nothing_is_recorded_during_a_pause(on_journal):

@@ -6,6 +6,7 @@ from chain_helpers import account, fund
 from synthlib.chain.errors import (
     AccessControlUnauthorizedAccount,
     AdministrationNotOffered,
+    ChainError,
     EnforcedPause,
     NoAccount,
     RoleNotOffered,
@@ -45,6 +46,13 @@ def test_a_role_comes_and_goes(roles, role):
     roles().grant(role, SOMEBODY.address)
     roles(SOMEBODY).renounce(role)
     assert not roles().has(role, SOMEBODY.address)
+    with pytest.raises(ChainError, match=f"does not hold {role}"):
+        roles(SOMEBODY).renounce(role)
+
+
+def test_nobody_is_given_no_role(roles):
+    with pytest.raises(ValueError, match="zero, which is nobody's"):
+        roles().grant(AUDITOR, "0x" + "0" * 40)
 
 
 def test_a_role_is_handed_over_in_two_steps(roles):

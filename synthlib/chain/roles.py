@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from eth_utils import keccak, to_checksum_address
 
+from synthlib.chain.errors import ChainError
 from synthlib.chain.registry import Ledger
 
 STEWARD, RESEARCHER, AUDITOR = "STEWARD_ROLE", "RESEARCHER_ROLE", "AUDITOR_ROLE"
@@ -28,15 +29,30 @@ class Roles:
         Args:
             role: one of `ROLES`.
             address: the account's.
+
+        Raises:
+            ValueError: if it is zero, which is nobody's.
         """
-        self._ledger.send("grantRole", role_id(role), to_checksum_address(address))
+        account = to_checksum_address(address)
+        if not int(account, 16):
+            raise ValueError("expected an account's address, got zero, which is nobody's")
+        self._ledger.send("grantRole", role_id(role), account)
 
     def withdraw(self, role: str, address: str) -> None:
         """Take a role from an account. For the administrator."""
         self._ledger.send("revokeRole", role_id(role), to_checksum_address(address))
 
     def renounce(self, role: str) -> None:
-        """Give up a role that this account holds."""
+        """Give up a role that this account holds.
+
+        Raises:
+            ChainError: if it does not hold it.
+        """
+        if not self.has(role, self._ledger.sender):
+            raise ChainError(
+                f"expected a role that {self._ledger.sender} holds, it does not hold {role}; there is "
+                "nothing to give up"
+            )
         self._ledger.send("renounceRole", role_id(role), self._ledger.sender)
 
     def offer(self, role: str, successor: str) -> None:

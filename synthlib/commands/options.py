@@ -139,9 +139,26 @@ def split_pairs(items: Names, option: str, form: str) -> dict[str, str]:
 
 
 def check_address(text: str) -> str:
-    """An account's address, where an argument or option is one."""
-    if text and not re.fullmatch("0x[0-9a-fA-F]{40}", text):
+    """An account's address, where an argument or option is one: not zero, and without a slip.
+
+    Reference: EIP-55, by which upper and lower case are a checksum.
+    """
+    if not text:
+        return text
+    if not re.fullmatch("0x[0-9a-fA-F]{40}", text):
         raise typer.BadParameter(f"expected 0x and 40 hexadecimal digits, got {text[:60]!r}")
+    if not text[2:].strip("0"):
+        raise typer.BadParameter("expected an account's address, got zero, which is nobody's")
+    if text[2:] not in (text[2:].lower(), text[2:].upper()):
+        from synthlib.chain.records import to_address
+
+        try:
+            to_address(text)
+        except ValueError:
+            raise typer.BadParameter(
+                f"expected an address whose upper and lower case fit (EIP-55), got {text}: a digit is wrong, "
+                "or a case; copy it again, or write it in lower case if you are sure of it"
+            ) from None
     return text
 
 
