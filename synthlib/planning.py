@@ -4,7 +4,7 @@ A threshold that no table can meet says nothing of a table, and neither does one
 limit here is taken from a short list of conventions: the strictest that a table which leaks nothing meets
 nearly always at the planned numbers. What no limit of the list suits is left out, and the protocol says so,
 as it says which leak would be noticed. All of it follows from counts of patients, before any attack.
-`benchmarks/gate_power.py` tries it on cohorts.
+It was tried on cohorts of which it is known what was leaked.
 """
 
 from __future__ import annotations
