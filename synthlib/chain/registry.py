@@ -42,12 +42,7 @@ class Ledger(Registry):
     is beside releases has classes of its own, which take a Ledger: `Roles`, `Datasets`, `Protocols`,
     `Agreements`, `Attestations`.
 
-    Attributes:
-        connection: the chain.
-        address: the registry's address.
-        account: who signs, or None to read only.
-        journal: the in-process chain's Journal, None on a node.
-        is_new: whether this object deployed the registry.
+    Attributes: those of `Registry`.
     """
 
     def record(self, bundle: Bundle) -> Record:

@@ -26,6 +26,7 @@ from synthlib.commands.registering import choose_node
 from synthlib.commands.signing import confirm_signing, word_verdict
 from synthlib.commands.terminal import say
 
+ItsRelease = Annotated[Path | None, typer.Option(help="Folder of its release, which is brought up to date.")]
 attest_app = typer.Typer(no_args_is_help=True, help="Auditors' verdicts: signed offline, brought by anybody.")
 
 
@@ -95,9 +96,7 @@ def sign(
 def submit(
     verdict: Annotated[Path, typer.Argument(help="A verdict that attest sign wrote.")],
     place: ActingAtRelease,
-    release: Annotated[
-        Path | None, typer.Option(help="Folder of its release, which is brought up to date.")
-    ] = None,
+    release: ItsRelease = None,
 ) -> None:
     """Bring a signed verdict to the chain. Bringing it again changes nothing."""
     from synthlib.chain.recorded import Recorded, bring_verdict
@@ -111,9 +110,7 @@ def submit(
 def cancel(
     verdict: Annotated[Path, typer.Argument(help="A verdict that you signed and nobody brought.")],
     place: ActingAtRelease,
-    release: Annotated[
-        Path | None, typer.Option(help="Folder of its release, which is brought up to date.")
-    ] = None,
+    release: ItsRelease = None,
     yes: Yes = False,
 ) -> None:
     """Cancel a verdict that you signed, so that nobody brings it any more."""
