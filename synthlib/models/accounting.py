@@ -376,6 +376,11 @@ def check_delta(delta: float, num_patients: int) -> None:
         )
 
 
+def default_delta(num_patients: int) -> float:
+    """The delta of a fit that was told none: 1e-5, or a tenth of one over the patients if that is smaller."""
+    return min(1e-5, 0.1 / num_patients)
+
+
 def _event(parts: Sequence[Part]) -> dp_accounting.DpEvent:
     """All parts; the Gaussian ones as a single one, which is what they amount to and quicker to compose."""
     sampled = [part.event for part in parts if isinstance(part, SampledTraining)]

@@ -19,17 +19,17 @@ from threadpoolctl import threadpool_limits
 from synthlib.bundle import canonical_json, write_atomically
 from synthlib.models.accounting import (
     Part,
-    PrivacyError,
     PrivacySpend,
     Queries,
     Selections,
     account,
+    default_delta,
     scale_noise,
 )
 from synthlib.models.conditions import Condition
 from synthlib.models.private_encoding import (
     add_noise,
-    check_one_row_a_patient,
+    check_public_schema,
     make_encoder,
     make_grids,
     to_simplex,
@@ -186,7 +186,7 @@ class PrivateMarginals(Synthesizer):
 
     def choose_delta(self, num_patients: int) -> float:
         """The delta of a fit on so many patients."""
-        return min(1e-5, 0.1 / num_patients) if self.delta is None else self.delta
+        return default_delta(num_patients) if self.delta is None else self.delta
 
     def plan(self, num_patients: int, delta: float, public_ranges: bool = False) -> list[Part]:
         """All mechanisms of a fit on so many patients, at the noise that the budget allows."""
@@ -231,13 +231,7 @@ class PrivateMarginals(Synthesizer):
         return make_tree(solve(noisy, noise, sizes, num_patients, self.num_iterations), pairs), encoder
 
     def _check_parameters(self) -> None:
-        check_one_row_a_patient(self.schema)
-        if not self.public_schema:
-            raise PrivacyError(
-                "expected a public schema: levels, ranges, precision and where values may be missing tell "
-                "of the patients if they were inferred from them; declare them from elsewhere, and say so "
-                "with public_schema=True"
-            )
+        check_public_schema(self.schema, self.public_schema)
         for name in ("max_states", "num_iterations"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 2:

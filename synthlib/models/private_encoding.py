@@ -80,6 +80,21 @@ def check_one_row_a_patient(schema: Schema) -> None:
         )
 
 
+def check_public_schema(schema: Schema, is_public: bool) -> None:
+    """Refuse a Schema that a private fit must not take as known.
+
+    Raises:
+        PrivacyError: unless it is said to come from elsewhere than the patients, and a row is a patient.
+    """
+    check_one_row_a_patient(schema)
+    if not is_public:
+        raise PrivacyError(
+            "expected a public schema: levels, ranges, precision and where values may be missing tell "
+            "of the patients if they were inferred from them; declare them from elsewhere, and say so "
+            "with public_schema=True"
+        )
+
+
 def _make_grid(column: Column) -> Grid:
     if column.is_discrete:
         return Grid(column, None, True)

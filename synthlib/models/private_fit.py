@@ -22,11 +22,12 @@ from synthlib.models.accounting import (
     Queries,
     account,
     calibrate,
+    default_delta,
     scale_noise,
 )
 from synthlib.models.backend import keras
 from synthlib.models.encoding import SpanEncoder
-from synthlib.models.private_encoding import add_noise, check_one_row_a_patient, make_encoder, make_grids
+from synthlib.models.private_encoding import add_noise, check_public_schema, make_encoder, make_grids
 from synthlib.models.private_marginals import NoisyTree, choose_hub, fit_tree, list_pairs
 from synthlib.models.secrecy import SecretRandom
 from synthlib.models.training import check_parameters, check_rows
@@ -160,7 +161,7 @@ class PrivateFit:
 
     def choose_delta(self, num_patients: int) -> float:
         """The delta of a fit on so many patients."""
-        return min(1e-5, 0.1 / num_patients) if self.delta is None else self.delta
+        return default_delta(num_patients) if self.delta is None else self.delta
 
     def plan(self, num_patients: int, delta: float, public_ranges: bool = False) -> list[Part]:
         """All mechanisms of a fit on so many patients, at the noise that the budget allows."""
@@ -186,13 +187,7 @@ class PrivateFit:
     def _check_private(self) -> None:
         """Refuse, before any work, what could not be accounted for."""
         self._check_parameters()
-        check_one_row_a_patient(self.schema)
-        if not self.public_schema:
-            raise PrivacyError(
-                "expected a public schema: levels, ranges, precision and where values may be missing tell "
-                "of the patients if they were inferred from them; declare them from elsewhere, and say so "
-                "with public_schema=True"
-            )
+        check_public_schema(self.schema, self.public_schema)
         if self.validation_fraction:
             raise PrivacyError(
                 f"expected validation_fraction 0, got {self.validation_fraction}: to stop by private rows is "
