@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import csv
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -65,23 +64,12 @@ def run_all(num_runs: int, seed: int, folder: Path) -> Iterator:
 @contextmanager
 def node(*arguments: str) -> Iterator[str]:
     """An anvil of our own; yields its URL."""
-    from chain_fixtures import answers, find_anvil
-    from chain_helpers import free_port
+    from anvil_node import find_anvil, run_anvil
 
-    program, port = find_anvil(), free_port()
-    if program is None:
+    if find_anvil() is None:
         raise SystemExit("expected anvil, found none; `make npm` brings it, or set ANVIL to its path")
-    process = subprocess.Popen([program, "--port", str(port), "--silent", *arguments])
-    try:
-        end = time.monotonic() + 30
-        while not answers(port):
-            if process.poll() is not None or time.monotonic() > end:
-                raise SystemExit("expected anvil to answer within 30 s, it did not")
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
+    with run_anvil(*arguments) as running:
+        yield running.url
 
 
 def summarise(outcomes: list) -> list[tuple]:

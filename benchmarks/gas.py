@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,13 +20,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from benchmarks.environments import cache_folder
-from benchmarks.gas_contracts import EVM, OURS, Artifact, compile_eas, compile_plain, describe, install_eas
+from benchmarks.gas_contracts import EVM, Artifact, compile_eas, compile_plain, describe, install_eas
 from benchmarks.gas_scenarios import SCENARIOS, Bench, Scenario, Watched
 from benchmarks.gas_state import Growth, count_growth, price_growth, watch_writes
 from synthlib.chain.accounts import demo_account
 from synthlib.chain.contracts import load_artifact
 
 FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent / "tests"))
 RESULTS = FOLDER / "gas.csv"
 IN_PROCESS, NODE = "in process", "anvil"
 WEALTH = 10**24  # wei for the signing account of a node
@@ -237,41 +235,16 @@ def cpu_of(process: int | None) -> float | None:
 @contextmanager
 def start_anvil() -> Iterator[tuple[Watched, int] | None]:
     """A fresh anvil with money for the demo account, and its process; None if it is not installed."""
-    installed = sorted((OURS / "@foundry-rs").glob("anvil-*/bin/anvil*"))
-    program = str(installed[0]) if installed else shutil.which("anvil")
-    if program is None:
+    from anvil_node import find_anvil, run_anvil
+
+    if find_anvil() is None:
         print("anvil is not installed (make npm brings it): left out", file=sys.stderr)
         yield None
         return
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    command = [program, "--port", str(port), "--hardfork", EVM, "--silent"]
-    node = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        connection = _connect(f"http://127.0.0.1:{port}", node)
+    with run_anvil("--hardfork", EVM) as node:
+        connection = Watched.by_url(node.url)
         connection.web3.provider.make_request("anvil_setBalance", [demo_account().address, hex(WEALTH)])
-        yield connection, node.pid
-    finally:
-        node.terminate()
-        try:
-            node.wait(10)
-        except subprocess.TimeoutExpired:
-            node.kill()
-            node.wait()
-
-
-def _connect(url: str, node: subprocess.Popen, patience_s: float = 30.0) -> Watched:
-    from synthlib.chain.errors import NodeUnreachable
-
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            return Watched.by_url(url)
-        except NodeUnreachable:
-            if node.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+        yield connection, node.process
 
 
 if __name__ == "__main__":

@@ -3,15 +3,12 @@
 A test module takes these with `pytest_plugins = ["chain_fixtures"]`.
 """
 
-import os
-import shutil
-import socket
-import subprocess
-import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from chain_helpers import CONTRACTS, SEPOLIA, account, free_port, fund, make_release, open_study
+from anvil_node import find_anvil, run_anvil
+from chain_helpers import SEPOLIA, account, fund, make_release, open_study
 
 from synthlib.bundle import Bundle
 from synthlib.chain.connection import Connection
@@ -19,50 +16,17 @@ from synthlib.chain.registry import Ledger
 from synthlib.chain.study import Study
 
 
-def find_anvil() -> str | None:
-    """anvil's program: the one that ANVIL names, that npm installed in contracts/, or that is on the PATH."""
-    if os.environ.get("ANVIL"):
-        return os.environ["ANVIL"]
-    # The program itself, not npm's wrapper around it: stopping the wrapper may leave the program behind.
-    installed = sorted((CONTRACTS / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil*"))
-    return str(installed[0]) if installed else shutil.which("anvil")
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.fixture(scope="session")
 def start_node():
     """A function that starts an anvil with further arguments; returns its URL. All are stopped at the end."""
-    program, nodes = find_anvil(), []
+    with ExitStack() as nodes:
 
-    def start(*arguments: str) -> str:
-        if program is None:
-            pytest.skip("anvil is not installed (make npm brings it)")
-        port = free_port()
-        command = [program, "--port", str(port), "--silent", *arguments]
-        nodes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        deadline = time.monotonic() + 30
-        while not answers(port):
-            assert nodes[-1].poll() is None, "anvil ended before it answered"
-            assert time.monotonic() < deadline, "anvil did not answer within 30 s"
-            time.sleep(0.05)
-        return f"http://127.0.0.1:{port}"
+        def start(*arguments: str) -> str:
+            if find_anvil() is None:
+                pytest.skip("anvil is not installed (make npm brings it)")
+            return nodes.enter_context(run_anvil(*arguments)).url
 
-    try:
         yield start
-    finally:
-        for node in nodes:
-            node.terminate()
-        for node in nodes:
-            try:
-                node.wait(10)
-            except subprocess.TimeoutExpired:
-                node.kill()
-                node.wait()
 
 
 @pytest.fixture(scope="session")

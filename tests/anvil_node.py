@@ -1,0 +1,65 @@
+"""Anvil, a real node, started on a free port and stopped with all that it left on the disk."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from chain_helpers import CONTRACTS, free_port
+
+PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """A running anvil: where it answers, and its process."""
+
+    url: str
+    process: int
+
+
+def find_anvil() -> str | None:
+    """anvil's program: the one that ANVIL names, that npm installed in contracts/, or that is on the PATH."""
+    if os.environ.get("ANVIL"):
+        return os.environ["ANVIL"]
+    # The program itself, not npm's wrapper around it: stopping the wrapper may leave the program behind.
+    installed = sorted((CONTRACTS / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil*"))
+    return str(installed[0]) if installed else shutil.which("anvil")
+
+
+@contextmanager
+def run_anvil(*arguments: str) -> Iterator[Node]:
+    """An anvil with further arguments, which `find_anvil` must find.
+
+    Old states, hundreds of megabytes in a long run, would stay under the user's home: they go to a
+    folder that is removed.
+    """
+    program, port = find_anvil(), free_port()
+    with tempfile.TemporaryDirectory(prefix="anvil-", ignore_cleanup_errors=True) as states:
+        command = [program, "--port", str(port), "--silent", "--cache-path", states, *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while not answers(port):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"expected anvil to answer within {PATIENCE_S:.0f} s; it did not")
+                time.sleep(0.05)
+            yield Node(f"http://127.0.0.1:{port}", process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
