@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from chain_helpers import CONTRACTS, free_port
 
 PATIENCE_S = 30.0
+NUM_STATES = 100  # more than any test takes back
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,13 @@ def find_anvil() -> str | None:
 def run_anvil(*arguments: str) -> Iterator[Node]:
     """An anvil with further arguments, which `find_anvil` must find.
 
-    Old states, hundreds of megabytes in a long run, would stay under the user's home: they go to a
-    folder that is removed.
+    It remembers the states of the last blocks alone: all of them are gigabytes in a long run. The folder for
+    them, which anvil would leave under the user's home, is removed.
     """
     program, port = find_anvil(), free_port()
-    with tempfile.TemporaryDirectory(prefix="anvil-", ignore_cleanup_errors=True) as states:
-        command = [program, "--port", str(port), "--silent", "--cache-path", states, *arguments]
+    with tempfile.TemporaryDirectory(prefix="anvil-", ignore_cleanup_errors=True) as folder:
+        states = ["--prune-history", str(NUM_STATES), "--cache-path", folder]
+        command = [program, "--port", str(port), "--silent", *states, *arguments]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + PATIENCE_S
