@@ -136,3 +136,12 @@ def test_what_a_document_names_is_there(document):
     modules = set(re.findall(r"\b([a-z]\w*\.py)\b", text))
     known = {path.name for place in ("synthlib", "tools", "tests") for path in (ROOT / place).rglob("*.py")}
     assert modules <= known
+
+
+def test_every_module_is_on_the_map():
+    """Those of commands/ are named by what they are about, six with figures by what stands before `_`."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b([a-z]\w*\.py)\b", text))
+    named |= {f"{kind}figures.py" for kind in re.findall(r"\b([a-z]+_)[,)\s]", text)}
+    modules = {path for path in (ROOT / "synthlib").rglob("*.py") if not path.name.startswith("_")}
+    assert {path.name for path in modules if path.parent.name != "commands"} - named == set()

@@ -163,7 +163,7 @@ def test_record_bundle_on_a_node_again_needs_no_address(node_url, node_study, wo
     assert set(files) == {"manifest.json", "record.json"}
     assert record_bundle(release.path, rpc=node_url) == record
     assert read_ledger(release) == files
-    with pytest.raises(ChainError, match="recorded on chain 31337"):
+    with pytest.raises(ChainError, match="is on chain 31337; a release is recorded on its"):
         record_bundle(release.path)
 
 
@@ -192,7 +192,7 @@ def test_no_registry_is_deployed_to_record_a_release(node_url, node_study, works
 def test_recording_on_a_node_does_not_replace_a_journal(node_url, node_study, release):
     record_bundle(release.path, account=demo_account())
     files = read_ledger(release)
-    with pytest.raises(ChainError, match=r"in-process chain; verify it there, or move its ledger/"):
+    with pytest.raises(ChainError, match=r"in-process chain; a release is recorded on its protocol's chain"):
         record_bundle(release.path, rpc=node_url)
     assert read_ledger(release) == files
     (release.path / "ledger" / "record.json").unlink()  # as a crash leaves it

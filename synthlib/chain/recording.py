@@ -100,8 +100,8 @@ def _check_place(ledger: Ledger, protocol: dict[str, Any]) -> None:
 
 def _elsewhere(bundle: Bundle, place: str) -> ChainError:
     return ChainError(
-        f"expected a release that is on no other chain yet, {bundle.path.name} is recorded {place}; verify "
-        "it there, or move its ledger/ folder away to record it anew (keep it: only it shows that record)"
+        f"expected a release of a protocol on this chain, that of {bundle.path.name} is {place}; a release "
+        "is recorded on its protocol's chain alone: record it there, or make it anew under a protocol here"
     )
 
 

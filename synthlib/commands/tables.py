@@ -186,7 +186,8 @@ def synthesize(
         places.report.chmod(0o600)
     print(f"release {bundle.digest}")
     terminal.say_key(places.key, is_new_key)
-    say(f"next: synthlib record {shlex.quote(str(places.out))}")
+    node = " --rpc URL, with the same URL" if rpc else ""  # which may hold a key
+    say(f"next: synthlib record {shlex.quote(str(places.out))}{node}")
 
 
 @takes_options
