@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 from chain_helpers import make_release
 
@@ -124,12 +125,29 @@ def test_every_change_with_its_manifest_and_of_the_record_is_named(tmp_path):
         shutil.rmtree(copy)
 
 
-def test_figure_has_a_mark_for_each_change(release):
+def test_figure_counts_each_change_and_marks_the_worst_of_a_cell(release):
     outcome = rehearse(release, inspect)
-    marks = {line.get_label(): len(line.get_xdata()) for line in draw_outcome(outcome).axes[0].lines}
+    axes = draw_outcome(outcome).axes[0]
+    lines = {line.get_label(): len(line.get_xdata()) for line in axes.lines}
+    alone = sum(lines.values()) - len(axes.texts)
+    assert alone + sum(int(text.get_text()) for text in axes.texts) == len(outcome)
     named = int(outcome["named"].sum())
     found = int(outcome["found"].sum()) - named
     missed = int((~outcome["found"]).sum())
     assert min(named, missed) > 0
     expected = {"found and named": named, "found": found, "missed": missed}
-    assert marks == {f"{label} ({count})": count for label, count in expected.items() if count}
+    assert set(lines) == {f"{label} ({count})" for label, count in expected.items() if count}
+    outcome.loc[outcome["part"].str.startswith("manifest.json: ").idxmax(), ["found", "named"]] = False
+    lines = draw_outcome(outcome).axes[0].lines
+    marks = {line.get_label().split(" (")[0]: line.get_xydata() for line in lines}
+    rows = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert rows.index("manifest.json, part by part") in marks["missed"][:, 1]
+
+
+def test_figure_stays_as_high_however_many_attempts_and_lines_there_are():
+    few, many = (
+        pd.DataFrame([(f"attempts.json: attempt {k}", "another value", True, True) for k in range(number)],
+                     columns=["part", "change", "found", "named"])
+        for number in (2, 500)
+    )  # fmt: skip
+    assert draw_outcome(few).get_size_inches()[1] == draw_outcome(many).get_size_inches()[1]

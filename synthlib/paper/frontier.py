@@ -27,6 +27,7 @@ NAMES = {
     "TabularGPT": "transformer",
 }
 BROADEN = 0.045  # of the axis between generators at one epsilon
+_LOOKS = (("o", "-"), ("^", "-."), ("v", ":"), ("P", "-"), ("X", "-."))  # told apart in grey too
 
 
 def privacy_frontier(sweep: pd.DataFrame, panels: dict[str, str] | None = None) -> Figure:
@@ -83,8 +84,9 @@ def _draw(axes: Axes, rows: pd.DataFrame, places: dict, end: float, colours: dic
     for number, (name, colour) in enumerate(colours.items()):
         own = rows[(rows["generator"] == name) & np.isfinite(rows["epsilon"])].sort_values("epsilon")
         x = own["epsilon"].map(places).to_numpy(dtype=float) + number * BROADEN / 3 * width
-        _bars(axes, x, own, colour, "o")
-        axes.plot(x, own["value"], color=colour, linewidth=1.2, zorder=2)
+        marker, style = _LOOKS[number]
+        _bars(axes, x, own, colour, marker)
+        axes.plot(x, own["value"], style, color=colour, linewidth=1.2, zorder=2)
     free = rows[~np.isfinite(rows["epsilon"])]
     _bars(axes, np.full(len(free), end), free, "black", "D")
 
@@ -105,8 +107,8 @@ def _legend(figure: Figure, colours: dict, has_control: bool) -> None:
     from matplotlib.lines import Line2D
 
     marks = [
-        Line2D([], [], color=colour, marker="o", markersize=3.6, label=NAMES.get(name, name))
-        for name, colour in colours.items()
+        Line2D([], [], color=colour, marker=mark, ls=style, markersize=3.6, label=NAMES.get(name, name))
+        for (name, colour), (mark, style) in zip(colours.items(), _LOOKS, strict=False)
     ]
     marks.append(Line2D([], [], color="black", marker="D", linestyle="", markersize=3.6,
                         label="transformer without privacy"))  # fmt: skip

@@ -70,10 +70,12 @@ def _draw_message(axes: object, height: float, message: Message, parties: Sequen
     if message.kind == REFUSED:
         side = -0.06 if stop > start else 0.06
         axes.plot(stop + side, height, marker="x", color=SYNTHETIC, markersize=5, zorder=3)
-    middle = (start + stop) / 2
+    place, side = (start + stop) / 2, "center"
+    if message.kind == REFUSED:  # words end before the cross
+        place, side = (stop - 0.13, "right") if stop > start else (stop + 0.13, "left")
     behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}  # no lifeline crosses words
-    where = {"ha": "center", "va": "bottom", "fontsize": 5.6, "bbox": behind, "zorder": 1}
-    axes.text(middle, height - 0.08, message.text, color=look["color"], **where)
+    where = {"ha": side, "va": "bottom", "fontsize": 6.2, "bbox": behind, "zorder": 1}
+    axes.text(place, height - 0.08, message.text, color=look["color"], **where)
 
 
 def gas(groups: Mapping[str, Mapping[str, float]], marks: Iterable[float] = ()) -> Figure:
@@ -91,7 +93,8 @@ def gas(groups: Mapping[str, Mapping[str, float]], marks: Iterable[float] = ()) 
         axes = figure.subplots()
         for place, (group, _, value) in enumerate(rows):
             axes.barh(place, value, color=colours[group], height=0.7)
-            axes.text(value + 0.01 * most, place, f"{value:,.0f}", va="center", fontsize=6)
+            behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}  # no dashed line crosses digits
+            axes.text(value + 0.01 * most, place, f"{value:,.0f}", va="center", fontsize=6, bbox=behind)
         for mark in marks:
             axes.axvline(mark, color="0.6", linewidth=0.6, linestyle=(0, (3, 2)))
         axes.set_yticks(range(len(rows)), [name for _, name, _ in rows])

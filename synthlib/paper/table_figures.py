@@ -141,11 +141,17 @@ def association_heatmaps(
         height = 2.1 + 0.033 * len(names)
         figure = new_figure(WIDTH + 1, height)
         all_axes = figure.subplots(1, 3)
-        for axes, (title, matrix) in zip(all_axes, panels.items(), strict=True):
-            size = min(6.5, 150 / max(len(names), 1))
-            image = draw_matrix(axes, matrix.loc[names, names], title, 1, size, 12, "0.85")
+        most = np.nanmax(np.abs(panels["synthetic − train"].loc[names, names].to_numpy()), initial=0.0)
+        limits = (1, 1, max(0.05, np.ceil(20 * most) / 20))  # on a scale of 1 no difference would show
+        size = min(6.5, 150 / max(len(names), 1))
+        images = [
+            draw_matrix(axes, matrix.loc[names, names], title, limit, size, 12, "0.85")
+            for axes, (title, matrix), limit in zip(all_axes, panels.items(), limits, strict=True)
+        ]
         label = "association" + (" (grey: undefined)" if made.isna().any(axis=None) else "")
-        figure.colorbar(image, ax=all_axes, shrink=0.75, aspect=30, pad=0.01, label=label)
+        bar = {"shrink": 0.75, "aspect": 30, "pad": 0.01}
+        figure.colorbar(images[0], ax=all_axes[:2], label=label, **bar)
+        figure.colorbar(images[2], ax=all_axes[2], label="difference", **bar)
         if len(names) < len(schema.modelled):
             text = f"{len(names)} of {len(schema.modelled)} columns, those most associated with others"
             figure.suptitle(text, fontsize=9)

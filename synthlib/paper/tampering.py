@@ -231,33 +231,36 @@ def _change_line(line: int, num_lines: int) -> Iterator[Change]:
 
 
 def draw_outcome(outcome: pd.DataFrame) -> Figure:
-    """One mark a change: parts down, kinds of change across.
+    """Files and what is in them down, kinds of change across: how many were tried, and how the worst went.
 
     Args:
         outcome: what `rehearse` returns.
     """
     kinds = outcome["change"].str.replace(r"^swapped .*", "swapped", regex=True)
-    rows, columns = list(dict.fromkeys(outcome["part"])), list(dict.fromkeys(kinds))
-    verdicts = np.where(outcome["found"] & outcome["named"], 2, outcome["found"].astype(int))
+    parts = outcome["part"].str.replace(r": .*", ", part by part", regex=True)
+    parts = parts.str.replace(r" line \d+$", ", line by line", regex=True)
+    rows, columns = list(dict.fromkeys(parts)), list(dict.fromkeys(kinds))
+    verdicts = pd.Series(np.where(outcome["found"] & outcome["named"], 2, outcome["found"].astype(int)))
+    cells = verdicts.groupby([parts.to_numpy(), kinds.to_numpy()])
     with styled():
-        figure = new_figure(WIDTH * 0.6, 0.14 * len(rows) + 0.8)
+        figure = new_figure(WIDTH * 0.6, 0.17 * len(rows) + 1.0)
         axes = figure.subplots()
         for verdict, (label, options) in enumerate(_MARKS.items()):
-            at = [
-                (columns.index(kind), rows.index(part))
-                for kind, part, found in zip(kinds, outcome["part"], verdicts, strict=True)
-                if found == verdict
-            ]
-            if at:
+            at = [cell for cell, worst in cells.min().items() if worst == verdict]
+            if (verdicts == verdict).any():
                 axes.plot(
-                    *zip(*at, strict=True),
+                    [columns.index(kind) for _, kind in at],
+                    [rows.index(part) for part, _ in at],
                     linestyle="",
                     markersize=4.5,
-                    label=f"{label} ({len(at)})",
+                    label=f"{label} ({(verdicts == verdict).sum()})",
                     **options,
                 )
+        for (part, kind), tried in cells.size().items():
+            if tried > 1:
+                axes.text(columns.index(kind) + 0.2, rows.index(part), str(tried), va="center", fontsize=6)
         axes.set_xticks(range(len(columns)), columns, rotation=35, ha="left")
-        axes.set_yticks(range(len(rows)), rows, fontsize=6)
+        axes.set_yticks(range(len(rows)), rows)
         axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
         axes.xaxis.tick_top()
         axes.tick_params(length=0)

@@ -145,7 +145,7 @@ def _draw_rates(axes: Axes, rows: pd.DataFrame) -> None:
         labels = [f"{a:g}–{b:g}" for a, b in zip(ends["start"], ends["end"], strict=True)]
     axes.set_xticks(range(len(places)), [str(label)[:10] for label in labels], fontsize=5.5, rotation=30)
     if value == "rate":
-        axes.set(yscale="log", xlabel="days of follow-up", ylabel="events per time at risk")
+        axes.set(yscale="log", xlabel="days of follow-up", ylabel="events per 1,000 days at risk")
     else:
         axes.set(xlabel="period", ylabel="share with the event")
 
