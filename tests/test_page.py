@@ -316,6 +316,22 @@ def test_how_bad_a_score_is(score, better, expected):
     assert rate(Score("x", *score), better) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [
+        ((1.0, 0.9, 1.1, 0.6), -4),  # right risks beside a real model whose risks are too extreme
+        ((0.6, 0.5, 0.7, 1.0), 4),
+        ((1.4, 1.3, 1.5, 0.6), 0),  # as far off on the other side
+        ((1.4, NAN, NAN, 0.6), 0),
+    ],
+)
+def test_what_is_nearer_to_the_ideal_is_better_than_the_reference(score, expected):
+    assert rate(Score("x", *score), "closer", 1.0) == pytest.approx(expected)
+    (found,) = find_all(to_report([Score("tstr_calibration_slope_boosting", *score)]))
+    assert found.badness == pytest.approx(expected)
+    assert ("Better" in found.reading, "Worse" in found.reading) == (expected < -1, expected > 1)
+
+
 def test_attacks_stand_beside_what_they_find_on_copies(page):
     attacks = page.partition('id="attacks"')[2].partition("</section>")[0]
     assert 'aria-label="value 0.200, 95% interval 0.100 to 0.300, reference 0.900"' in attacks

@@ -59,8 +59,9 @@ def find_all(report: pd.DataFrame, gate: Verdict | None = None) -> list[Finding]
         measure = find_measure(name)
         if measure is None or is_control(name) or ("[" in name and not measure.is_published):
             continue
-        badness = rate(score, measure.better)
-        reading = read(score, badness, find_control(name, scores), scores, measure.needs_control)
+        badness = rate(score, measure.better, measure.ideal)
+        control = find_control(name, scores)
+        reading = read(score, badness, control, scores, measure.needs_control, measure.ideal)
         reading = f"{told[name][1]} {reading}" if name in told else reading
         if gate is not None and badness > 1 and not is_judged(gate.acceptance, name):
             reading += " No threshold is about it."
@@ -88,10 +89,15 @@ def _list_told(gate: Verdict | None) -> dict[str, tuple[int, str]]:
     return told
 
 
-def rate(score: Score, better: str) -> float:
-    """How much worse than its reference a score is, in halves of its interval; -inf where nobody can say."""
+def rate(score: Score, better: str, ideal: float | None = None) -> float:
+    """How much worse than its reference a score is, in halves of its interval; -inf where nobody can say.
+
+    Where there is an `ideal`, what is nearer to it than the reference is better, on whichever side.
+    """
     if not math.isfinite(score.value) or not math.isfinite(score.reference):
         return -math.inf
+    if ideal is not None:
+        score, better = Score(score.metric, *_from_ideal(score, ideal)), "lower"
     gap = score.value - score.reference
     excess = {"lower": gap, "higher": -gap, "closer": abs(gap)}[better]
     if not math.isfinite(score.low) or not math.isfinite(score.high):
@@ -101,8 +107,22 @@ def rate(score: Score, better: str) -> float:
     return excess / max(half[better], 1e-9) if excess else 0.0
 
 
+def _from_ideal(score: Score, ideal: float) -> tuple[float, float, float, float]:
+    """A score's value, the ends of its interval and its reference as distances from what is best."""
+    value, reference = abs(score.value - ideal), abs(score.reference - ideal)
+    if not math.isfinite(score.low) or not math.isfinite(score.high):
+        return value, math.nan, math.nan, reference
+    half = score.value - score.low if score.value > ideal else score.high - score.value
+    return value, value - half, value + half, reference
+
+
 def read(
-    score: Score, badness: float, control: str | None, scores: dict[str, Score], needs_control: bool
+    score: Score,
+    badness: float,
+    control: str | None,
+    scores: dict[str, Score],
+    needs_control: bool,
+    ideal: float | None = None,
 ) -> str:
     """One sentence on a score: worse and better mean that its interval leaves the reference out."""
     if not math.isfinite(score.value):
@@ -112,11 +132,11 @@ def read(
     if not math.isfinite(score.low):
         return "Too few patients to tell."
     if badness > 1:
-        said = "Worse than the reference."
+        said = "Worse than the reference" + (".", f": further from {ideal or 0:g}.")[ideal is not None]
     elif badness >= -1:
         said = "Not told from the reference."
     else:
-        said = "Better than the reference."
+        said = "Better than the reference" + (".", f": nearer to {ideal or 0:g}.")[ideal is not None]
     if control is not None:
         found = scores[control]
         caught = math.isfinite(found.low) and found.low > found.reference
