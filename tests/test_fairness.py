@@ -32,7 +32,7 @@ def test_two_groups_by_hand(monkeypatch):
     risk = np.array([0.9, 0.2, 0.8, 0.1, 0.9, 0.8, 0.2, 0.1])
     groups = np.repeat([0, 1], 4)
     partition = Partition("sex", ("f", "m"), (groups, groups), 0)
-    found = _by_group(partition, truth, risk, 0.5, np.ones((1, 8)))
+    found = _by_group(partition, truth, risk, 0.5, np.ones((1, 8)), np.arange(8))
     # women: of pairs 0.9 beats both, 0.2 beats 0.1 only; men: all
     assert found["auroc"][:, 0] == pytest.approx([0.75, 1.0])
     # above one half: one of two dead women and one of two living; both dead men and none of the living
@@ -76,7 +76,7 @@ def test_the_worst_attribute_is_told_where_a_mean_hides_it(monkeypatch):
     schema = sl.Schema.infer(table, target="died", protected=["group", "disease"])
     differ = {("group", 1): 0.5, ("disease", 0): 0.4}  # of which attribute, by which model: real, made
 
-    def by_group(partition, truth, predicted, cut, weights):
+    def by_group(partition, truth, predicted, cut, weights, units):
         values = np.zeros((len(partition.groups), len(weights)))
         values[0] = differ.get((partition.name, int(predicted[0])), 0.0)
         return dict.fromkeys(("auroc", "brier", "calibration", "tpr", "fpr"), values)

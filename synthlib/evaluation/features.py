@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synthlib.schema import Column
+from synthlib.schema import Column, Schema
 
 MAX_TREE_LEVELS = 250  # scikit-learn's histogram trees hold 255 bins
 
@@ -49,6 +49,16 @@ def note_columns(used: int, num_all: int, what: str) -> None:
     found = _samples.get()
     if found is not None and used < num_all:
         found.columns.add((used, num_all, what))
+
+
+def patients_of(table: pd.DataFrame, schema: Schema) -> np.ndarray:
+    """Each row's patient, numbered from 0 in order of appearance, shape (num_rows,).
+
+    Rows without an id count as one patient's; without a `patient_id`, each row is a patient.
+    """
+    if schema.patient_id is None or schema.patient_id not in table.columns:
+        return np.arange(len(table))
+    return pd.factorize(table[schema.patient_id], use_na_sentinel=False)[0]
 
 
 def numbers(table: pd.DataFrame, column: Column) -> np.ndarray:

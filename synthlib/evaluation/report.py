@@ -11,7 +11,7 @@ import pandas as pd
 from synthlib.areas import HEADLINES
 from synthlib.evaluation.fairness import representation
 from synthlib.evaluation.fairness.gaps import explain_fairness, fairness
-from synthlib.evaluation.features import noting_samples
+from synthlib.evaluation.features import noting_samples, patients_of
 from synthlib.evaluation.fidelity import association, columns
 from synthlib.evaluation.fidelity import tables as fidelity
 from synthlib.evaluation.leakage import privacy
@@ -113,6 +113,7 @@ def evaluate(
     report.attrs["notes"] = [
         *utility.explain_utility(train, holdout, synthetic, schema),
         *explain_fairness(train, holdout, synthetic, schema),
+        *_explain_patients(train, holdout, schema),
         *_explain_gaps(report),
         *_explain_samples(samples, sizes),
     ]
@@ -173,6 +174,20 @@ def _keep_finite(score: Score) -> Score:
     name, *numbers = score
     numbers = [value if np.isfinite(value) else np.nan for value in numbers]
     return Score(name, *(numbers if np.isfinite(numbers[0]) else [*[np.nan] * 3, numbers[3]]))
+
+
+def _explain_patients(train: pd.DataFrame, holdout: pd.DataFrame, schema: Schema) -> list[str]:
+    repeated = [
+        name
+        for name, table in (("train", train), ("holdout", holdout))
+        if len(table) > len(np.unique(patients_of(table, schema)))
+    ]
+    if not repeated:
+        return []
+    return [
+        f"several rows a patient in {' and '.join(repeated)}: intervals of predictions and of fairness draw "
+        "patients; all others take rows as independent, and are too narrow where a patient's rows are alike"
+    ]
 
 
 def _explain_gaps(report: pd.DataFrame) -> list[str]:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.fairness.groups import SMALL_CELL, Partition, partitions
+from synthlib.evaluation.fairness.groups import SMALL_CELL, Partition, count_patients, partitions
+from synthlib.evaluation.features import patients_of
 from synthlib.evaluation.intervals import NAN
 from synthlib.evaluation.outcomes import labelled, patients, predict_alike, truth_of
 from synthlib.evaluation.resampling import (
@@ -77,10 +78,11 @@ def fairness(train, holdout, synthetic, schema, rng) -> list[Score]:
     truth = truth_of(holdout, target)
     predicted = predict_alike(LEARNER, (train, synthetic), holdout, schema, rng)
     cut = NAN if target.is_numeric else float(truth_of(train, target).mean())
-    weights = draw_weights(len(holdout), NUM_RESAMPLES, rng)
+    units = patients_of(holdout, schema)
+    weights = draw_weights(len(holdout), NUM_RESAMPLES, rng, units)
     scores, amplified, of_large, lowest = [], [], [], []
     for partition in found:
-        real, made = (_by_group(partition, truth, one, cut, weights) for one in predicted)
+        real, made = (_by_group(partition, truth, one, cut, weights, units) for one in predicted)
         scores += _group_scores(partition, real, made)
         gaps = {name: (_gap(real, name), _gap(made, name)) for name in _gap_names(target.is_numeric)}
         for name, (of_real, of_made) in gaps.items():
@@ -89,7 +91,7 @@ def fairness(train, holdout, synthetic, schema, rng) -> list[Score]:
             name = f"fairness_{name}_amplification[{partition.name}]"
             scores.append(_extreme(name, of_made - of_real, 0.0))
         amplified.append({name: of_made - of_real for name, (of_real, of_made) in gaps.items()})
-        if "×" not in partition.name:
+        if partition.num_attributes == 1:
             large = np.array([mask.mean() >= LARGE_SHARE for mask in partition.masks(1)])
             kept = [{name: of_groups[large] for name, of_groups in one.items()} for one in (real, made)]
             of_large.append({name: _gap(kept[1], name) - _gap(kept[0], name) for name in gaps})
@@ -147,7 +149,12 @@ def worst_groups(report: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_group(
-    partition: Partition, truth: np.ndarray, predicted: np.ndarray, cut: float, weights: np.ndarray
+    partition: Partition,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    cut: float,
+    weights: np.ndarray,
+    units: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Each measure of each group of the holdout, shape (num_groups, num_resamples + 1); NaN of too few."""
     found: dict[str, list[np.ndarray]] = {}
@@ -157,7 +164,7 @@ def _by_group(
         if np.isnan(cut):
             measures = {"mae": weighted_mean(np.abs(p - y), w), "calibration": weighted_mean(p - y, w)}
         else:
-            both = min(y.sum(), (1 - y).sum()) >= SMALL_CELL
+            both = count_patients(y, units[mask], 2).min() >= SMALL_CELL
             flagged = (p > cut).astype(float)
             measures = {
                 "auroc": weighted_auroc(y, p, w) if both else nothing,

@@ -79,7 +79,7 @@ def group_fidelity(train, holdout, synthetic, schema, rng) -> list[Score]:
           Reference 0.
         None without protected columns, or where they form no two groups.
     """
-    found = [one for one in partitions((train, holdout), synthetic, schema) if "×" not in one.name]
+    found = [one for one in partitions((train, holdout), synthetic, schema) if one.num_attributes == 1]
     scores, losses = [], []
     for partition in found:
         for place, name in enumerate(partition.groups):

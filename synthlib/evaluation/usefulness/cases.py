@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import chi2
 
 from synthlib.evaluation.fairness.groups import SMALL_CELL
-from synthlib.evaluation.features import codes, missing, numbers
+from synthlib.evaluation.features import codes, missing, numbers, patients_of
 from synthlib.evaluation.intervals import NAN, Z, difference_interval
 from synthlib.evaluation.outcomes import families, labelled, predict_alike, truth_of
 from synthlib.evaluation.resampling import (
@@ -49,7 +49,7 @@ def disease_prediction(train, holdout, synthetic, schema, rng) -> pd.DataFrame:
         ValueError: if the target has not two levels, or no patient of the holdout has a value of it.
     """
     truth, tables, holdout = _two_levels(train, holdout, synthetic, schema)
-    weights, rows = draw_weights(len(truth), NUM_RESAMPLES, rng), []
+    weights, rows = draw_weights(len(truth), NUM_RESAMPLES, rng, patients_of(holdout, schema)), []
     for learner in families(schema[schema.target]):
         found = predict_alike(learner, tables, holdout, schema, rng)
         for name, p in zip(SOURCES, found, strict=True):
@@ -95,7 +95,7 @@ def decision_curve(
     if not len(at) or not ((at > 0) & (at < 1)).all():
         raise ValueError("expected thresholds inside (0, 1)")
     truth, tables, holdout = _two_levels(train, holdout, synthetic, schema)
-    weights, rows = draw_weights(len(truth), NUM_RESAMPLES, rng), []
+    weights, rows = draw_weights(len(truth), NUM_RESAMPLES, rng, patients_of(holdout, schema)), []
     found = predict_alike(families(schema[schema.target])[0], tables, holdout, schema, rng)
     risks = dict(zip(SOURCES, found, strict=True))
     risks |= {"everybody": np.full(len(truth), np.inf), "nobody": np.full(len(truth), -np.inf)}

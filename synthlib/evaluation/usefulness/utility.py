@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from synthlib.evaluation.features import patients_of
 from synthlib.evaluation.intervals import NAN
 from synthlib.evaluation.learners import CLASSIFIERS, one_thread
 from synthlib.evaluation.outcomes import (
@@ -172,7 +173,8 @@ def _score_levels(learner, train, holdout, synthetic, schema, rng) -> list[Score
     target = schema[schema.target]
     truth = truth_of(holdout, target)
     both = predict_alike(learner, (train, synthetic), holdout, schema, rng)
-    weights = draw_weights(len(truth), NUM_RESAMPLES, rng)
+    units = patients_of(holdout, schema)
+    weights = draw_weights(len(truth), NUM_RESAMPLES, rng, units)
     real, made = (performance(target, truth, predicted, weights) for predicted in both)
     found = {"auroc": (made, real[0]), "auroc_gap": (made - real, 0.0)}
     if both[0].ndim == 1:
@@ -181,14 +183,15 @@ def _score_levels(learner, train, holdout, synthetic, schema, rng) -> list[Score
         precisions = [weighted_precision(truth, predicted, weights) for predicted in both]
         pairs = {"brier": briers, "calibration_slope": slopes, "calibration_intercept": intercepts}
         found |= {name: (made, real[0]) for name, (real, made) in (pairs | {"auprc": precisions}).items()}
-    return _to_scores(learner, found, enough(target, truth))
+    return _to_scores(learner, found, enough(target, truth, units))
 
 
 def _score_numbers(learner, train, holdout, synthetic, schema, rng) -> list[Score]:
     target = schema[schema.target]
     truth = truth_of(holdout, target)
     both = predict_alike(learner, (train, synthetic), holdout, schema, rng)
-    weights = draw_weights(len(truth), NUM_RESAMPLES, rng)
+    units = patients_of(holdout, schema)
+    weights = draw_weights(len(truth), NUM_RESAMPLES, rng, units)
     statistics: dict[str, Callable] = {
         "r2": lambda predicted: performance(target, truth, predicted, weights),
         "mae": lambda predicted: weighted_mean(np.abs(predicted - truth), weights),
@@ -196,7 +199,7 @@ def _score_numbers(learner, train, holdout, synthetic, schema, rng) -> list[Scor
     }
     real, made = ({name: of(predicted) for name, of in statistics.items()} for predicted in both)
     found = {name: (made[name], real[name][0]) for name in statistics}
-    return _to_scores(learner, found, enough(target, truth))
+    return _to_scores(learner, found, enough(target, truth, units))
 
 
 def _to_scores(learner: str, found: dict[str, tuple[np.ndarray, float]], sure: bool) -> list[Score]:
