@@ -120,9 +120,41 @@ def test_what_is_left_out_is_explained(cohort, cohort_schema, protected):
         "fairness: groups of too few patients are merged: disease (2)"
     ]
     assert explain_fairness(*tables, protected) == []
-    for target in (None, "disease"):
+    for target, said in ((None, "names no target"), ("disease", "not two levels but 4: disease")):
         other = dataclasses.replace(protected, target=target)
         assert score(*tables, other) == {}
+        assert any("no model is tried" in note and said in note for note in explain_fairness(*tables, other))
+
+
+def test_groups_without_rates_and_columns_without_groups_are_named(cohort, cohort_schema):
+    table = cohort.assign(day=pd.Timestamp("2001-02-03"), one="a")
+    columns = (
+        *cohort_schema.columns,
+        sl.Column("day", "datetime", "datetime64[ns]"),
+        sl.Column("one", "categorical", categories=("a", "b")),
+    )
+    schema = sl.Schema(columns, target="died", protected=("group", "day", "one"))
+    chronic = table.index[table["group"] == "chronic"]
+    table.loc[chronic, "died"] = (np.arange(len(chronic)) % 20 == 0).astype(int)  # few have the event
+    tables = table[:400], table[400:], table[:400]
+    assert "fairness_auroc[group=chronic]" not in score(*tables, schema)
+    assert explain_fairness(*tables, schema) == [
+        "fairness: no groups are formed by dates, and by numbers without declared ends: day",
+        "fairness: fewer than two groups of 11 patients or more, so left out: one",
+        "fairness: no AUROC and no odds of groups with fewer than 11 patients with the event, or without it: "
+        "group (1), group × one (1)",
+    ]
+
+
+def test_no_interval_leaves_its_scale(protected):
+    for seed in range(3):
+        table = make_cohort(240, seed)
+        noise = table.sample(frac=1, random_state=seed).reset_index(drop=True)
+        for name, one in score(
+            table[:120], table[120:], table[:120].assign(died=noise["died"]), protected
+        ).items():
+            ends = (-2, 2) if "calibration" in name else (-1, 1)
+            assert np.isnan(one.low) or ends[0] <= one.low <= one.high <= ends[1], name
 
 
 values = st.one_of(st.none(), st.sampled_from(["a", "b"]))

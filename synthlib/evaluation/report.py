@@ -20,7 +20,7 @@ from synthlib.evaluation.learners import one_thread
 from synthlib.evaluation.usefulness import utility
 from synthlib.evaluation.usefulness.augmentation import augmentation_gain
 from synthlib.evaluation.usefulness.importance import importance_agreement
-from synthlib.evaluation.usefulness.inference_agreement import inference_scores
+from synthlib.evaluation.usefulness.inference_agreement import explain_inference, inference_scores
 from synthlib.evaluation.usefulness.ranking import model_ranking
 from synthlib.schema import Schema, SchemaError
 from synthlib.scores import Score, to_report
@@ -112,6 +112,7 @@ def evaluate(
     sizes = {"train": len(train), "holdout": len(holdout), "synthetic": len(synthetic)}
     report.attrs["notes"] = [
         *utility.explain_utility(train, holdout, synthetic, schema),
+        *explain_inference(train, schema),
         *explain_fairness(train, holdout, synthetic, schema),
         *_explain_patients(train, holdout, schema),
         *_explain_gaps(report),

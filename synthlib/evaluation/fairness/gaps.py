@@ -8,8 +8,14 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.fairness.groups import SMALL_CELL, Partition, count_patients, partitions
-from synthlib.evaluation.features import patients_of
+from synthlib.evaluation.fairness.groups import (
+    SMALL_CELL,
+    Partition,
+    count_patients,
+    list_ungrouped,
+    partitions,
+)
+from synthlib.evaluation.features import codes, patients_of
 from synthlib.evaluation.intervals import NAN
 from synthlib.evaluation.outcomes import labelled, patients, predict_alike, truth_of
 from synthlib.evaluation.resampling import (
@@ -87,9 +93,10 @@ def fairness(train, holdout, synthetic, schema, rng) -> list[Score]:
         gaps = {name: (_gap(real, name), _gap(made, name)) for name in _gap_names(target.is_numeric)}
         for name, (of_real, of_made) in gaps.items():
             reference = float(of_real[0])
-            scores.append(_extreme(f"fairness_{name}_gap[{partition.name}]", of_made, reference, 0.0))
-            name = f"fairness_{name}_amplification[{partition.name}]"
-            scores.append(_extreme(name, of_made - of_real, 0.0))
+            most = _largest_gap(name, target.is_numeric)
+            scores.append(_extreme(f"fairness_{name}_gap[{partition.name}]", of_made, reference, 0.0, most))
+            amplification = f"fairness_{name}_amplification[{partition.name}]"
+            scores.append(_extreme(amplification, of_made - of_real, 0.0, -most, most))
         amplified.append({name: of_made - of_real for name, (of_real, of_made) in gaps.items()})
         if partition.num_attributes == 1:
             large = np.array([mask.mean() >= LARGE_SHARE for mask in partition.masks(1)])
@@ -99,13 +106,14 @@ def fairness(train, holdout, synthetic, schema, rng) -> list[Score]:
             lowest.append([_least(values["auroc"]) for values in (real, made)])
     for name in _gap_names(target.is_numeric):
         means = _mean_of_known([one[name] for one in amplified])
-        scores.append(_extreme(f"fairness_{name}_amplification", means, 0.0))
+        scale = (-_largest_gap(name, target.is_numeric), _largest_gap(name, target.is_numeric))
+        scores.append(_extreme(f"fairness_{name}_amplification", means, 0.0, *scale))
         if of_large:
             most = -_least(-np.array([one[name] for one in of_large]))
-            scores.append(_extreme(f"fairness_{name}_amplification_worst", most, 0.0))
+            scores.append(_extreme(f"fairness_{name}_amplification_worst", most, 0.0, *scale))
     if lowest:
         real, made = (_least(np.array(part)) for part in zip(*lowest, strict=True))
-        scores.append(_extreme("worst_group_auroc", made, float(real[0])))
+        scores.append(_extreme("worst_group_auroc", made, float(real[0]), 0.0, 1.0))
     return scores
 
 
@@ -117,7 +125,41 @@ def explain_fairness(train, holdout, synthetic, schema: Schema) -> list[str]:
     if not found:
         return ["fairness is left out: the protected columns form no two groups of 11 patients or more"]
     merged = [f"{one.name} ({one.num_merged})" for one in found if one.num_merged]
-    return [f"fairness: groups of too few patients are merged: {', '.join(merged)}"] if merged else []
+    shapeless, alone = list_ungrouped(found, schema)
+    said = {
+        "groups of too few patients are merged": merged,
+        "no groups are formed by dates, and by numbers without declared ends": shapeless,
+        "fewer than two groups of 11 patients or more, so left out": alone,
+        **_explain_predictions(found, holdout, schema),
+    }
+    return [f"fairness: {what}: {', '.join(names)}" for what, names in said.items() if names]
+
+
+def _explain_predictions(
+    found: list[Partition], holdout: pd.DataFrame, schema: Schema
+) -> dict[str, list[str]]:
+    """Of predictions, what is left out of fairness: reason → of whom."""
+    target = None if schema.target is None else schema[schema.target]
+    if target is None or not schema.features:
+        return {"no model is tried on groups": ["the schema names no target, or nothing that may predict it"]}
+    if target.is_numeric:
+        return {}
+    if len(target.categories) != 2:
+        return {
+            f"no model is tried on groups, as the target has not two levels but {len(target.categories)}": [
+                target.name
+            ]
+        }
+    known = codes(holdout, target)
+    known = (known >= 0) & (known < 2)
+    event, units = codes(holdout, target)[known], patients_of(holdout, schema)[known]
+    few = []
+    for one in found:
+        masks = [mask[known] for mask in one.masks(1)]
+        counts = [count_patients(event[mask], units[mask], 2).min() for mask in masks]
+        if number := sum(count < SMALL_CELL for count in counts):
+            few.append(f"{one.name} ({number})")
+    return {"no AUROC and no odds of groups with fewer than 11 patients with the event, or without it": few}
 
 
 def worst_groups(report: pd.DataFrame) -> pd.DataFrame:
@@ -218,5 +260,10 @@ def _score(name: str, values: np.ndarray, reference: float) -> Score:
     return Score(name, float(values[0]), *percentiles(values), reference)
 
 
-def _extreme(name: str, values: np.ndarray, reference: float, smallest: float = -np.inf) -> Score:
-    return Score(name, float(values[0]), *spread_interval(values, smallest), reference)
+def _largest_gap(name: str, numeric: bool) -> float:
+    """The end of a gap's scale: shares differ by 1 at most, mean risks less observed rates by 2."""
+    return np.inf if numeric else 2.0 if name == "calibration" else 1.0
+
+
+def _extreme(name: str, values: np.ndarray, reference: float, smallest: float, largest: float) -> Score:
+    return Score(name, float(values[0]), *spread_interval(values, smallest, largest), reference)

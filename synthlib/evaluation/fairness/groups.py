@@ -72,6 +72,19 @@ def partitions(real: Sequence[pd.DataFrame], synthetic: pd.DataFrame, schema: Sc
     return told
 
 
+def list_ungrouped(found: Sequence[Partition], schema: Schema) -> tuple[list[str], list[str]]:
+    """Protected columns that form no groups at all, and attributes and pairs of which there are not two.
+
+    Args:
+        found: from `partitions`.
+        schema: theirs.
+    """
+    usable = [name for name in schema.protected if _labels(schema[name])]
+    asked = [*usable, *(" × ".join(pair) for pair in combinations(usable, 2))]
+    names = {one.name for one in found}
+    return [n for n in schema.protected if n not in usable], [n for n in asked if n not in names]
+
+
 def _tell_apart(names: Sequence[str], used: set[str]) -> tuple[str, ...]:
     """The names, with a number after those that are used already; adds them to what is."""
     told = []
