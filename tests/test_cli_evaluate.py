@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 from command_line_helpers import listing, patients
+from conftest import make_cohort
 
 import synthlib as sl
+from synthlib.commands.evaluating import write
+from synthlib.scores import Score, to_report
 
 pytest_plugins = ["command_line_fixtures"]
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -96,3 +99,13 @@ def test_evaluate_judges_and_writes_a_folder(released, run):
     Path("thresholds.json").write_text('{"thresholds": [{"metric": "accuracy", "at_most": 1}]}')
     code, _, err = run(*words, "--acceptance", "thresholds.json")
     assert code == 2 and "which none fits" in err
+
+
+def test_a_page_without_outcomes_in_the_holdout_lacks_its_figure_alone(tmp_path):
+    """Found after minutes of scoring, that there is nothing to draw must not lose the scores."""
+    table = make_cohort(60).astype({"died": float})
+    schema = sl.Schema.infer(table, target="died").replace("died", nullable=True)
+    report = to_report([Score("invalid_share", 0.0, 0.0, 0.1, 0.0)])
+    for holdout, drawn in ((table[40:], True), (table[40:].assign(died=float("nan")), False)):
+        write(report, tmp_path / "page.html", None, schema, (table[:40], holdout, table[:40]), 0, False)
+        assert ("<figure>" in (tmp_path / "page.html").read_text(encoding="utf-8")) == drawn

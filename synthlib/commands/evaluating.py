@@ -13,6 +13,7 @@ from synthlib.commands.options import read_schema, refuse, spell_as
 from synthlib.commands.terminal import say
 from synthlib.data.tables import read_table
 from synthlib.evaluation.features import patients_of
+from synthlib.evaluation.outcomes import labelled
 from synthlib.evaluation.report import evaluate
 from synthlib.evaluation.usefulness.utility import predict_holdout
 from synthlib.gate import Verdict, judge
@@ -111,7 +112,7 @@ def write(
     elif out.suffix not in (".csv", ".json"):
         options["schema"] = schema
         target = None if schema.target is None else schema[schema.target]
-        if target is not None and len(target.categories) == 2:
+        if target is not None and len(target.categories) == 2 and len(labelled(tables[1], target)):
             from synthlib.paper.figures import roc_and_calibration
 
             predictions = predict_holdout(*tables, schema, np.random.default_rng(seed))

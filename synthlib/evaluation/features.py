@@ -13,6 +13,7 @@ import pandas as pd
 from synthlib.schema import Column, Schema
 
 MAX_TREE_LEVELS = 250  # scikit-learn's histogram trees hold 255 bins
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class Samples(set[tuple[int, int]]):
@@ -100,11 +101,14 @@ def missing(table: pd.DataFrame, column: Column) -> np.ndarray:
 
 
 def tree_matrix(table: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
-    """Features for histogram trees, shape (num_rows, num_columns): numbers and codes, NaN where missing."""
+    """Features for trees, shape (num_rows, num_columns): numbers and codes, NaN where missing.
+
+    Numbers beyond what a float32 holds, which forests compute with, count as its ends.
+    """
     matrix = np.empty((len(table), len(columns)))
     for position, column in enumerate(columns):
         if column.is_numeric:
-            matrix[:, position] = numbers(table, column)
+            matrix[:, position] = np.clip(numbers(table, column), -LARGEST, LARGEST)
         else:
             found = codes(table, column)
             matrix[:, position] = np.where(found < 0, np.nan, found)

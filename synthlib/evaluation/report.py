@@ -103,7 +103,7 @@ def evaluate(
         for metric in bar:
             bar.set_description(f"evaluate: {metric.__name__}")
             rng = np.random.default_rng([seed, zlib.crc32(metric.__name__.encode())])
-            with noting_samples() as sampled:
+            with noting_samples() as sampled, np.errstate(over="ignore", invalid="ignore"):  # `_keep_finite`
                 found = metric(train, holdout, synthetic, schema, rng)
             scores += map(_keep_finite, [found] if isinstance(found, Score) else found)
             for sample in (*sampled, *sampled.columns):

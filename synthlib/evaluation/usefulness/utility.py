@@ -104,12 +104,14 @@ def predict_holdout(train, holdout, synthetic, schema, rng) -> pd.DataFrame:
         `trained_on` (`"train"` or `"synthetic"`), `probability`.
 
     Raises:
-        ValueError: if the target has not two levels.
+        ValueError: if the target has not two levels, or no patient of the holdout has a value of it.
     """
     target = None if schema.target is None else schema[schema.target]
     if target is None or len(target.categories) != 2:
         raise ValueError(f"expected a target of two levels, got {'none' if target is None else target.kind}")
     train, holdout, synthetic = (labelled(table, target) for table in (train, holdout, synthetic))
+    if not len(holdout):
+        raise ValueError(f"expected patients with a value of {target.name} in the holdout, got none")
     truth, frames = truth_of(holdout, target), []
     with one_thread():
         for learner, (name, table) in product(CLASSIFIERS, (("train", train), ("synthetic", synthetic))):
