@@ -25,7 +25,8 @@ def test_evaluate_scores_and_writes(released, run):
     code, out, _ = run("evaluate", *tables, "--target", "died", "--out", "report.csv")
     assert code == 0
     report = sl.read_table("report.csv").set_index("metric")
-    assert "Are pairs of columns?" in out and f"{report.loc['marginal_accuracy_2way', 'value']:.3f}" in out
+    assert "Are pairs of columns distributed" in out
+    assert f"{report.loc['marginal_accuracy_2way', 'value']:.3f}" in out
     kept = sl.read_table(folder / "scores.csv").set_index("metric")
     assert report.loc["ks[age]"].to_dict() == kept.loc["ks[age]"].to_dict()
     assert (folder / "scores.csv").stat().st_mode & 0o077 == 0
