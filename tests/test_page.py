@@ -241,6 +241,17 @@ def test_the_power_statement_the_rule_and_blind_attacks_are_shown(report):
     assert "left out of worst of membership_auroc*: membership_auroc[weak]" in page
 
 
+def test_it_says_where_the_value_alone_was_judged():
+    """An interval of 0 to 0.4 that passed a limit of 0.1 must not look as if all of it kept to it."""
+    wide = to_report([Score("invalid_share", 0.05, 0.0, 0.4, 0.0)])
+    for bound, outcome in (("value", "passed"), ("high", "inconclusive")):
+        gate = judge(wide, {"thresholds": [{"metric": "invalid_share", "at_most": 0.1, "bound": bound}]})
+        page = render_page(wide, gate=gate)
+        assert gate.results[0]["outcome"] == outcome
+        assert "the value alone decides, however wide its interval" in page
+        assert ("unfavourable end" in page) == (bound == "high")
+
+
 def test_areas_come_worst_first(report):
     verdicts = judge_areas(find_all(report), judge(report, ACCEPTANCE))
     assert [(one.area, one.outcome) for one in verdicts] == [
