@@ -208,10 +208,10 @@ def _list_thresholds(gate: Verdict | None) -> list[Html] | None:
     power = gate.acceptance.get("power", "")
     used = ", ".join(_say_setting(*each) for each in sorted((gate.used or {}).items()))
     return [
-        tag("p", "As they were declared. Where the limit speaks of the end of the interval, passed: the whole "
-            "interval keeps to it; failed: all of it lies beyond. Where it does not, the value alone decides, "
-            "however wide its interval. "
-            "Inconclusive: too few patients to tell, it could not be computed, or an attack "
+        tag("p", "As they were declared. Where the limit speaks of the end of the interval, passed: the "
+            "whole interval keeps to it; failed: all of it lies beyond. Where it does not, the value alone "
+            "decides, however wide its interval. Inconclusive: too few patients to tell, it could not be "
+            "computed, or an attack "
             f"whose control is not caught; what is inconclusive {rule}. SHA-256 of what was declared: ",
             tag("code", digest)),
         tag("p", tag("strong", "What they would notice. "), power) if power else "",
