@@ -84,7 +84,8 @@ def fit_design(table: pd.DataFrame, schema: Schema, design: Design) -> tuple[np.
     """Coefficients of a Design on a table and their standard errors, shape (num_terms,) each.
 
     NaN for terms that do not vary in the table or follow from others there, and for all where the outcome
-    does not vary (of a Cox regression: nobody has the event), the data separate, or there are no more complete cases than terms.
+    does not vary (of a Cox regression: nobody has the event), the data separate, or there are no more
+    complete cases than terms.
     """
     predictors = list(dict.fromkeys(name for name, _ in design.terms))
     rows = table[_complete(table, schema, design, predictors)]
