@@ -102,6 +102,18 @@ def test_evaluate_judges_and_writes_a_folder(released, run):
     assert code == 2 and "which none fits" in err
 
 
+def test_a_public_page_names_no_column_whose_scores_are_withheld(tmp_path):
+    table = make_cohort(60)
+    schema = sl.Schema.infer(table, target="died")
+    report = to_report([Score("ks[lab]", *[float("nan")] * 4), Score("exact_copies", *[float("nan")] * 4)])
+    report.attrs["notes"] = ["could not be computed (too few values): ks[lab]", "something else"]
+    write(report, tmp_path / "out", None, schema, (table, table, table), 0, True)
+    for name in ("report.html", "report.json", "report.csv"):
+        assert "ks[lab]" not in (tmp_path / "out" / name).read_text(encoding="utf-8")
+    notes = json.loads((tmp_path / "out" / "report.json").read_bytes())["notes"]
+    assert notes[0] == "something else" and notes[1].endswith("values): exact_copies") and len(notes) == 2
+
+
 def test_a_page_without_outcomes_in_the_holdout_lacks_its_figure_alone(tmp_path):
     """Found after minutes of scoring, that there is nothing to draw must not lose the scores."""
     table = make_cohort(60).astype({"died": float})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from synthlib.areas import HEADLINES
+from synthlib.areas import HEADLINES, is_published
 from synthlib.evaluation.fairness import representation
 from synthlib.evaluation.fairness.gaps import explain_fairness, fairness
 from synthlib.evaluation.features import noting_samples, patients_of
@@ -25,6 +25,7 @@ from synthlib.evaluation.usefulness.ranking import model_ranking
 from synthlib.schema import Schema, SchemaError
 from synthlib.scores import Score, to_report
 
+GAPS = "could not be computed"
 METRICS: tuple[Callable, ...] = (
     fidelity.marginal_accuracy,
     association.association_distance,
@@ -146,6 +147,15 @@ def summarise(report: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=[*Score._fields, "question"])
 
 
+def public_notes(report: pd.DataFrame) -> list[str]:
+    """A report's notes as they may be published: no column is named whose scores stay with the steward.
+
+    That a quantile of a column could not be bounded says that few patients have a value of it.
+    """
+    kept = [note for note in report.attrs.get("notes", []) if not note.startswith(GAPS)]
+    return [*kept, *_explain_gaps(report[report["metric"].map(is_published)])]
+
+
 def _check(
     train: pd.DataFrame, holdout: pd.DataFrame, synthetic: pd.DataFrame, schema: Schema
 ) -> pd.DataFrame:
@@ -196,7 +206,7 @@ def _explain_gaps(report: pd.DataFrame) -> list[str]:
     if not len(empty):
         return []
     shown = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
-    return [f"could not be computed (too few, missing or constant values): {shown}"]
+    return [f"{GAPS} (too few, missing or constant values): {shown}"]
 
 
 def _explain_samples(samples: dict[tuple, list[str]], sizes: dict[str, int]) -> list[str]:
