@@ -14,7 +14,7 @@ from synthlib.commands.terminal import say
 from synthlib.data.tables import read_table
 from synthlib.evaluation.features import patients_of
 from synthlib.evaluation.outcomes import labelled
-from synthlib.evaluation.report import evaluate, public_notes
+from synthlib.evaluation.report import evaluate
 from synthlib.evaluation.usefulness.utility import predict_holdout
 from synthlib.gate import Verdict, judge
 from synthlib.planning import default_acceptance
@@ -106,9 +106,7 @@ def write(
     """Write the report, or what a release may tell of it; a page for the steward has ROC and calibration."""
     options: dict[str, Any] = {}
     if public:
-        attrs = report.attrs | {"notes": public_notes(report)}
         report = public_report(report)
-        report.attrs = attrs
     elif out.suffix not in (".csv", ".json"):
         options["schema"] = schema
         target = None if schema.target is None else schema[schema.target]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from synthlib.areas import HEADLINES, is_published
+from synthlib.areas import HEADLINES
 from synthlib.evaluation.fairness import representation
 from synthlib.evaluation.fairness.gaps import explain_fairness, fairness
 from synthlib.evaluation.features import noting_samples, patients_of
@@ -23,9 +23,8 @@ from synthlib.evaluation.usefulness.importance import importance_agreement
 from synthlib.evaluation.usefulness.inference_agreement import explain_inference, inference_scores
 from synthlib.evaluation.usefulness.ranking import model_ranking
 from synthlib.schema import Schema, SchemaError
-from synthlib.scores import Score, to_report
+from synthlib.scores import Score, explain_gaps, to_report
 
-GAPS = "could not be computed"
 METRICS: tuple[Callable, ...] = (
     fidelity.marginal_accuracy,
     association.association_distance,
@@ -116,7 +115,7 @@ def evaluate(
         *explain_inference(train, schema),
         *explain_fairness(train, holdout, synthetic, schema),
         *_explain_patients(train, holdout, schema),
-        *_explain_gaps(report),
+        *explain_gaps(report),
         *_explain_samples(samples, sizes),
     ]
     report.attrs["evaluation"] = {"seed": int(seed), "attacks": False, "max_targets": int(max_targets)}
@@ -145,15 +144,6 @@ def summarise(report: pd.DataFrame) -> pd.DataFrame:
             worst = values.loc[values["value"].idxmax()]
             found.append(worst.to_dict() | {"question": f"Which {kind} column is furthest from train's?"})
     return pd.DataFrame(found, columns=[*Score._fields, "question"])
-
-
-def public_notes(report: pd.DataFrame) -> list[str]:
-    """A report's notes as they may be published: no column is named whose scores stay with the steward.
-
-    That a quantile of a column could not be bounded says that few patients have a value of it.
-    """
-    kept = [note for note in report.attrs.get("notes", []) if not note.startswith(GAPS)]
-    return [*kept, *_explain_gaps(report[report["metric"].map(is_published)])]
 
 
 def _check(
@@ -199,14 +189,6 @@ def _explain_patients(train: pd.DataFrame, holdout: pd.DataFrame, schema: Schema
         f"several rows a patient in {' and '.join(repeated)}: intervals of predictions and of fairness draw "
         "patients; all others take rows as independent, and are too narrow where a patient's rows are alike"
     ]
-
-
-def _explain_gaps(report: pd.DataFrame) -> list[str]:
-    empty = report.loc[report["value"].isna(), "metric"]
-    if not len(empty):
-        return []
-    shown = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
-    return [f"{GAPS} (too few, missing or constant values): {shown}"]
 
 
 def _explain_samples(samples: dict[tuple, list[str]], sizes: dict[str, int]) -> list[str]:
