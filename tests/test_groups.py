@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synthlib as sl
-from synthlib.evaluation.fairness.groups import SMALL_CELL, merge_small, partitions
+from synthlib.evaluation.fairness.groups import SMALL_CELL, count_patients, merge_small, partitions
 
 
 def people(**counts):
@@ -139,6 +139,13 @@ def test_patients_are_counted_and_not_their_rows():
     schema = dataclasses.replace(SCHEMA, columns=columns, patient_id="patient")
     assert partitions((table, table), table, schema) == []
     assert {one.name for one in partitions((table, table), table, SCHEMA)} == {"sex", "race", "sex × race"}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=30))
+def test_each_patient_counts_once_in_a_group(rows):
+    codes, units = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+    expected = [len({unit for code, unit in rows if code == group}) for group in range(4)]
+    assert count_patients(codes, units, 4).tolist() == expected
 
 
 def test_no_two_groups_or_attributes_have_one_name():

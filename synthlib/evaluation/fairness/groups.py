@@ -160,11 +160,14 @@ def count_patients(codes: np.ndarray, units: np.ndarray, num_codes: int) -> np.n
     """How many patients have a row of each code, shape (num_codes,).
 
     Args:
-        codes: of the rows, shape (num_rows,).
+        codes: of the rows, from 0, shape (num_rows,).
         units: each row's patient, from `patients_of`.
     """
-    pairs = np.unique(np.column_stack([codes, units]), axis=0)
-    return np.bincount(pairs[:, 0], minlength=num_codes)
+    codes = codes.astype(np.int64)
+    if (np.diff(units) > 0).all():  # each row is another patient: no need to look for those that come again
+        return np.bincount(codes, minlength=num_codes)
+    num_units = int(units.max()) + 1
+    return np.bincount(np.unique(codes * num_units + units) // num_units, minlength=num_codes)
 
 
 def merge_small(counts: np.ndarray) -> np.ndarray:
