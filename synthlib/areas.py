@@ -66,6 +66,7 @@ class Measure(NamedTuple):
         is_headline: whether the summary has it. Headlines have no `*`.
         needs_control: whether its value says nothing without a positive control that is caught.
         is_published: whether a release tells it although its name has brackets: they name no column.
+        ideal: what is best, where real patients may be far from it too; None: their score.
     """
 
     pattern: str
@@ -77,6 +78,7 @@ class Measure(NamedTuple):
     is_headline: bool = False
     needs_control: bool = False
     is_published: bool = False
+    ideal: float | None = None
 
 
 def _head(pattern: str, area: str, label: str, question: str, better: str, **rest) -> Measure:
@@ -89,9 +91,9 @@ AREAS: tuple[Measure, ...] = (
     _head("marginal_accuracy_1way", FIDELITY, "single columns, accuracy",
           "Are single columns distributed as in train?", "higher"),
     _head("marginal_accuracy_2way", FIDELITY, "pairs of columns, accuracy",
-          "Are pairs of columns?", "higher"),
+          "Are pairs of columns distributed as in train?", "higher"),
     _head("marginal_accuracy_3way", FIDELITY, "triples of columns, accuracy",
-          "Are triples of columns?", "higher"),
+          "Are triples of columns distributed as in train?", "higher"),
     _head("association_distance", FIDELITY, "associations, distance",
           "How far are associations from those of train?", "lower", scale=None),
     _head("missing_rate_difference", FIDELITY, "missing rates, distance",
@@ -159,10 +161,15 @@ AREAS: tuple[Measure, ...] = (
             f"{_LEARNS} find those who have the event?", "higher"),
     Measure("tstr_brier_*", USEFULNESS, "squared error, Brier score",
             "How large is the model's squared error?", "lower", scale=None),
-    Measure("tstr_calibration_*", USEFULNESS, "calibration of predicted risks",
-            "Are predicted risks right, neither too extreme nor too flat?", "closer", scale=None),
+    Measure("tstr_calibration_slope_*", USEFULNESS, "calibration of predicted risks, slope",
+            "Are predicted risks right, neither too extreme nor too flat? (1: they are)", "closer",
+            scale=None, ideal=1.0),
+    Measure("tstr_calibration_intercept_*", USEFULNESS, "calibration of predicted risks, intercept",
+            "Are predicted risks right on the whole? (0: they are)", "closer", scale=None, ideal=0.0),
     Measure("tstr_mae_*", USEFULNESS, "mean absolute error", "How far off are predictions?", "lower",
             scale=None),
+    Measure("tstr_rmse_*", USEFULNESS, "root mean squared error", "How far off are predictions, above all "
+            "where they are furthest?", "lower", scale=None),
     Measure("tstr_*", USEFULNESS, "learnt from synthetic, tried on real rows",
             f"{_LEARNS} predict real patients?", "higher", scale=None),
     Measure("trts_*", USEFULNESS, "learnt from real, tried on synthetic rows",
@@ -181,8 +188,11 @@ AREAS: tuple[Measure, ...] = (
             "Are confidence intervals as wide as they should be?", "closer", scale=None),
     Measure("inference_*", USEFULNESS, "agreement of regressions",
             "Would a regression lead to the same conclusions?", "higher"),
-    Measure("km_*", USEFULNESS, "survival curves, distance",
-            "How far are survival curves from those of real patients?", "closer", scale=None),
+    *(Measure(pattern, USEFULNESS, "survival curves, distance",
+              "How far are survival curves from those of real patients?", "lower")
+      for pattern in ("km_max_distance", "km_mean_distance")),
+    Measure("km_*", USEFULNESS, "survival curves, difference",
+            "Do synthetic patients live longer, or less long, than real ones?", "closer", scale=None),
     Measure("survival_*", USEFULNESS, "survival", "Does survival follow the same laws?", "closer",
             scale=None),
     Measure("fairness_*_amplification*", FAIRNESS, "differences between groups, amplified by",
@@ -212,8 +222,8 @@ AREAS: tuple[Measure, ...] = (
     Measure("rule_*", VALIDITY, "broken rules, share", "Are clinical rules broken?", "lower", scale=None),
     Measure("marginal_accuracy_*", FIDELITY, "groups of columns, accuracy",
             "Are groups of columns distributed as in train?", "higher"),
-    Measure("association_*", FIDELITY, "associations, distance",
-            "How far are associations from those of train?", "lower", scale=None),
+    Measure("association_*", FIDELITY, "associations by Pearson's correlation, distance",
+            "How far are associations from those of train, by values and not by ranks?", "lower", scale=None),
     Measure("c2st_*", FIDELITY, "told apart, AUROC", "Does a classifier tell synthetic rows from real ones?",
             "closer"),
     Measure("missing_rate_difference*", FIDELITY, "missing rate, difference",
@@ -224,6 +234,8 @@ AREAS: tuple[Measure, ...] = (
             "lower"),
     Measure("variance_ratio*", FIDELITY, "variance, ratio", "Does it vary as much as in train?", "closer",
             scale=None),
+    *(Measure(pattern, FIDELITY, "clinical relations", "Are clinical relations those of train?", "higher",
+              scale=None) for pattern in ("relation_coverage", "relation_correlation")),
     Measure("relation_*", FIDELITY, "clinical relations", "Are clinical relations as strong as in train?",
             "closer", scale=None),
     Measure("conditional_*", FIDELITY, "conditional chances",

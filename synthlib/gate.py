@@ -150,7 +150,8 @@ def judge(report: pd.DataFrame, acceptance: Any, used: Mapping[str, Any] | None 
         `outcome`, `is_excused` and `detail`.
 
     Raises:
-        ValueError: for thresholds that cannot be read, or none; for a published score that is infinite.
+        ValueError: for thresholds that cannot be read, or none; for a published score that is infinite, or
+            there twice.
 
     Reference: Piaggio et al. 2012, "Reporting of Noninferiority and Equivalence Randomized Trials", figure 1.
     """
@@ -162,6 +163,9 @@ def judge(report: pd.DataFrame, acceptance: Any, used: Mapping[str, Any] | None 
     if (infinite := (numbers.abs() == math.inf).any(axis=1)).any():
         named = kept["metric"][infinite].iloc[0]
         raise ValueError(f"expected finite numbers or missing ones in the report, got an infinite {named}")
+    if (repeated := kept["metric"].duplicated()).any():
+        named = kept["metric"][repeated].iloc[0]
+        raise ValueError(f"expected each metric once in the report, got several of {named}")
     kept = round_scores(kept)
     scores = {row.metric: Score(*row) for row in kept[list(Score._fields)].itertuples(index=False)}
     results = []

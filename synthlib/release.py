@@ -28,7 +28,7 @@ from synthlib.models.synthesizer import Synthesizer
 from synthlib.preregistration import describe_attempt, note_draw
 from synthlib.rules import Combinations
 from synthlib.schema import Column, Schema
-from synthlib.scores import round_scores
+from synthlib.scores import public_notes, round_scores
 from synthlib.thresholds import parse_acceptance
 
 PACKAGES = ("synthlib", "tensorflow", "keras", "numpy", "pandas")
@@ -279,9 +279,12 @@ def public_report(report: pd.DataFrame) -> pd.DataFrame:
         report: from `evaluate`.
 
     Returns:
-        DataFrame of `metric, value, low, high, reference`, the last four with three decimals.
+        DataFrame of `metric, value, low, high, reference`, the last four with three decimals. Its
+        `attrs["notes"]`, where there are any, name no column whose scores are left out.
     """
-    return round_scores(report[report["metric"].map(is_published)])
+    found = round_scores(report[report["metric"].map(is_published)])
+    found.attrs = dict(report.attrs) | ({"notes": public_notes(report)} if "notes" in report.attrs else {})
+    return found
 
 
 def _judge(report: pd.DataFrame, study: Study | None, acceptance: Any) -> Verdict | None:

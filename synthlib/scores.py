@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from synthlib.areas import is_published
+
 DECIMALS = 3  # of published scores
+_GAPS = "could not be computed"
 
 
 class Score(NamedTuple):
@@ -49,6 +52,24 @@ def round_scores(report: pd.DataFrame) -> pd.DataFrame:
     numbers = report.columns.drop("metric")
     rounded = {name: report[name].astype(float).round(DECIMALS) + 0.0 for name in numbers}  # no -0.0
     return report.assign(**rounded).reset_index(drop=True)
+
+
+def explain_gaps(report: pd.DataFrame) -> list[str]:
+    """A note that names what a report could not compute; none where there is nothing."""
+    empty = report.loc[report["value"].isna(), "metric"]
+    if not len(empty):
+        return []
+    shown = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
+    return [f"{_GAPS} (too few, missing or constant values): {shown}"]
+
+
+def public_notes(report: pd.DataFrame) -> list[str]:
+    """A report's notes as they may be published: no column is named whose scores stay with the steward.
+
+    That a quantile of a column could not be bounded says that few patients have a value of it.
+    """
+    kept = [note for note in report.attrs.get("notes", []) if not note.startswith(_GAPS)]
+    return [*kept, *explain_gaps(report[report["metric"].map(is_published)])]
 
 
 def wilson_interval(successes: float, trials: float, confidence: float = 0.95) -> tuple[float, float]:

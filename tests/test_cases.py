@@ -57,8 +57,8 @@ def test_a_decision_curve_and_its_bounds(cohort, cohort_schema):
 
 def test_incidence_by_year_and_season_with_small_periods_masked():
     schema = sl.Schema((sl.Column("seen", "datetime", "datetime64[ns]"), FLAG))
-    days = [*["2001-01-15"] * 30, *["2001-02-10"] * 30, *["2002-01-20"] * 15, *["2003-07-01"] * 4]
-    ill = ([1] * 12 + [0] * 18) * 2 + [1] * 2 + [0] * 17
+    days = [*["2001-01-15"] * 30, *["2001-02-10"] * 30, *["2002-01-20"] * 15, *["2003-07-01"] * 40]
+    ill = ([1] * 12 + [0] * 18) * 2 + [1] * 2 + [0] * 13 + [1] * 9 + [0] * 31
     table = pd.DataFrame({"seen": pd.to_datetime(days), "ill": ill})
     found = surveillance(table, table, schema, "seen", "ill", "year").set_index(["period", "table"])
     assert found.loc[(pd.Timestamp("2001-01-01"), "train"), "share"] == pytest.approx(24 / 60)

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 from command_line_helpers import listing, patients
+from conftest import make_cohort
 
 import synthlib as sl
+from synthlib.commands.evaluating import write
+from synthlib.scores import Score, to_report
 
 pytest_plugins = ["command_line_fixtures"]
 pytestmark = pytest.mark.usefixtures("own_folder")
@@ -22,7 +25,8 @@ def test_evaluate_scores_and_writes(released, run):
     code, out, _ = run("evaluate", *tables, "--target", "died", "--out", "report.csv")
     assert code == 0
     report = sl.read_table("report.csv").set_index("metric")
-    assert "Are pairs of columns?" in out and f"{report.loc['marginal_accuracy_2way', 'value']:.3f}" in out
+    assert "Are pairs of columns distributed" in out
+    assert f"{report.loc['marginal_accuracy_2way', 'value']:.3f}" in out
     kept = sl.read_table(folder / "scores.csv").set_index("metric")
     assert report.loc["ks[age]"].to_dict() == kept.loc["ks[age]"].to_dict()
     assert (folder / "scores.csv").stat().st_mode & 0o077 == 0
@@ -96,3 +100,25 @@ def test_evaluate_judges_and_writes_a_folder(released, run):
     Path("thresholds.json").write_text('{"thresholds": [{"metric": "accuracy", "at_most": 1}]}')
     code, _, err = run(*words, "--acceptance", "thresholds.json")
     assert code == 2 and "which none fits" in err
+
+
+def test_a_public_page_names_no_column_whose_scores_are_withheld(tmp_path):
+    table = make_cohort(60)
+    schema = sl.Schema.infer(table, target="died")
+    report = to_report([Score("ks[lab]", *[float("nan")] * 4), Score("exact_copies", *[float("nan")] * 4)])
+    report.attrs["notes"] = ["could not be computed (too few values): ks[lab]", "something else"]
+    write(report, tmp_path / "out", None, schema, (table, table, table), 0, True)
+    for name in ("report.html", "report.json", "report.csv"):
+        assert "ks[lab]" not in (tmp_path / "out" / name).read_text(encoding="utf-8")
+    notes = json.loads((tmp_path / "out" / "report.json").read_bytes())["notes"]
+    assert notes[0] == "something else" and notes[1].endswith("values): exact_copies") and len(notes) == 2
+
+
+def test_a_page_without_outcomes_in_the_holdout_lacks_its_figure_alone(tmp_path):
+    """Found after minutes of scoring, that there is nothing to draw must not lose the scores."""
+    table = make_cohort(60).astype({"died": float})
+    schema = sl.Schema.infer(table, target="died").replace("died", nullable=True)
+    report = to_report([Score("invalid_share", 0.0, 0.0, 0.1, 0.0)])
+    for holdout, drawn in ((table[40:], True), (table[40:].assign(died=float("nan")), False)):
+        write(report, tmp_path / "page.html", None, schema, (table[:40], holdout, table[:40]), 0, False)
+        assert ("<figure>" in (tmp_path / "page.html").read_text(encoding="utf-8")) == drawn

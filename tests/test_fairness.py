@@ -32,7 +32,7 @@ def test_two_groups_by_hand(monkeypatch):
     risk = np.array([0.9, 0.2, 0.8, 0.1, 0.9, 0.8, 0.2, 0.1])
     groups = np.repeat([0, 1], 4)
     partition = Partition("sex", ("f", "m"), (groups, groups), 0)
-    found = _by_group(partition, truth, risk, 0.5, np.ones((1, 8)))
+    found = _by_group(partition, truth, risk, 0.5, np.ones((1, 8)), np.arange(8))
     # women: of pairs 0.9 beats both, 0.2 beats 0.1 only; men: all
     assert found["auroc"][:, 0] == pytest.approx([0.75, 1.0])
     # above one half: one of two dead women and one of two living; both dead men and none of the living
@@ -76,7 +76,7 @@ def test_the_worst_attribute_is_told_where_a_mean_hides_it(monkeypatch):
     schema = sl.Schema.infer(table, target="died", protected=["group", "disease"])
     differ = {("group", 1): 0.5, ("disease", 0): 0.4}  # of which attribute, by which model: real, made
 
-    def by_group(partition, truth, predicted, cut, weights):
+    def by_group(partition, truth, predicted, cut, weights, units):
         values = np.zeros((len(partition.groups), len(weights)))
         values[0] = differ.get((partition.name, int(predicted[0])), 0.0)
         return dict.fromkeys(("auroc", "brier", "calibration", "tpr", "fpr"), values)
@@ -120,9 +120,41 @@ def test_what_is_left_out_is_explained(cohort, cohort_schema, protected):
         "fairness: groups of too few patients are merged: disease (2)"
     ]
     assert explain_fairness(*tables, protected) == []
-    for target in (None, "disease"):
+    for target, said in ((None, "names no target"), ("disease", "not two levels but 4: disease")):
         other = dataclasses.replace(protected, target=target)
         assert score(*tables, other) == {}
+        assert any("no model is tried" in note and said in note for note in explain_fairness(*tables, other))
+
+
+def test_groups_without_rates_and_columns_without_groups_are_named(cohort, cohort_schema):
+    table = cohort.assign(day=pd.Timestamp("2001-02-03"), one="a")
+    columns = (
+        *cohort_schema.columns,
+        sl.Column("day", "datetime", "datetime64[ns]"),
+        sl.Column("one", "categorical", categories=("a", "b")),
+    )
+    schema = sl.Schema(columns, target="died", protected=("group", "day", "one"))
+    chronic = table.index[table["group"] == "chronic"]
+    table.loc[chronic, "died"] = (np.arange(len(chronic)) % 20 == 0).astype(int)  # few have the event
+    tables = table[:400], table[400:], table[:400]
+    assert "fairness_auroc[group=chronic]" not in score(*tables, schema)
+    assert explain_fairness(*tables, schema) == [
+        "fairness: no groups are formed by dates, and by numbers without declared ends: day",
+        "fairness: fewer than two groups of 11 patients or more, so left out: one",
+        "fairness: no AUROC and no odds of groups with fewer than 11 patients with the event, or without it: "
+        "group (1), group × one (1)",
+    ]
+
+
+def test_no_interval_leaves_its_scale(protected):
+    for seed in range(3):
+        table = make_cohort(240, seed)
+        noise = table.sample(frac=1, random_state=seed).reset_index(drop=True)
+        for name, one in score(
+            table[:120], table[120:], table[:120].assign(died=noise["died"]), protected
+        ).items():
+            ends = (-2, 2) if "calibration" in name else (-1, 1)
+            assert np.isnan(one.low) or ends[0] <= one.low <= one.high <= ends[1], name
 
 
 values = st.one_of(st.none(), st.sampled_from(["a", "b"]))

@@ -180,6 +180,14 @@ def test_all_must_pass_but_what_is_asked_only_if_measured():
     assert outcome(unfair, copies, fairness) == (["passed", "failed"], "failed")
 
 
+def test_a_score_that_stands_twice_is_refused():
+    """Else the last one counts, whatever the first one says."""
+    failing, passing = (Score("exact_copies", value, value, value, 0.0) for value in (0.9, 0.0))
+    twice = pd.DataFrame([failing, passing], columns=Score._fields)
+    with pytest.raises(ValueError, match="several of exact_copies"):
+        judge(twice, {"thresholds": [{"metric": "exact_copies", "at_most": 0.1}]})
+
+
 def test_without_a_threshold_there_is_no_verdict():
     with pytest.raises(ValueError, match="got none"):
         judge(pd.DataFrame([CAUGHT], columns=Score._fields), "whatever it is")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import synthlib as sl
-from synthlib.evaluation.fairness.groups import SMALL_CELL, merge_small, partitions
+from synthlib.evaluation.fairness.groups import SMALL_CELL, count_patients, merge_small, partitions
 
 
 def people(**counts):
@@ -95,6 +95,72 @@ def test_no_line_gives_away_a_small_cell(rows):
         hidden = (counts * merged).sum(axis=axis)
         whole = merged.all(axis=axis - 1)
         assert ((hidden == 0) | (hidden >= SMALL_CELL) | whole).all()
+
+
+def follow_from_the_sums(counts, merged):
+    """The merged cells that the sums of lines and columns, and the cells that are shown, leave no choice."""
+    cells = np.argwhere(merged)
+    sums = np.zeros((sum(counts.shape), len(cells)))
+    sums[cells[:, 0], range(len(cells))] = sums[len(counts) + cells[:, 1], range(len(cells))] = 1
+    _, sizes, basis = np.linalg.svd(sums)
+    free = basis[(sizes > 1e-9).sum() :]
+    return [tuple(cell) for cell, moves in zip(cells, free.T, strict=True) if (np.abs(moves) < 1e-9).all()]
+
+
+@given(
+    st.tuples(st.integers(2, 4), st.integers(2, 4)).flatmap(
+        lambda shape: st.lists(
+            st.lists(st.integers(0, 30), min_size=shape[1], max_size=shape[1]),
+            min_size=shape[0],
+            max_size=shape[0],
+        )
+    )
+)
+def test_no_small_cell_follows_from_several_sums(rows):
+    counts = np.array(rows)
+    merged = merge_small(counts[None])
+    if not merged.all():
+        assert not [cell for cell in follow_from_the_sums(counts, merged) if 0 < counts[cell] < SMALL_CELL]
+
+
+def test_a_small_cell_behind_another_line_is_kept():
+    # 4 is hidden beside 30, which is alone in its line: 90 - 60 gives the 30, and 34 - 30 the 4
+    counts = np.array([[4, 60, 80], [30, 20, 40], [50, 70, 90]])
+    naive = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=bool)
+    assert (0, 0) in follow_from_the_sums(counts, naive)
+    merged = merge_small(counts[None])
+    assert follow_from_the_sums(counts, merged) == [] and merged.sum() == 4 and merged[1, 1]
+
+
+def test_patients_are_counted_and_not_their_rows():
+    table = people(female_a=40, male_b=40)
+    table["patient"] = np.r_[np.arange(40), np.repeat([40, 41], 20)]  # two men with twenty rows each
+    columns = (sl.Column("patient", "identifier", "int64"), *SCHEMA.columns)
+    schema = dataclasses.replace(SCHEMA, columns=columns, patient_id="patient")
+    assert partitions((table, table), table, schema) == []
+    assert {one.name for one in partitions((table, table), table, SCHEMA)} == {"sex", "race", "sex × race"}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=30))
+def test_each_patient_counts_once_in_a_group(rows):
+    codes, units = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+    expected = [len({unit for code, unit in rows if code == group}) for group in range(4)]
+    assert count_patients(codes, units, 4).tolist() == expected
+
+
+def test_no_two_groups_or_attributes_have_one_name():
+    rng = np.random.default_rng(0)
+    names = {"a=b": ("c", "d"), "a": ("b=c", "b=d"), "a × a=b": ("x", "y")}
+    table = pd.DataFrame({name: rng.choice(levels, 900) for name, levels in names.items()})
+    table["number"] = rng.integers(1_000_000, 1_000_011, 900)
+    columns = [sl.Column(name, "categorical", categories=levels) for name, levels in names.items()]
+    columns.append(sl.Column("number", "integer", "int64", low=1_000_000, high=1_000_010))
+    schema = sl.Schema(tuple(columns), protected=(*names, "number"))
+    found = partitions((table, table), table, schema)
+    groups = [name for one in found for name in one.groups]
+    assert len(set(groups)) == len(groups) and len({one.name for one in found}) == len(found) == 10
+    assert "number=1000000–1000002" in groups
+    assert [one.num_attributes for one in found] == [1] * 4 + [2] * 6
 
 
 @pytest.mark.parametrize("broken", [None, "measles"])

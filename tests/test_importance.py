@@ -60,3 +60,10 @@ def test_without_target_there_is_none_and_other_targets_work(cohort):
         schema = sl.Schema.infer(cohort, target=target)
         found = score(cohort[:300], cohort[300:], cohort[:300], schema)
         assert found[f"importance_agreement_{learner}"].value == pytest.approx(1)
+
+
+def test_a_column_may_be_called_anything(cohort):
+    renamed = cohort.rename(columns={"age": "self", "lab": "**"})
+    schema = sl.Schema.infer(renamed, target="died")
+    found = score(renamed[:300], renamed[300:], renamed[:300], schema)
+    assert found["importance_agreement_boosting"].value == pytest.approx(1)

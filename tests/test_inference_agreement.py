@@ -1,5 +1,7 @@
 """Inference from synthetic tables: the combining rules by hand, identity, noise, and what intervals claim."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from conftest import make_cohort
@@ -12,6 +14,7 @@ from synthlib.evaluation.usefulness.inference_agreement import (
     Combined,
     combine,
     compare,
+    explain_inference,
     inference_agreement,
     inference_scores,
 )
@@ -133,3 +136,14 @@ def test_what_cannot_be_fitted_is_left_out(cohort, cohort_schema):
     gone = score(cohort[:400], cohort[400:], cohort[:400].assign(died=0), cohort_schema)
     assert gone["inference_coverage"].value == 0 and np.isnan(gone["inference_bias"].value)
     assert set(score(cohort[:400], cohort[400:], cohort[:400], sl.Schema.infer(cohort, target="lab")))
+
+
+def test_why_there_is_no_regression_is_said(cohort, cohort_schema):
+    assert explain_inference(cohort, cohort_schema) == []
+    levels = dataclasses.replace(cohort_schema, target="disease")
+    assert explain_inference(cohort, levels)[0].endswith("disease has 4 levels, expected two")
+    alone = cohort_schema.drop(["disease", "group", "age"])
+    sparse = cohort.assign(lab=np.nan)[["lab", "died"]]
+    assert "no feature of which 90% are known" in explain_inference(sparse, alone)[0]
+    for table, schema in ((cohort, levels), (sparse, alone)):
+        assert inference_scores(table, table, table, schema, np.random.default_rng(0)) == []

@@ -241,6 +241,17 @@ def test_the_power_statement_the_rule_and_blind_attacks_are_shown(report):
     assert "left out of worst of membership_auroc*: membership_auroc[weak]" in page
 
 
+def test_it_says_where_the_value_alone_was_judged():
+    """An interval of 0 to 0.4 that passed a limit of 0.1 must not look as if all of it kept to it."""
+    wide = to_report([Score("invalid_share", 0.05, 0.0, 0.4, 0.0)])
+    for bound, outcome in (("value", "passed"), ("high", "inconclusive")):
+        gate = judge(wide, {"thresholds": [{"metric": "invalid_share", "at_most": 0.1, "bound": bound}]})
+        page = render_page(wide, gate=gate)
+        assert gate.results[0]["outcome"] == outcome
+        assert "the value alone decides, however wide its interval" in page
+        assert ("unfavourable end" in page) == (bound == "high")
+
+
 def test_areas_come_worst_first(report):
     verdicts = judge_areas(find_all(report), judge(report, ACCEPTANCE))
     assert [(one.area, one.outcome) for one in verdicts] == [
@@ -307,6 +318,9 @@ def test_a_page_names_populations_and_says_what_was_not_judged(report):
         ((0.7, 0.6, 0.8, 0.9), "closer", 2),
         ((0.7, 0.6, 0.8, 0.9), "lower", -2),
         ((0.7, 0.6, 0.8, 0.7), "lower", 0),
+        ((0.1, 0.0, 0.9, 0.8), "lower", -7 / 8),  # the interval holds the reference: nobody can say better
+        ((0.9, 0.1, 1.0, 0.2), "higher", -7 / 8),
+        ((0.2, 0.1, 1.0, 0.9), "higher", 7 / 8),
         ((0.7, NAN, NAN, 0.5), "lower", 0),
         ((NAN, NAN, NAN, 0.5), "lower", -math.inf),
         ((0.7, 0.6, 0.8, NAN), "lower", -math.inf),
@@ -372,6 +386,10 @@ def test_numbers_are_written_for_people():
     assert [show(value) for value in (0.5, -0.0001, 0.0001, -0.25, NAN)] == [
         *("0.500", "0.000", "<0.001", "\u22120.250", "–")
     ]
+    assert [show(value) for value in (999_999.0, -1e300, 2.5e6)] == [
+        *("999999.000", "\u22121.00e300", "2.50e06")
+    ]
+    assert "\u22120.0617<" in draw_strip(Score("x", 0.5, -0.0617082, 0.9, 0.5), (0.0, 1.0))
 
 
 # Colours

@@ -69,6 +69,21 @@ def test_data_that_cannot_tell(cohort, cohort_schema):
     assert np.isnan(fit_design(cohort.assign(age=50), cohort_schema, design)[0][-1])
 
 
+def test_an_outcome_that_does_not_vary(cohort, cohort_schema):
+    linear = make_design(cohort, cohort_schema, "linear", "lab", ["age"])
+    assert np.isnan(fit_design(cohort.assign(lab=1.0), cohort_schema, linear)).all()
+    # of a Cox regression, that everybody has the event is the best there can be, and nobody none
+    columns = (*cohort_schema.columns, sl.Column("time", "continuous", "float64", low=0, high=1e6))
+    schema = sl.Schema(columns)
+    rng = np.random.default_rng(0)
+    scale = np.exp(-0.5 * (cohort["age"] - cohort["age"].mean()) / cohort["age"].std())
+    table = cohort.assign(time=rng.exponential(scale), died=1)
+    cox = make_design(table, schema, "cox", "died", ["age"], "time")
+    (estimate,), (error,) = fit_design(table, schema, cox)
+    assert abs(estimate - 0.5) < 3 * error < 0.3
+    assert np.isnan(fit_design(table.assign(died=0), schema, cox)).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -175,6 +175,7 @@ BROKEN = {
     "unknown levels": lambda table: table.assign(disease="measles", died=7),
     "text for numbers": lambda table: table.assign(age="old"),
     "infinite numbers": lambda table: table.assign(lab=np.inf),
+    "absurd numbers": lambda table: table.assign(lab=np.where(table.index % 9, 1e300, -1e300), age=10**15),
     "everything missing": lambda table: table.assign(**dict.fromkeys(table, None)),
 }
 

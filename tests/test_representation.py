@@ -77,6 +77,9 @@ def test_a_lost_group_has_no_fidelity_and_nothing_protected_no_score(cohort, coh
     made = cohort[cohort["group"] == "acute"]
     found = score(group_fidelity, cohort[:400], cohort[400:], made, protected)
     assert np.isnan(found["group_fidelity[group=chronic]"].value)
+    assert found["group_fidelity[group=acute]"].value > 0.5
+    # all of it is lost, and not only what those that are left have lost
+    assert found["group_fidelity_loss"].value == found["group_fidelity[group=chronic]"].reference > 0.5
     for metric in (representation, group_fidelity):
         assert score(metric, cohort[:400], cohort[400:], made, cohort_schema) == {}
         assert score(metric, cohort[:5], cohort[5:9], made, protected) == {}

@@ -24,6 +24,13 @@ def split(cohort):
     return cohort[:450], cohort[450:]
 
 
+def test_a_holdout_without_outcomes_has_no_curves(cohort):
+    schema = sl.Schema.infer(cohort.assign(died=cohort["died"].astype(float)), target="died")
+    unknown = cohort.assign(died=np.nan)
+    with pytest.raises(ValueError, match="patients with a value of died in the holdout, got none"):
+        predict_holdout(cohort, unknown, cohort, schema, np.random.default_rng(0))
+
+
 def test_calibration_of_right_probabilities():
     # four patients of risk ¼, one event; four of ¾, three events
     truth = np.array([1, 0, 0, 0, 1, 1, 1, 0])

@@ -12,6 +12,8 @@ import pandas as pd
 from synthlib.commands.options import read_schema, refuse, spell_as
 from synthlib.commands.terminal import say
 from synthlib.data.tables import read_table
+from synthlib.evaluation.features import patients_of
+from synthlib.evaluation.outcomes import labelled
 from synthlib.evaluation.report import evaluate
 from synthlib.evaluation.usefulness.utility import predict_holdout
 from synthlib.gate import Verdict, judge
@@ -80,7 +82,8 @@ def score(
 ) -> tuple[pd.DataFrame, Verdict | None]:
     """The report, with attacks if they are asked for or judged, and a verdict if there are thresholds."""
     if acceptance is None and gate:
-        acceptance = default_acceptance(schema, len(train), len(holdout), seed=seed)
+        sizes = (len(np.unique(patients_of(table, schema))) for table in (train, holdout))
+        acceptance = default_acceptance(schema, *sizes, seed=seed)
     settings = choose_settings(acceptance, seed, attacks)
     report = evaluate(train, holdout, synthetic, schema, **settings)
     return report, None if acceptance is None else judge(report, acceptance)
@@ -103,13 +106,11 @@ def write(
     """Write the report, or what a release may tell of it; a page for the steward has ROC and calibration."""
     options: dict[str, Any] = {}
     if public:
-        attrs = report.attrs
         report = public_report(report)
-        report.attrs = attrs
     elif out.suffix not in (".csv", ".json"):
         options["schema"] = schema
         target = None if schema.target is None else schema[schema.target]
-        if target is not None and len(target.categories) == 2:
+        if target is not None and len(target.categories) == 2 and len(labelled(tables[1], target)):
             from synthlib.paper.figures import roc_and_calibration
 
             predictions = predict_holdout(*tables, schema, np.random.default_rng(seed))

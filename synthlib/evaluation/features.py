@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synthlib.schema import Column
+from synthlib.schema import Column, Schema
 
 MAX_TREE_LEVELS = 250  # scikit-learn's histogram trees hold 255 bins
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class Samples(set[tuple[int, int]]):
@@ -49,6 +50,16 @@ def note_columns(used: int, num_all: int, what: str) -> None:
     found = _samples.get()
     if found is not None and used < num_all:
         found.columns.add((used, num_all, what))
+
+
+def patients_of(table: pd.DataFrame, schema: Schema) -> np.ndarray:
+    """Each row's patient, numbered from 0 in order of appearance, shape (num_rows,).
+
+    Rows without an id count as one patient's; without a `patient_id`, each row is a patient.
+    """
+    if schema.patient_id is None or schema.patient_id not in table.columns:
+        return np.arange(len(table))
+    return pd.factorize(table[schema.patient_id], use_na_sentinel=False)[0]
 
 
 def numbers(table: pd.DataFrame, column: Column) -> np.ndarray:
@@ -90,11 +101,14 @@ def missing(table: pd.DataFrame, column: Column) -> np.ndarray:
 
 
 def tree_matrix(table: pd.DataFrame, columns: Sequence[Column]) -> np.ndarray:
-    """Features for histogram trees, shape (num_rows, num_columns): numbers and codes, NaN where missing."""
+    """Features for trees, shape (num_rows, num_columns): numbers and codes, NaN where missing.
+
+    Numbers beyond what a float32 holds, which forests compute with, count as its ends.
+    """
     matrix = np.empty((len(table), len(columns)))
     for position, column in enumerate(columns):
         if column.is_numeric:
-            matrix[:, position] = numbers(table, column)
+            matrix[:, position] = np.clip(numbers(table, column), -LARGEST, LARGEST)
         else:
             found = codes(table, column)
             matrix[:, position] = np.where(found < 0, np.nan, found)

@@ -19,7 +19,7 @@ from synthlib.evaluation.resampling import weighted_auroc, weighted_mean
 from synthlib.schema import Column, Schema
 
 MAX_ROWS = 20_000
-MIN_ROWS = 10  # of the rarest level; a handful of rows resamples to itself too often to say anything
+MIN_ROWS = 10  # patients of the rarest level; a handful resamples to itself too often to say anything
 
 
 def labelled(table: pd.DataFrame, target: Column) -> pd.DataFrame:
@@ -119,8 +119,7 @@ def performance(
     return np.where(count > 0, np.where(known, levels, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
 
 
-def enough(target: Column, truth: np.ndarray) -> bool:
-    """Whether there are rows enough of each kind to resample them."""
-    if target.is_numeric:
-        return len(truth) >= MIN_ROWS
-    return len(truth) > 0 and np.unique(truth, return_counts=True)[1].min() >= MIN_ROWS
+def enough(target: Column, truth: np.ndarray, units: np.ndarray) -> bool:
+    """Whether there are patients enough of each kind to resample them; `units`: from `patients_of`."""
+    kinds = [slice(None)] if target.is_numeric else [truth == level for level in np.unique(truth)]
+    return bool(kinds) and min(len(np.unique(units[kind])) for kind in kinds) >= MIN_ROWS

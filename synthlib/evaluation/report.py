@@ -11,7 +11,7 @@ import pandas as pd
 from synthlib.areas import HEADLINES
 from synthlib.evaluation.fairness import representation
 from synthlib.evaluation.fairness.gaps import explain_fairness, fairness
-from synthlib.evaluation.features import noting_samples
+from synthlib.evaluation.features import noting_samples, patients_of
 from synthlib.evaluation.fidelity import association, columns
 from synthlib.evaluation.fidelity import tables as fidelity
 from synthlib.evaluation.leakage import privacy
@@ -20,10 +20,10 @@ from synthlib.evaluation.learners import one_thread
 from synthlib.evaluation.usefulness import utility
 from synthlib.evaluation.usefulness.augmentation import augmentation_gain
 from synthlib.evaluation.usefulness.importance import importance_agreement
-from synthlib.evaluation.usefulness.inference_agreement import inference_scores
+from synthlib.evaluation.usefulness.inference_agreement import explain_inference, inference_scores
 from synthlib.evaluation.usefulness.ranking import model_ranking
 from synthlib.schema import Schema, SchemaError
-from synthlib.scores import Score, to_report
+from synthlib.scores import Score, explain_gaps, to_report
 
 METRICS: tuple[Callable, ...] = (
     fidelity.marginal_accuracy,
@@ -103,7 +103,7 @@ def evaluate(
         for metric in bar:
             bar.set_description(f"evaluate: {metric.__name__}")
             rng = np.random.default_rng([seed, zlib.crc32(metric.__name__.encode())])
-            with noting_samples() as sampled:
+            with noting_samples() as sampled, np.errstate(over="ignore", invalid="ignore"):  # `_keep_finite`
                 found = metric(train, holdout, synthetic, schema, rng)
             scores += map(_keep_finite, [found] if isinstance(found, Score) else found)
             for sample in (*sampled, *sampled.columns):
@@ -112,8 +112,10 @@ def evaluate(
     sizes = {"train": len(train), "holdout": len(holdout), "synthetic": len(synthetic)}
     report.attrs["notes"] = [
         *utility.explain_utility(train, holdout, synthetic, schema),
+        *explain_inference(train, schema),
         *explain_fairness(train, holdout, synthetic, schema),
-        *_explain_gaps(report),
+        *_explain_patients(train, holdout, schema),
+        *explain_gaps(report),
         *_explain_samples(samples, sizes),
     ]
     report.attrs["evaluation"] = {"seed": int(seed), "attacks": False, "max_targets": int(max_targets)}
@@ -175,12 +177,18 @@ def _keep_finite(score: Score) -> Score:
     return Score(name, *(numbers if np.isfinite(numbers[0]) else [*[np.nan] * 3, numbers[3]]))
 
 
-def _explain_gaps(report: pd.DataFrame) -> list[str]:
-    empty = report.loc[report["value"].isna(), "metric"]
-    if not len(empty):
+def _explain_patients(train: pd.DataFrame, holdout: pd.DataFrame, schema: Schema) -> list[str]:
+    repeated = [
+        name
+        for name, table in (("train", train), ("holdout", holdout))
+        if len(table) > len(np.unique(patients_of(table, schema)))
+    ]
+    if not repeated:
         return []
-    shown = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
-    return [f"could not be computed (too few, missing or constant values): {shown}"]
+    return [
+        f"several rows a patient in {' and '.join(repeated)}: intervals of predictions and of fairness draw "
+        "patients; all others take rows as independent, and are too narrow where a patient's rows are alike"
+    ]
 
 
 def _explain_samples(samples: dict[tuple, list[str]], sizes: dict[str, int]) -> list[str]:

@@ -7,13 +7,25 @@ import numpy as np
 from synthlib.evaluation.intervals import NAN, Z, clip
 
 
-def draw_weights(num_rows: int, num_resamples: int, rng: np.random.Generator) -> np.ndarray:
+def draw_weights(
+    num_rows: int, num_resamples: int, rng: np.random.Generator, units: np.ndarray | None = None
+) -> np.ndarray:
     """How often each row is drawn, shape (num_resamples + 1, num_rows); the first line is the table itself.
 
-    Reference: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 6.
+    Args:
+        num_rows: of the table.
+        num_resamples: how often it is drawn anew.
+        rng: draws.
+        units: each row's patient, from `features.patients_of`, shape (num_rows,): patients are drawn, each
+            with all rows. None: each row is drawn by itself.
+
+    Reference: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 6; Davison and Hinkley
+    1997, "Bootstrap Methods and their Application", section 3.8 (rows that belong together).
     """
-    drawn = rng.multinomial(num_rows, np.full(num_rows, 1 / max(num_rows, 1)), num_resamples)
-    return np.vstack([np.ones((1, num_rows)), drawn.reshape(num_resamples, num_rows)])
+    size = num_rows if units is None else int(units.max(initial=-1)) + 1
+    drawn = rng.multinomial(size, np.full(size, 1 / max(size, 1)), num_resamples)
+    drawn = drawn.reshape(num_resamples, size)
+    return np.vstack([np.ones((1, num_rows)), drawn if units is None else drawn[:, units]])
 
 
 def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from synthlib.areas import NAMES, find_area, find_control, find_measure, is_control
+from synthlib.areas import LEAKAGE, NAMES, find_area, find_control, find_measure, is_control, split_name
 from synthlib.gate import OUTCOMES, Verdict, is_judged
 from synthlib.scores import Score
 
@@ -38,12 +38,16 @@ class Finding(NamedTuple):
 
 
 class AreaVerdict(NamedTuple):
-    """An area, its outcome (one of `OUTCOMES`, or `NO_THRESHOLD`), its results of the gate and findings."""
+    """An area, its outcome (one of `OUTCOMES`, or `NO_THRESHOLD`), its results of the gate and findings.
+
+    `remark` says why the outcome is not that of the thresholds alone; mostly it is empty.
+    """
 
     area: str
     outcome: str
     results: list[dict[str, Any]]
     findings: list[Finding]
+    remark: str = ""
 
 
 def find_all(report: pd.DataFrame, gate: Verdict | None = None) -> list[Finding]:
@@ -59,8 +63,9 @@ def find_all(report: pd.DataFrame, gate: Verdict | None = None) -> list[Finding]
         measure = find_measure(name)
         if measure is None or is_control(name) or ("[" in name and not measure.is_published):
             continue
-        badness = rate(score, measure.better)
-        reading = read(score, badness, find_control(name, scores), scores, measure.needs_control)
+        badness = rate(score, measure.better, measure.ideal)
+        control = find_control(name, scores)
+        reading = read(score, badness, control, scores, measure.needs_control, measure.ideal)
         reading = f"{told[name][1]} {reading}" if name in told else reading
         if gate is not None and badness > 1 and not is_judged(gate.acceptance, name):
             reading += " No threshold is about it."
@@ -88,21 +93,40 @@ def _list_told(gate: Verdict | None) -> dict[str, tuple[int, str]]:
     return told
 
 
-def rate(score: Score, better: str) -> float:
-    """How much worse than its reference a score is, in halves of its interval; -inf where nobody can say."""
+def rate(score: Score, better: str, ideal: float | None = None) -> float:
+    """How much worse than its reference a score is, in halves of its interval; -inf where nobody can say.
+
+    Where there is an `ideal`, what is nearer to it than the reference is better, on whichever side.
+    """
     if not math.isfinite(score.value) or not math.isfinite(score.reference):
         return -math.inf
+    if ideal is not None:
+        score, better = Score(score.metric, *_from_ideal(score, ideal)), "lower"
     gap = score.value - score.reference
     excess = {"lower": gap, "higher": -gap, "closer": abs(gap)}[better]
     if not math.isfinite(score.low) or not math.isfinite(score.high):
         return 0.0
-    half = {"lower": score.value - score.low, "higher": score.high - score.value}
-    half["closer"] = half["lower"] if gap > 0 else half["higher"]
-    return excess / max(half[better], 1e-9) if excess else 0.0
+    half = score.value - score.low if gap > 0 else score.high - score.value  # on the reference's side
+    return excess / max(half, 1e-9) if excess else 0.0
+
+
+def _from_ideal(score: Score, ideal: float) -> tuple[float, float, float, float]:
+    """A score's value, the ends of its interval and its reference as distances from what is best."""
+    value, reference = abs(score.value - ideal), abs(score.reference - ideal)
+    if not math.isfinite(score.low) or not math.isfinite(score.high):
+        return value, math.nan, math.nan, reference
+    half = score.value - score.low, score.high - score.value
+    nearer = half[0] if score.value > ideal else half[1]
+    return value, value - nearer, value + max(half), reference
 
 
 def read(
-    score: Score, badness: float, control: str | None, scores: dict[str, Score], needs_control: bool
+    score: Score,
+    badness: float,
+    control: str | None,
+    scores: dict[str, Score],
+    needs_control: bool,
+    ideal: float | None = None,
 ) -> str:
     """One sentence on a score: worse and better mean that its interval leaves the reference out."""
     if not math.isfinite(score.value):
@@ -112,11 +136,11 @@ def read(
     if not math.isfinite(score.low):
         return "Too few patients to tell."
     if badness > 1:
-        said = "Worse than the reference."
+        said = "Worse than the reference" + (".", f": further from {ideal or 0:g}.")[ideal is not None]
     elif badness >= -1:
         said = "Not told from the reference."
     else:
-        said = "Better than the reference."
+        said = "Better than the reference" + (".", f": nearer to {ideal or 0:g}.")[ideal is not None]
     if control is not None:
         found = scores[control]
         caught = math.isfinite(found.low) and found.low > found.reference
@@ -128,15 +152,27 @@ def read(
 
 
 def judge_areas(findings: list[Finding], gate: Verdict | None) -> list[AreaVerdict]:
-    """Each area with its verdict, worst first."""
+    """Each area with its verdict, worst first.
+
+    Leakage has not passed where no attack was judged: that nothing was copied is not that nothing leaks.
+    """
     results = [] if gate is None else gate.results
     found = []
     for area in NAMES:
         own = [one for one in results if area_of(one) == area]
         counted = [one["outcome"] for one in own if not one["is_excused"]]
         outcome = min(counted, key=OUTCOMES.index) if counted else "not measured" if own else NO_THRESHOLD
-        found.append(AreaVerdict(area, outcome, own, [one for one in findings if one.area == area]))
+        remark = ""
+        if area == LEAKAGE and outcome == "passed" and not any(map(_is_of_attack, own)):
+            outcome = "not measured"
+            remark = "No threshold is about an attack. What was asked for is met, and says little of leakage."
+        found.append(AreaVerdict(area, outcome, own, [one for one in findings if one.area == area], remark))
     return sorted(found, key=lambda one: _ORDER.index(one.outcome))
+
+
+def _is_of_attack(result: dict[str, Any]) -> bool:
+    measure = find_measure(result["measured"]) if result["measured"] else None
+    return measure is not None and measure.needs_control
 
 
 def say_standing(gate: Verdict) -> str:
@@ -148,11 +184,15 @@ def say_standing(gate: Verdict) -> str:
             "It was evaluated otherwise than the protocol declares, so that it does not pass: "
             f"{'; '.join(gate.differing)}. Thresholds met: {met} of {len(asked)}."
         )
+    excused = len(gate.results) - len(asked)
+    more = f" Of {excused} that ask only for what is measured, nothing was." if excused else ""
+    if not asked:
+        return f"No threshold could be judged: it does not pass.{more}"
     if met == len(asked):
-        return f"All {met} thresholds that were declared are met."
+        return f"All {met} thresholds that were declared are met.{more}"
     left = len(asked) - met - missed
     said = f"Of {len(asked)} thresholds that were declared {met} are met, {missed} missed and {left}"
-    return f"{said} undecided: it {'passes' if gate.outcome == 'passed' else 'does not pass'}."
+    return f"{said} undecided: it {'passes' if gate.outcome == 'passed' else 'does not pass'}.{more}"
 
 
 def list_untested(gate: Verdict) -> list[str]:
@@ -177,3 +217,9 @@ def rank_columns(report: pd.DataFrame) -> pd.DataFrame:
     """Single columns by the distance of their distribution from train's, the furthest first; may be empty."""
     rows = report[report["metric"].str.match(r"(ks|tv)\[")].dropna(subset="value")
     return rows.sort_values(["value", "metric"], ascending=[False, True], kind="stable")
+
+
+def list_unknown_columns(report: pd.DataFrame) -> list[str]:
+    """Single columns of whose distribution nothing can be said, such as one that nobody has a value of."""
+    rows = report[report["metric"].str.match(r"(ks|tv)\[") & report["value"].isna()]
+    return [split_name(name)[1] for name in rows["metric"]]

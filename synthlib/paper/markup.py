@@ -6,6 +6,12 @@ import html
 from collections.abc import Iterable
 from typing import Any
 
+# What turns the direction of text around, or does not show, is written out: a name must not feign another.
+_HIDDEN = {
+    number: f"\\u{number:04x}"
+    for number in (*range(9), 11, 12, *range(14, 32), *range(127, 160), 0x200B, 0x200E, 0x200F,
+                   *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
+}  # fmt: skip
 _VOID = {"meta", "wbr", "img"}  # of HTML
 _CLOSED = {"circle", "line", "path"}  # of SVG
 
@@ -45,11 +51,11 @@ def _write(child: Any) -> str:
         return child
     if isinstance(child, Iterable) and not isinstance(child, str):
         return join(child)
-    return html.escape(str(child), quote=False)
+    return html.escape(str(child), quote=False).translate(_HIDDEN)
 
 
 def _write_attribute(name: str, value: Any) -> str:
     if value is None or value is False:
         return ""
     name = name.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+    return f" {name}" if value is True else f' {name}="{html.escape(str(value)).translate(_HIDDEN)}"'

@@ -21,13 +21,15 @@ from synthlib.paper.findings import (
     Finding,
     find_all,
     judge_areas,
+    list_unknown_columns,
     list_untested,
     rank_columns,
     say_standing,
 )
 from synthlib.paper.markup import Html, join, tag
+from synthlib.paper.page_attacks import list_attacks
 from synthlib.paper.page_parts import badge, code, interval, key, scroll, table
-from synthlib.paper.page_words import CONCLUSIONS, GLOSSARY, LIMITS
+from synthlib.paper.page_words import GLOSSARY, LIMITS, SETTING_WORDS
 from synthlib.paper.strips import choose_scale, draw_strip, show
 from synthlib.schema import Schema
 from synthlib.scores import Score, round_scores
@@ -107,7 +109,7 @@ def render_page(
         ("short", "In short", _summarise(verdicts, gate)),
         ("thresholds", "Thresholds", _list_thresholds(gate)),
         ("findings", "Findings", _list_findings(verdicts)),
-        ("attacks", "Attacks and their controls", _list_attacks(leakage)),
+        ("attacks", "Attacks and their controls", list_attacks(leakage)),
         ("columns", "Single columns", _list_columns(report)),
         ("figures", "Figures", _show_figures(figures)),
         ("limits", "What was not tested, and what cannot be shown", _list_limits(verdicts, notes, gate)),
@@ -176,6 +178,7 @@ def _summarise(verdicts: list[AreaVerdict], gate: Verdict | None) -> list[Html]:
         if worst:
             name = _name(worst)
             told = [name[:1].upper() + name[1:], ": ", _say(worst), " ", worst.reading]
+        told = [one.remark, " ", told] if one.remark else told
         rows.append(
             [tag("span", one.area.capitalize(), tag("small", QUESTIONS[one.area])), badge(one.outcome), told]
         )
@@ -203,16 +206,23 @@ def _list_thresholds(gate: Verdict | None) -> list[Html] | None:
         rows.append([tag("span", "worst of " if declared.get("worst") else "", named), limit, seen, outcome])
     digest, rule = acceptance_digest(gate.acceptance), gate.acceptance.get("inconclusive", REFUSES)
     power = gate.acceptance.get("power", "")
-    used = ", ".join(f"{name} {value}" for name, value in sorted((gate.used or {}).items()))
+    used = ", ".join(_say_setting(*each) for each in sorted((gate.used or {}).items()))
     return [
-        tag("p", "As they were declared. Passed: the whole interval keeps to the limit. Failed: all of it "
-            "lies beyond. Inconclusive: too few patients to tell, it could not be computed, or an attack "
+        tag("p", "As they were declared. Where the limit speaks of the end of the interval, passed: the "
+            "whole interval keeps to it; failed: all of it lies beyond. Where it does not, the value alone "
+            "decides, however wide its interval. Inconclusive: too few patients to tell, it could not be "
+            "computed, or an attack "
             f"whose control is not caught; what is inconclusive {rule}. SHA-256 of what was declared: ",
             tag("code", digest)),
         tag("p", tag("strong", "What they would notice. "), power) if power else "",
         tag("p", tag("strong", "How it was evaluated, as declared or not: "), used) if used else "",
         table(["What", "Must be", "Measured", "Outcome"], rows, "Thresholds", "cards"),
     ]  # fmt: skip
+
+
+def _say_setting(name: str, value: Any) -> str:
+    told = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+    return f"{SETTING_WORDS.get(name, name)} {told}"
 
 
 def _list_findings(verdicts: list[AreaVerdict]) -> list[Html]:
@@ -230,6 +240,7 @@ def _list_findings(verdicts: list[AreaVerdict]) -> list[Html]:
     for verdict in verdicts:
         parts.append(tag("h3", verdict.area.capitalize(), " ", badge(verdict.outcome)))
         parts.append(tag("p", QUESTIONS[verdict.area], class_="muted"))
+        parts.append(tag("p", verdict.remark) if verdict.remark else "")
         if not verdict.findings:
             parts.append(tag("p", "Nothing of this kind was measured."))
             continue
@@ -246,34 +257,12 @@ def _find_row(one: Finding, limit: float | None) -> list[Any]:
     return [asked, interval(one.score), show(one.score.reference), strip, one.reading]
 
 
-def _list_attacks(leakage: pd.DataFrame | None) -> list[Html] | None:
-    if leakage is None or not len(leakage):
-        return None
-    heads, records = [str(name) for name in leakage.columns], leakage.to_dict("records")
-    rows = [[_show_cell(name, value) for name, value in record.items()] for record in records]
-    said = "An attack counts as tried only where its control is caught: on copies there is something to find."
-    said += CONCLUSIONS if "conclusion" in heads else ""
-    control = next((name for name in ("control", "on_copy") if name in heads), None)
-    if control and {"value", "low", "high"} <= set(heads):
-        said += " In the plot the diamond is what the same attack finds on copies."
-        for cells, record in zip(rows, records, strict=True):
-            numbers = [float(record[name]) for name in ("value", "low", "high", control)]
-            cells.append(draw_strip(Score("", *numbers), (0.0, 1.0)))
-        heads.append("Plot")
-    heads = [name.replace("_", " ") for name in heads]
-    return [tag("p", said), scroll(table(heads, rows, "Attacks beside their controls"), "Attacks")]
-
-
-def _show_cell(name: str, value: Any) -> Any:
-    if name == "conclusion":
-        return badge(str(value))
-    return show(value) if isinstance(value, float) else str(value)
-
-
 def _list_columns(report: pd.DataFrame) -> list[Html] | None:
-    columns = rank_columns(report)
+    columns, unknown = rank_columns(report), list_unknown_columns(report)
+    named = [[", " if place else "", code(each)] for place, each in enumerate(unknown)]
+    lost = tag("p", tag("strong", "Not known, as a table has too few values: "), named) if named else ""
     if columns.empty:
-        return None
+        return [lost] if lost else None
     drawn = [Score(*row) for row in columns.head(FEW)[list(Score._fields)].itertuples(index=False)]
     scale = choose_scale([value for one in drawn for value in one[1:] if value == value])
     rows = [
@@ -292,7 +281,7 @@ def _list_columns(report: pd.DataFrame) -> list[Html] | None:
     )
     heads = ["Column", "Distance (95% interval)", "Reference", "Plot"]
     shown = f"The {len(drawn)} furthest of {len(columns)} columns"
-    return [tag("p", said), table(heads, rows, shown, "cards")]
+    return [tag("p", said), lost, table(heads, rows, shown, "cards")]
 
 
 def _show_figures(figures: Mapping[str, Figure] | None) -> list[Html] | None:
@@ -317,9 +306,9 @@ def _list_limits(verdicts: list[AreaVerdict], notes: Sequence[str], gate: Verdic
     absent = [one.area for one in verdicts if not one.findings]
     said = [f"Nothing of {area} was measured: {QUESTIONS[area]}" for area in sorted(absent)]
     said += [] if gate is None else list_untested(gate)
-    parts = [tag("ul", [tag("li", each) for each in (*said, *LIMITS)])]
-    if notes:
-        parts = [tag("h3", "Notes of this evaluation"), tag("ul", [tag("li", note) for note in notes]),
+    parts = [tag("ul", [tag("li", each) for each in LIMITS])]
+    if said or notes:
+        parts = [tag("h3", "Of this evaluation"), tag("ul", [tag("li", each) for each in (*said, *notes)]),
                  tag("h3", "Of every evaluation"), *parts]  # fmt: skip
     return parts
 

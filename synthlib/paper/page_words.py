@@ -12,6 +12,11 @@ LIMITS = (
     "When thresholds were declared does not stand in this file. Where a protocol is registered, synthlib "
     "verify shows that it came before the training.",
 )
+SETTING_WORDS = {
+    "attacks": "attacks were made:",
+    "max_targets": "most patients asked about on either side:",
+    "seed": "seed:",
+}
 CONCLUSIONS = (
     " Caught: told from a table that leaks nothing, at 5% over all attacks. Not caught: it is not, and a "
     "copy of the training table is; of leaks as small as those it is blind to this says nothing. "

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from synthlib.paper.markup import Html, tag
 from synthlib.scores import Score
 
+HUGE = 1e6
 _HEIGHT, _MIDDLE, _LEFT, _RIGHT = 34, 12, 2.0, 98.0  # pixels; percent
 
 
@@ -29,7 +30,8 @@ def draw_strip(score: Score, scale: tuple[float, float] | None = None, limit: fl
     marks = [_line(at(low), at(high), "axis")]
     for value, anchor in ((low, "start"), (high, "end")):
         where = "0%" if anchor == "start" else "100%"
-        marks.append(tag("text", f"{value:g}", x=where, y=_HEIGHT - 3, text_anchor=anchor, class_="tick"))
+        told = f"{value:.3g}".replace("-", "\u2212")
+        marks.append(tag("text", told, x=where, y=_HEIGHT - 3, text_anchor=anchor, class_="tick"))
     if limit is not None and math.isfinite(limit):
         marks.append(tag("line", x1=at(limit), x2=at(limit), y1=1, y2=_MIDDLE + 11, class_="limit"))
     if math.isfinite(score.low) and math.isfinite(score.high):
@@ -56,11 +58,13 @@ def describe(score: Score) -> str:
 
 
 def show(value: float) -> str:
-    """A number as the page writes it: three decimals, a dash for what is not known."""
+    """A number as the page writes it: three decimals, a dash for what is not known, `1.00e9` where huge."""
     if not math.isfinite(value):
         return "–"
     if 0 < value < 0.0005:
         return "<0.001"
+    if abs(value) >= HUGE:
+        return f"{value:.2e}".replace("e+", "e").replace("-", "\u2212")
     return f"{round(value, 3) + 0.0:.3f}".replace("-", "\u2212")  # a minus sign, and none before zero
 
 

@@ -8,7 +8,14 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.fairness.groups import SMALL_CELL, Partition, partitions
+from synthlib.evaluation.fairness.groups import (
+    SMALL_CELL,
+    Partition,
+    count_patients,
+    list_ungrouped,
+    partitions,
+)
+from synthlib.evaluation.features import codes, patients_of
 from synthlib.evaluation.intervals import NAN
 from synthlib.evaluation.outcomes import labelled, patients, predict_alike, truth_of
 from synthlib.evaluation.resampling import (
@@ -77,19 +84,21 @@ def fairness(train, holdout, synthetic, schema, rng) -> list[Score]:
     truth = truth_of(holdout, target)
     predicted = predict_alike(LEARNER, (train, synthetic), holdout, schema, rng)
     cut = NAN if target.is_numeric else float(truth_of(train, target).mean())
-    weights = draw_weights(len(holdout), NUM_RESAMPLES, rng)
+    units = patients_of(holdout, schema)
+    weights = draw_weights(len(holdout), NUM_RESAMPLES, rng, units)
     scores, amplified, of_large, lowest = [], [], [], []
     for partition in found:
-        real, made = (_by_group(partition, truth, one, cut, weights) for one in predicted)
+        real, made = (_by_group(partition, truth, one, cut, weights, units) for one in predicted)
         scores += _group_scores(partition, real, made)
         gaps = {name: (_gap(real, name), _gap(made, name)) for name in _gap_names(target.is_numeric)}
         for name, (of_real, of_made) in gaps.items():
             reference = float(of_real[0])
-            scores.append(_extreme(f"fairness_{name}_gap[{partition.name}]", of_made, reference, 0.0))
-            name = f"fairness_{name}_amplification[{partition.name}]"
-            scores.append(_extreme(name, of_made - of_real, 0.0))
+            most = _largest_gap(name, target.is_numeric)
+            scores.append(_extreme(f"fairness_{name}_gap[{partition.name}]", of_made, reference, 0.0, most))
+            amplification = f"fairness_{name}_amplification[{partition.name}]"
+            scores.append(_extreme(amplification, of_made - of_real, 0.0, -most, most))
         amplified.append({name: of_made - of_real for name, (of_real, of_made) in gaps.items()})
-        if "×" not in partition.name:
+        if partition.num_attributes == 1:
             large = np.array([mask.mean() >= LARGE_SHARE for mask in partition.masks(1)])
             kept = [{name: of_groups[large] for name, of_groups in one.items()} for one in (real, made)]
             of_large.append({name: _gap(kept[1], name) - _gap(kept[0], name) for name in gaps})
@@ -97,13 +106,14 @@ def fairness(train, holdout, synthetic, schema, rng) -> list[Score]:
             lowest.append([_least(values["auroc"]) for values in (real, made)])
     for name in _gap_names(target.is_numeric):
         means = _mean_of_known([one[name] for one in amplified])
-        scores.append(_extreme(f"fairness_{name}_amplification", means, 0.0))
+        scale = (-_largest_gap(name, target.is_numeric), _largest_gap(name, target.is_numeric))
+        scores.append(_extreme(f"fairness_{name}_amplification", means, 0.0, *scale))
         if of_large:
             most = -_least(-np.array([one[name] for one in of_large]))
-            scores.append(_extreme(f"fairness_{name}_amplification_worst", most, 0.0))
+            scores.append(_extreme(f"fairness_{name}_amplification_worst", most, 0.0, *scale))
     if lowest:
         real, made = (_least(np.array(part)) for part in zip(*lowest, strict=True))
-        scores.append(_extreme("worst_group_auroc", made, float(real[0])))
+        scores.append(_extreme("worst_group_auroc", made, float(real[0]), 0.0, 1.0))
     return scores
 
 
@@ -115,7 +125,41 @@ def explain_fairness(train, holdout, synthetic, schema: Schema) -> list[str]:
     if not found:
         return ["fairness is left out: the protected columns form no two groups of 11 patients or more"]
     merged = [f"{one.name} ({one.num_merged})" for one in found if one.num_merged]
-    return [f"fairness: groups of too few patients are merged: {', '.join(merged)}"] if merged else []
+    shapeless, alone = list_ungrouped(found, schema)
+    said = {
+        "groups of too few patients are merged": merged,
+        "no groups are formed by dates, and by numbers without declared ends": shapeless,
+        "fewer than two groups of 11 patients or more, so left out": alone,
+        **_explain_predictions(found, holdout, schema),
+    }
+    return [f"fairness: {what}: {', '.join(names)}" for what, names in said.items() if names]
+
+
+def _explain_predictions(
+    found: list[Partition], holdout: pd.DataFrame, schema: Schema
+) -> dict[str, list[str]]:
+    """Of predictions, what is left out of fairness: reason → of whom."""
+    target = None if schema.target is None else schema[schema.target]
+    if target is None or not schema.features:
+        return {"no model is tried on groups": ["the schema names no target, or nothing that may predict it"]}
+    if target.is_numeric:
+        return {}
+    if len(target.categories) != 2:
+        return {
+            f"no model is tried on groups, as the target has not two levels but {len(target.categories)}": [
+                target.name
+            ]
+        }
+    known = codes(holdout, target)
+    known = (known >= 0) & (known < 2)
+    event, units = codes(holdout, target)[known], patients_of(holdout, schema)[known]
+    few = []
+    for one in found:
+        masks = [mask[known] for mask in one.masks(1)]
+        counts = [count_patients(event[mask], units[mask], 2).min() for mask in masks]
+        if number := sum(count < SMALL_CELL for count in counts):
+            few.append(f"{one.name} ({number})")
+    return {"no AUROC and no odds of groups with fewer than 11 patients with the event, or without it": few}
 
 
 def worst_groups(report: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +191,12 @@ def worst_groups(report: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_group(
-    partition: Partition, truth: np.ndarray, predicted: np.ndarray, cut: float, weights: np.ndarray
+    partition: Partition,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    cut: float,
+    weights: np.ndarray,
+    units: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Each measure of each group of the holdout, shape (num_groups, num_resamples + 1); NaN of too few."""
     found: dict[str, list[np.ndarray]] = {}
@@ -157,7 +206,7 @@ def _by_group(
         if np.isnan(cut):
             measures = {"mae": weighted_mean(np.abs(p - y), w), "calibration": weighted_mean(p - y, w)}
         else:
-            both = min(y.sum(), (1 - y).sum()) >= SMALL_CELL
+            both = count_patients(y, units[mask], 2).min() >= SMALL_CELL
             flagged = (p > cut).astype(float)
             measures = {
                 "auroc": weighted_auroc(y, p, w) if both else nothing,
@@ -211,5 +260,10 @@ def _score(name: str, values: np.ndarray, reference: float) -> Score:
     return Score(name, float(values[0]), *percentiles(values), reference)
 
 
-def _extreme(name: str, values: np.ndarray, reference: float, smallest: float = -np.inf) -> Score:
-    return Score(name, float(values[0]), *spread_interval(values, smallest), reference)
+def _largest_gap(name: str, numeric: bool) -> float:
+    """The end of a gap's scale: shares differ by 1 at most, mean risks less observed rates by 2."""
+    return np.inf if numeric else 2.0 if name == "calibration" else 1.0
+
+
+def _extreme(name: str, values: np.ndarray, reference: float, smallest: float, largest: float) -> Score:
+    return Score(name, float(values[0]), *spread_interval(values, smallest, largest), reference)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.features import codes, numbers
+from synthlib.evaluation.features import codes, numbers, patients_of
 from synthlib.schema import Column, Schema
 
 SMALL_CELL = 11  # patients: smaller groups are merged (as the US CMS cell size policy)
@@ -25,12 +25,14 @@ class Partition(NamedTuple):
             `"sex=female × race=black"`; last, where there is one, the group of all that are too small.
         codes: for each table the place of each row's group, shape (num_rows,); -1 for rows of none.
         num_merged: how many of the schema's groups are in the last one (0: there is none).
+        num_attributes: 1, or 2 for intersections.
     """
 
     name: str
     groups: tuple[str, ...]
     codes: tuple[np.ndarray, ...]
     num_merged: int
+    num_attributes: int = 1
 
     def masks(self, table: int) -> list[np.ndarray]:
         """Where a table's rows are in each group, shape (num_rows,) each."""
@@ -40,10 +42,11 @@ class Partition(NamedTuple):
 def partitions(real: Sequence[pd.DataFrame], synthetic: pd.DataFrame, schema: Schema) -> list[Partition]:
     """Partitions of tables by each protected attribute, then by each pair of them.
 
-    A group of fewer than 11 patients in one of the real tables is merged with others; where all but one group
-    of a line or column of a pair's table were shown, subtraction would tell the hidden one, so that the
-    next smallest is merged as well. What is left of a merged group that still is too small is in no group.
-    Numbers form four bands of one width between the ends that the schema declares; missing is a group.
+    A group of fewer than 11 patients in one of the real tables is merged with others; where subtraction,
+    once or several times, would tell a hidden one of a pair's table, further ones are merged as well. What is
+    left of a merged group that still is too small is in no group. Where the schema names a `patient_id`,
+    patients are counted and not their rows. Numbers form four bands of one width between the ends that the
+    schema declares; missing is a group. No two groups have one name, whatever columns and levels are called.
 
     Args:
         real: tables whose patients are protected: train and holdout.
@@ -57,8 +60,42 @@ def partitions(real: Sequence[pd.DataFrame], synthetic: pd.DataFrame, schema: Sc
     usable = [column for name in schema.protected if (column := schema[name]) and _labels(column)]
     tables = [*real, synthetic]
     chosen = [(column,) for column in usable] + list(combinations(usable, 2))
-    found = [_partition(tables, len(real), columns) for columns in chosen]
-    return [one for one in found if len(one.groups) > 1]
+    units = [patients_of(table, schema) for table in real]
+    found = [_partition(tables, units, columns) for columns in chosen]
+    groups: set[str] = set()
+    attributes: set[str] = set()
+    told = []
+    for one in found:
+        if len(one.groups) > 1:
+            (name,) = _tell_apart([one.name], attributes)
+            told.append(one._replace(name=name, groups=_tell_apart(one.groups, groups)))
+    return told
+
+
+def list_ungrouped(found: Sequence[Partition], schema: Schema) -> tuple[list[str], list[str]]:
+    """Protected columns that form no groups at all, and attributes and pairs of which there are not two.
+
+    Args:
+        found: from `partitions`.
+        schema: theirs.
+    """
+    usable = [name for name in schema.protected if _labels(schema[name])]
+    asked = [*usable, *(" × ".join(pair) for pair in combinations(usable, 2))]
+    names = {one.name for one in found}
+    return [n for n in schema.protected if n not in usable], [n for n in asked if n not in names]
+
+
+def _tell_apart(names: Sequence[str], used: set[str]) -> tuple[str, ...]:
+    """The names, with a number after those that are used already; adds them to what is."""
+    told = []
+    for name in names:
+        free, number = name, 1
+        while free in used:
+            number += 1
+            free = f"{name} ({number})"
+        used.add(free)
+        told.append(free)
+    return tuple(told)
 
 
 def _labels(column: Column) -> list[str]:
@@ -69,7 +106,9 @@ def _labels(column: Column) -> list[str]:
         edges = _edges(column)
         if not len(edges):
             return []
-        levels = [f"{column.name}={low:g}–{high:g}" for low, high in pairwise(edges)]
+        digits = next((n for n in range(6, 17) if len({f"{edge:.{n}g}" for edge in edges}) == len(edges)), 17)
+        told = [f"{edge:.{digits}g}" for edge in edges]
+        levels = [f"{column.name}={low}–{high}" for low, high in pairwise(told)]
     return [*levels, f"{column.name} missing"]
 
 
@@ -92,13 +131,16 @@ def _places(table: pd.DataFrame, column: Column) -> np.ndarray:
     return np.where(np.isnan(values), NUM_BANDS, place)
 
 
-def _partition(tables: list[pd.DataFrame], num_real: int, columns: tuple[Column, ...]) -> Partition:
+def _partition(
+    tables: list[pd.DataFrame], units: list[np.ndarray], columns: tuple[Column, ...]
+) -> Partition:
     labels = [_labels(column) for column in columns]
     shape = (len(labels[0]), len(labels[1]) if len(labels) > 1 else 1)
     places = [[_places(table, column) for column in columns] for table in tables]
     cells = [place[0] * shape[1] + (place[1] if len(place) > 1 else 0) for place in places]
-    counts = np.array([np.bincount(cell, minlength=shape[0] * shape[1]) for cell in cells[:num_real]])
-    merged = merge_small(counts.reshape(num_real, *shape)).ravel()
+    real = list(zip(cells[: len(units)], units, strict=True))
+    counts = np.array([count_patients(cell, of_rows, shape[0] * shape[1]) for cell, of_rows in real])
+    merged = merge_small(counts.reshape(len(units), *shape)).ravel()
     shown = np.flatnonzero(~merged)
     where = [np.unravel_index(cell, shape)[: len(columns)] for cell in shown]
     names = [" × ".join(label[at] for label, at in zip(labels, place, strict=True)) for place in where]
@@ -106,10 +148,26 @@ def _partition(tables: list[pd.DataFrame], num_real: int, columns: tuple[Column,
     position[shown] = np.arange(len(shown))
     joined = " × ".join(column.name for column in columns)
     num_merged = int((merged & (counts.sum(axis=0) > 0)).sum())
-    if (counts[:, merged].sum(axis=1) >= SMALL_CELL).all() and merged.any():
+    in_merged = [len(np.unique(of_rows[merged[cell]])) for cell, of_rows in real]
+    if min(in_merged) >= SMALL_CELL:
         position[merged] = len(shown)
         names.append(f"{joined}: smaller groups")
-    return Partition(joined, tuple(names), tuple(position[cell] for cell in cells), num_merged)
+    codes = tuple(position[cell] for cell in cells)
+    return Partition(joined, tuple(names), codes, num_merged, len(columns))
+
+
+def count_patients(codes: np.ndarray, units: np.ndarray, num_codes: int) -> np.ndarray:
+    """How many patients have a row of each code, shape (num_codes,).
+
+    Args:
+        codes: of the rows, from 0, shape (num_rows,).
+        units: each row's patient, from `patients_of`.
+    """
+    codes = codes.astype(np.int64)
+    if (np.diff(units) > 0).all():  # each row is another patient: no need to look for those that come again
+        return np.bincount(codes, minlength=num_codes)
+    num_units = int(units.max()) + 1
+    return np.bincount(np.unique(codes * num_units + units) // num_units, minlength=num_codes)
 
 
 def merge_small(counts: np.ndarray) -> np.ndarray:
@@ -120,8 +178,12 @@ def merge_small(counts: np.ndarray) -> np.ndarray:
             column.
 
     Returns:
-        Shape (num_rows, num_columns): every cell below 11 in one of the tables, and of each line and column
-        in which the merged patients would number 1 to 10, the next smallest cells too.
+        Shape (num_rows, num_columns): every cell below 11 in one of the tables; of each line and column in
+        which the merged patients would number 1 to 10, the next smallest cells too; and what keeps a small
+        cell from following from the sums of several lines and columns, one after another.
+
+    Reference: Gusfield 1988, "A graph theoretic approach to statistical data security" (a hidden cell follows
+    from the sums exactly where no cycle of hidden cells goes through it).
     """
     merged = (counts < SMALL_CELL).any(axis=0)
     views = [(merged, counts.transpose(1, 0, 2)), (merged.T, counts.transpose(2, 0, 1))]
@@ -136,4 +198,42 @@ def merge_small(counts: np.ndarray) -> np.ndarray:
                 if ((sums > 0) & (sums < SMALL_CELL)).any() and not line.all():
                     line[np.argmin(np.where(line, np.inf, of_line.sum(axis=0)))] = True
                     changed = True
+        if not changed and min(merged.shape) > 1:
+            changed = _close_a_cycle(merged, counts)
     return merged
+
+
+def _close_a_cycle(merged: np.ndarray, counts: np.ndarray) -> bool:
+    """Merge one more cell where a small one follows from the sums; whether there was need for it."""
+    total = counts.sum(axis=0)
+    for table in counts:
+        hidden = merged & (table > 0)
+        for row, column in np.argwhere(hidden & (table < SMALL_CELL)):
+            rows, columns = _reach(hidden, row, column)
+            if columns[column] or merged.all():
+                continue
+            other_columns, other_rows = _reach(hidden.T, column, row)
+            # what hangs on the row, joined to what hangs on the column, closes a cycle; else reach further
+            closing = ~merged & (np.outer(rows, other_columns) | np.outer(other_rows, columns))
+            further = ~merged & _cross(merged.shape, row, column)
+            choice = next((each for each in (closing, further) if each.any()), ~merged)
+            merged.flat[np.argmin(np.where(choice, total, np.inf))] = True
+            return True
+    return False
+
+
+def _reach(hidden: np.ndarray, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns that hidden cells join to a row, but for its cell in that column."""
+    edges = hidden.copy()
+    edges[row, column] = False
+    rows, columns = np.arange(len(edges)) == row, np.zeros(edges.shape[1], dtype=bool)
+    for _ in range(sum(edges.shape)):
+        columns = columns | edges[rows].any(axis=0)
+        rows = rows | edges[:, columns].any(axis=1)
+    return rows, columns
+
+
+def _cross(shape: tuple[int, ...], row: int, column: int) -> np.ndarray:
+    found = np.zeros(shape, dtype=bool)
+    found[row], found[:, column] = True, True
+    return found

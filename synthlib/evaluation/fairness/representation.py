@@ -76,10 +76,10 @@ def group_fidelity(train, holdout, synthetic, schema, rng) -> list[Score]:
           synthetic table has not. Reference: the holdout's patients of the group.
         - `group_fidelity_loss`: largest loss against that reference; below 0 all groups are nearer to train
           than fresh patients are. The interval is that of the worst group; that it was picked is not in it.
-          Reference 0.
+          Of a group that is gone all is lost. Reference 0.
         None without protected columns, or where they form no two groups.
     """
-    found = [one for one in partitions((train, holdout), synthetic, schema) if "×" not in one.name]
+    found = [one for one in partitions((train, holdout), synthetic, schema) if one.num_attributes == 1]
     scores, losses = [], []
     for partition in found:
         for place, name in enumerate(partition.groups):
@@ -87,8 +87,14 @@ def group_fidelity(train, holdout, synthetic, schema, rng) -> list[Score]:
                 table[codes == place]
                 for table, codes in zip((train, holdout, synthetic), partition.codes, strict=True)
             ]
-            if not all(map(len, rows)) or len(schema.modelled) < 2:
+            if len(schema.modelled) < 2:
                 scores.append(Score(f"group_fidelity[{name}]", NAN, NAN, NAN, NAN))
+                continue
+            if not len(rows[2]):
+                real, fresh, _ = rows
+                (one,) = marginal_accuracy(real, fresh, fresh, schema, rng, ways=(2,), most=MAX_PAIRS)
+                scores.append(Score(f"group_fidelity[{name}]", NAN, NAN, NAN, one.reference))
+                losses.append((one.reference,) * 3)
                 continue
             (one,) = marginal_accuracy(*rows, schema, rng, ways=(2,), most=MAX_PAIRS)
             scores.append(one._replace(metric=f"group_fidelity[{name}]"))

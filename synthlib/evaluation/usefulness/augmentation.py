@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.features import sample_rows, stack
+from synthlib.evaluation.features import patients_of, sample_rows, stack
 from synthlib.evaluation.intervals import NAN
 from synthlib.evaluation.learners import CLASSIFIERS, REGRESSORS
 from synthlib.evaluation.outcomes import (
@@ -56,12 +56,13 @@ def augmentation_gain(train, holdout, synthetic, schema, rng) -> list[Score]:
         sample_rows(labelled(table[names], target), MAX_ROWS, rng).reset_index(drop=True)
         for table in (train, synthetic)
     )
-    holdout = patients(holdout[names], target, rng)
+    holdout = patients(holdout, target, rng)
+    units, holdout = patients_of(holdout, schema), holdout[names]
     if not len(train) or not len(holdout):
         return []
     truth, scores = truth_of(holdout, target), []
-    weights = draw_weights(len(holdout), NUM_RESAMPLES, rng)
-    sure = enough(target, truth)
+    weights = draw_weights(len(holdout), NUM_RESAMPLES, rng, units)
+    sure = enough(target, truth, units)
     size = max(round(SMALL_SHARE * len(train)), 1)
     samples = [train.iloc[rng.permutation(len(train))[:size]] for _ in range(NUM_SAMPLES)]
     drawn = rng.integers(0, NUM_SAMPLES, (NUM_RESAMPLES + 1, NUM_SAMPLES))

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import chi2
 
 from synthlib.evaluation.fairness.groups import SMALL_CELL
-from synthlib.evaluation.features import codes, missing, numbers
+from synthlib.evaluation.features import codes, missing, numbers, patients_of
 from synthlib.evaluation.intervals import NAN, Z, difference_interval
 from synthlib.evaluation.outcomes import families, labelled, predict_alike, truth_of
 from synthlib.evaluation.resampling import (
@@ -49,7 +49,7 @@ def disease_prediction(train, holdout, synthetic, schema, rng) -> pd.DataFrame:
         ValueError: if the target has not two levels, or no patient of the holdout has a value of it.
     """
     truth, tables, holdout = _two_levels(train, holdout, synthetic, schema)
-    weights, rows = draw_weights(len(truth), NUM_RESAMPLES, rng), []
+    weights, rows = draw_weights(len(truth), NUM_RESAMPLES, rng, patients_of(holdout, schema)), []
     for learner in families(schema[schema.target]):
         found = predict_alike(learner, tables, holdout, schema, rng)
         for name, p in zip(SOURCES, found, strict=True):
@@ -95,7 +95,7 @@ def decision_curve(
     if not len(at) or not ((at > 0) & (at < 1)).all():
         raise ValueError("expected thresholds inside (0, 1)")
     truth, tables, holdout = _two_levels(train, holdout, synthetic, schema)
-    weights, rows = draw_weights(len(truth), NUM_RESAMPLES, rng), []
+    weights, rows = draw_weights(len(truth), NUM_RESAMPLES, rng, patients_of(holdout, schema)), []
     found = predict_alike(families(schema[schema.target])[0], tables, holdout, schema, rng)
     risks = dict(zip(SOURCES, found, strict=True))
     risks |= {"everybody": np.full(len(truth), np.inf), "nobody": np.full(len(truth), -np.inf)}
@@ -133,8 +133,8 @@ def surveillance(
 
     Returns:
         DataFrame of `period, table, patients, events, share, low, high`, Wilson's intervals. Of train,
-        periods with 1 to 10 patients, events or patients without one are masked (NaN); where that is one
-        alone, so is the smallest of the others, since one would follow from the total.
+        periods with 1 to 10 patients, events or patients without one are masked (NaN), and the smallest of
+        the others until all masked together have no such count, which would follow from the total.
 
     Raises:
         ValueError: if the columns or the periods do not fit.
@@ -148,7 +148,9 @@ def surveillance(
         frame = pd.DataFrame({"period": _periods(table, schema, when, every), "event": events})
         known = frame[(events >= 0) & (events < 2)].dropna()
         counts.append(known.groupby("period")["event"].agg(["size", "sum"]))
-    rows, masked = [], _find_masked(counts[0])
+    size, events = counts[0]["size"], counts[0]["sum"]
+    parts = np.column_stack([size, events, size - events])
+    rows, masked = [], set(counts[0].index[_find_masked(parts, _is_small(parts))])
     for period in sorted(set(counts[0].index) | set(counts[1].index)):
         found = [tuple(count.loc[period]) if period in count.index else (0, 0) for count in counts]
         for name, (n, k) in zip(SOURCES, found, strict=True):
@@ -158,13 +160,21 @@ def surveillance(
     return pd.DataFrame(rows, columns=["period", "table", "patients", "events", "share", "low", "high"])
 
 
-def _find_masked(counts: pd.DataFrame) -> set:
-    """Periods whose counts are not told: small ones, and with one alone the smallest of the others."""
-    parts = pd.DataFrame({"n": counts["size"], "k": counts["sum"], "rest": counts["size"] - counts["sum"]})
-    small = ((parts > 0) & (parts < SMALL_CELL)).any(axis=1)
-    masked = set(counts.index[small])
-    if len(masked) == 1 and len(counts) > 1:
-        masked.add(counts.loc[~small, "size"].idxmin())
+def _is_small(parts: np.ndarray) -> np.ndarray:
+    """Which lines hold a count of 1 to 10 patients, of shape (num_lines, num_counts)."""
+    return ((parts > 0) & (parts < SMALL_CELL)).any(axis=1)
+
+
+def _find_masked(parts: np.ndarray, small: np.ndarray) -> np.ndarray:
+    """Which lines are not told: small ones, and the smallest others until no small count follows from totals.
+
+    Args:
+        parts: counts that add up to known totals, shape (num_lines, num_counts).
+        small: lines that must not be told, shape (num_lines,).
+    """
+    masked = small.copy()
+    while not masked.all() and _is_small(parts[masked].sum(axis=0)[None])[0]:
+        masked[np.argmin(np.where(masked, np.inf, parts[:, 0]))] = True
     return masked
 
 
@@ -187,8 +197,10 @@ def follow_up_incidence(
         per: time that rates are of, in the same unit: 1,000 patient days.
 
     Returns:
-        DataFrame of `start, end, table, at_risk, events, rate, low, high`, exact Poisson intervals. Of
-        train, intervals with 1 to 10 events or patients at risk are masked (NaN).
+        DataFrame of `start, end, table, at_risk, events, rate, low, high`, exact Poisson intervals; who has
+        the event at an interval's end belongs to it, who has it at 0 to the one that begins there. Of train,
+        intervals with 1 to 10 events or patients at risk are masked (NaN), and those with the fewest events
+        of the others until all masked together have no such number, which would follow from the total.
 
     Raises:
         ValueError: if the columns are no time and event, or the edges do not ascend.
@@ -198,20 +210,27 @@ def follow_up_incidence(
     ends = np.asarray(edges, dtype=float)
     if len(ends) < 2 or ends[0] < 0 or not (np.diff(ends) > 0).all():
         raise ValueError("expected at least two edges that ascend from 0 or above")
-    tables, rows = [follow_up(table, schema, time, event) for table in (train, synthetic)], []
-    for start, end in pairwise(ends):
-        found = []
-        for table in tables:
-            inside = (table[:, 0] > start) & (table[:, 0] <= end) & (table[:, 1] > 0)
-            spent = np.clip(table[:, 0], start, end) - start
-            found.append((int((table[:, 0] > start).sum()), int(inside.sum()), float(spent.sum()) / per))
-        for name, (n, k, spent) in zip(SOURCES, found, strict=True):
-            hidden = name == "train" and any(0 < small < SMALL_CELL for small in (n, k))
+    tables = [follow_up(table, schema, time, event) for table in (train, synthetic)]
+    found = [[_follow(table, *pair, per) for pair in pairwise(ends)] for table in tables]
+    events = np.array([[k] for _, k, _ in found[0]])
+    masked = _find_masked(events, _is_small(np.array([(n, k) for n, k, _ in found[0]])))
+    rows = []
+    for place, (start, end) in enumerate(pairwise(ends)):
+        for name, (n, k, spent) in zip(SOURCES, (of[place] for of in found), strict=True):
+            hidden = name == "train" and masked[place]
             low, high = chi2.ppf(0.025, 2 * k) / 2 if k else 0.0, chi2.ppf(0.975, 2 * k + 2) / 2
             shown = (n, k, *(np.array([k, low, high]) / spent if spent else (NAN,) * 3))
             rows.append((start, end, name, *map(float, (NAN,) * 5 if hidden else shown)))
     names = ["start", "end", "table", "at_risk", "events", "rate", "low", "high"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _follow(rows: np.ndarray, start: float, end: float, per: float) -> tuple[int, int, float]:
+    """Patients at risk, events and time at risk of an interval of follow-up."""
+    time, event = rows.T
+    at_risk = time > start if start > 0 else time >= 0
+    spent = np.clip(time, start, end) - start
+    return int(at_risk.sum()), int((at_risk & (time <= end) & (event > 0)).sum()), float(spent.sum()) / per
 
 
 def trial(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from synthlib.evaluation.features import sample_rows
+from synthlib.evaluation.features import patients_of, sample_rows
 from synthlib.evaluation.intervals import NAN
 from synthlib.evaluation.learners import CLASSIFIERS, REGRESSORS, fit_classifier, fit_regressor
 from synthlib.evaluation.outcomes import MAX_ROWS, enough, labelled, performance, truth_of
@@ -50,7 +50,8 @@ def importance_agreement(train, holdout, synthetic, schema, rng) -> list[Score]:
     tables = [train, synthetic, *(train.iloc[rows] for rows in halves)]
     shuffles = [rng.permutation(len(holdout)) for _ in range(NUM_REPEATS)]
     truth, scores = truth_of(holdout, target), []
-    weights = draw_weights(len(holdout), NUM_RESAMPLES, rng)
+    units = patients_of(holdout, schema)
+    weights = draw_weights(len(holdout), NUM_RESAMPLES, rng, units)
     counted = (weights, weights, weights[:1], weights[:1])
     for learner in REGRESSORS if target.is_numeric else CLASSIFIERS:
         found = [
@@ -58,7 +59,7 @@ def importance_agreement(train, holdout, synthetic, schema, rng) -> list[Score]:
             for table, part in zip(tables, counted, strict=True)
         ]
         agreement, reference = (rank_correlation(a, b) for a, b in (found[:2], found[2:]))
-        ends = percentiles(agreement) if enough(target, truth) else (NAN, NAN)
+        ends = percentiles(agreement) if enough(target, truth, units) else (NAN, NAN)
         name = f"importance_agreement_{learner}"
         scores.append(Score(name, float(agreement[0]), *ends, float(reference[0])))
     return scores
@@ -105,7 +106,10 @@ def _importance(
 
     whole, losses = perform(holdout), []
     for column in columns:
-        values = holdout[column.name]
-        moved = (holdout.assign(**{column.name: values.take(order).to_numpy()}) for order in shuffles)
-        losses.append(whole - np.mean([perform(rows) for rows in moved], axis=0))
+        found_by = []
+        for order in shuffles:
+            moved = holdout.copy(deep=False)
+            moved[column.name] = holdout[column.name].take(order).to_numpy()
+            found_by.append(perform(moved))
+        losses.append(whole - np.mean(found_by, axis=0))
     return np.round(np.array(losses).T, 12)  # rounding errors are no ranks

@@ -240,6 +240,18 @@ def inference_scores(train, holdout, synthetic, schema, rng) -> list[Score]:
     return scores
 
 
+def explain_inference(train: pd.DataFrame, schema: Schema) -> list[str]:
+    """Why there are no scores of a regression; empty if there may be, or without a target."""
+    if schema.target is None or not schema.features:
+        return []
+    target = schema[schema.target]
+    if target.is_discrete and len(target.categories) != 2:
+        return [f"regressions are left out: {target.name} has {len(target.categories)} levels, expected two"]
+    if _usual_design(train, schema) is None:
+        return [f"regressions are left out: no feature of which {1 - MAX_MISSING:.0%} are known in train"]
+    return []
+
+
 def _usual_design(train: pd.DataFrame, schema: Schema) -> Design | None:
     if schema.target is None:
         return None

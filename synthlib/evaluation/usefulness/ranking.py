@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.features import note_sample, sample_rows
+from synthlib.evaluation.features import note_sample, patients_of, sample_rows
 from synthlib.evaluation.intervals import NAN
 from synthlib.evaluation.outcomes import (
     MAX_ROWS,
@@ -62,13 +62,14 @@ def model_ranking(train, holdout, synthetic, schema, rng) -> list[Score]:
     if not len(train) or not len(holdout):
         return []
     truth = truth_of(holdout, target)
-    weights = draw_weights(len(holdout), NUM_RESAMPLES, rng)
+    units = patients_of(holdout, schema)
+    weights = draw_weights(len(holdout), NUM_RESAMPLES, rng, units)
     predicted = (predict(learner, train, holdout, schema, rng) for learner in families(target))
     real = np.array([performance(target, truth, found, weights) for found in predicted]).T
     if np.isnan(real[0]).any():
         return [Score(name, NAN, NAN, NAN, NAN) for name in NAMES]
     made, again = (_rank_within(table, schema, rng) for table in (synthetic, train))
-    sure = enough(target, truth)
+    sure = enough(target, truth, units)
     scores = []
     for name, statistic in zip(NAMES, (kendall, same_winner, regret), strict=True):
         found = statistic(real, made)

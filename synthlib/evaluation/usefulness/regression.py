@@ -84,7 +84,8 @@ def fit_design(table: pd.DataFrame, schema: Schema, design: Design) -> tuple[np.
     """Coefficients of a Design on a table and their standard errors, shape (num_terms,) each.
 
     NaN for terms that do not vary in the table or follow from others there, and for all where the outcome
-    does not vary, the data separate, or there are no more complete cases than terms.
+    does not vary (of a Cox regression: nobody has the event), the data separate, or there are no more
+    complete cases than terms.
     """
     predictors = list(dict.fromkeys(name for name, _ in design.terms))
     rows = table[_complete(table, schema, design, predictors)]
@@ -92,7 +93,10 @@ def fit_design(table: pd.DataFrame, schema: Schema, design: Design) -> tuple[np.
     x = (_raw(rows, schema, design.terms) - design.centres) / design.scales
     y = _outcome(rows, schema[design.outcome])
     kept = _independent(x)
-    if len(rows) <= kept.sum() + 1 or not kept.any() or (np.ptp(y) == 0 and design.kind != "linear"):
+    if len(rows) <= kept.sum() + 1 or not kept.any():
+        return found[0], found[1]
+    tells = y.any() if design.kind == "cox" else np.ptp(y) > 0  # that all have the event is no censoring
+    if not tells:
         return found[0], found[1]
     time = numbers(rows, schema[design.time]) if design.time else None
     estimates, errors = _fit(design.kind, x[:, kept], y, time)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from synthlib.evaluation.features import patients_of
 from synthlib.evaluation.intervals import NAN
 from synthlib.evaluation.learners import CLASSIFIERS, one_thread
 from synthlib.evaluation.outcomes import (
@@ -103,12 +104,14 @@ def predict_holdout(train, holdout, synthetic, schema, rng) -> pd.DataFrame:
         `trained_on` (`"train"` or `"synthetic"`), `probability`.
 
     Raises:
-        ValueError: if the target has not two levels.
+        ValueError: if the target has not two levels, or no patient of the holdout has a value of it.
     """
     target = None if schema.target is None else schema[schema.target]
     if target is None or len(target.categories) != 2:
         raise ValueError(f"expected a target of two levels, got {'none' if target is None else target.kind}")
     train, holdout, synthetic = (labelled(table, target) for table in (train, holdout, synthetic))
+    if not len(holdout):
+        raise ValueError(f"expected patients with a value of {target.name} in the holdout, got none")
     truth, frames = truth_of(holdout, target), []
     with one_thread():
         for learner, (name, table) in product(CLASSIFIERS, (("train", train), ("synthetic", synthetic))):
@@ -172,7 +175,8 @@ def _score_levels(learner, train, holdout, synthetic, schema, rng) -> list[Score
     target = schema[schema.target]
     truth = truth_of(holdout, target)
     both = predict_alike(learner, (train, synthetic), holdout, schema, rng)
-    weights = draw_weights(len(truth), NUM_RESAMPLES, rng)
+    units = patients_of(holdout, schema)
+    weights = draw_weights(len(truth), NUM_RESAMPLES, rng, units)
     real, made = (performance(target, truth, predicted, weights) for predicted in both)
     found = {"auroc": (made, real[0]), "auroc_gap": (made - real, 0.0)}
     if both[0].ndim == 1:
@@ -181,14 +185,15 @@ def _score_levels(learner, train, holdout, synthetic, schema, rng) -> list[Score
         precisions = [weighted_precision(truth, predicted, weights) for predicted in both]
         pairs = {"brier": briers, "calibration_slope": slopes, "calibration_intercept": intercepts}
         found |= {name: (made, real[0]) for name, (real, made) in (pairs | {"auprc": precisions}).items()}
-    return _to_scores(learner, found, enough(target, truth))
+    return _to_scores(learner, found, enough(target, truth, units))
 
 
 def _score_numbers(learner, train, holdout, synthetic, schema, rng) -> list[Score]:
     target = schema[schema.target]
     truth = truth_of(holdout, target)
     both = predict_alike(learner, (train, synthetic), holdout, schema, rng)
-    weights = draw_weights(len(truth), NUM_RESAMPLES, rng)
+    units = patients_of(holdout, schema)
+    weights = draw_weights(len(truth), NUM_RESAMPLES, rng, units)
     statistics: dict[str, Callable] = {
         "r2": lambda predicted: performance(target, truth, predicted, weights),
         "mae": lambda predicted: weighted_mean(np.abs(predicted - truth), weights),
@@ -196,7 +201,7 @@ def _score_numbers(learner, train, holdout, synthetic, schema, rng) -> list[Scor
     }
     real, made = ({name: of(predicted) for name, of in statistics.items()} for predicted in both)
     found = {name: (made[name], real[name][0]) for name in statistics}
-    return _to_scores(learner, found, enough(target, truth))
+    return _to_scores(learner, found, enough(target, truth, units))
 
 
 def _to_scores(learner: str, found: dict[str, tuple[np.ndarray, float]], sure: bool) -> list[Score]:
