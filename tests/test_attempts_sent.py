@@ -183,8 +183,9 @@ def test_a_handed_on_study_is_resumed_on_its_own_registry(workspace):
 def test_an_attempt_that_still_waits_for_its_block_is_not_forgotten_for_the_next(manual_url, tmp_path):
     """What was sent may yet be logged: its words stay in the notes until that is known."""
     script = Script([mine(manual_url)])
-    fund(Connection.by_url(manual_url), account("patient").address)
-    ledger = Ledger.connect(manual_url, account=account("patient"), timeout=5, confirmations=0, **script.times)
+    who, options = account("patient"), {"timeout": 5, "confirmations": 0}
+    fund(Connection.by_url(manual_url), who.address)
+    ledger = Ledger.connect(manual_url, account=who, **options, **script.times)
     study = open_study(ledger, notes=tmp_path / "notes.json")
     script.events = [nothing]
     with pytest.raises(TransactionTimeout, match="it may still come"):
