@@ -139,6 +139,7 @@ class Agreements:
                 contract refuses it with.
             AccessOutOfOrder: if other accesses under the agreement come first again and again.
             IncompleteLog: if the log lacks accesses that the state counts.
+            TransactionTimeout, TransactionVanished: if one that the log has is not confirmed, or dropped.
             ChainError: if the chain knows no such agreement, or its log does not fit its state.
         """
         agreement, place = self.open(agreement_id), to_bytes32(object_digest)
@@ -151,6 +152,7 @@ class Agreements:
                     (found,) = self._send("logAccess", *arguments)
                 else:  # refused as it would be if it were new: ended, expired, erased
                     self._ledger.call("logAccess", *arguments, contract=_CONTRACT)
+                    self._ledger.connection.await_final(found.transaction)
                 break
             except AccessOutOfOrder:
                 if race == _RACES - 1:

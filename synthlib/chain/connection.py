@@ -256,6 +256,15 @@ class Connection:
         self.check_chain()
         return self._sender.settle(account)
 
+    def await_final(self, transaction: str) -> None:
+        """Wait until a transaction that was found in a block has this connection's confirmations.
+
+        Raises:
+            TransactionVanished: if no block holds it any more.
+            TransactionTimeout: if too few blocks come in time.
+        """
+        self._sender.await_final(transaction)
+
     def is_final(self, receipt: Mapping[str, Any], confirmations: int | None = None) -> bool:
         """Whether the chain still has a receipt's block, with enough blocks on top.
 
