@@ -24,6 +24,7 @@ from verification_helpers import CANNOT_TELL, LEFT_OPEN, NO, YES, changed, names
 import synthlib
 from synthlib.bundle import canonical_json
 from synthlib.chain.accounts import demo_account
+from synthlib.chain.claim_evidence import CLAIM
 from synthlib.chain.connection import Connection
 from synthlib.chain.recording import record_bundle
 from synthlib.chain.records import sign_record
@@ -156,6 +157,17 @@ def test_what_this_machine_lacks_is_not_the_releases_fault(recorded, monkeypatch
     findings = verify(recorded)
     assert verdict(findings) == CANNOT_TELL
     assert "ledger/journal.jsonl" in unchecked(findings)
+
+
+def test_a_loss_that_the_manifest_does_not_account_for_cannot_be_told(workspace):
+    """Else who may spend a budget, and publish nothing without privacy, spends a millionth and claims nothing."""
+    study = open_study(Ledger.in_process(account=account("issuer")))
+    bundle = make_release(workspace / "release", study=study, protocol=study.describe(1, 1e-6))
+    assert study.ledger.record(bundle).spend == 1
+    study.ledger.save(bundle)
+    findings = verify(bundle.path)
+    assert verdict(findings) == CANNOT_TELL and not wrong(findings)
+    assert unchecked(findings) - OPTIONAL == {CLAIM}
 
 
 # --- withdrawn -----------------------------------------------------------------------------------------

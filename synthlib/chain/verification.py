@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, Finding
-from synthlib.chain.claim_evidence import CLAIM, REPLAY, check_claim
+from synthlib.chain.claim_evidence import REPLAY, check_claim
 from synthlib.chain.content_evidence import DIGEST, check_content, check_files, check_training
 from synthlib.chain.evidence import JOURNAL_FILE, check_manifest, parse_record, read_ledger, shorten
 from synthlib.chain.gate_evidence import check_gate, find_gate_caveat
@@ -50,7 +50,7 @@ from synthlib.keys import StewardKey
 from synthlib.schema import Schema
 
 OPTIONAL = frozenset(
-    {DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT, VERDICT, CLAIM, REPLAY, OTHERS}
+    {DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT, VERDICT, REPLAY, OTHERS}
 )
 FAILED = "an auditor's verdict on it that stands is: failed"
 
