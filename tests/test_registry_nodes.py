@@ -155,6 +155,19 @@ def test_a_record_that_still_waits_is_said_to_when_the_next_process_records_agai
     assert len(ledger.find_events("Recorded", release=said.release)) == 1
 
 
+def test_a_record_is_returned_once_blocks_lie_on_it(manual_url, sender):
+    """Also one that is found there: record.json would name a block that may be dropped."""
+    script, options = Script([mine(manual_url)]), {"timeout": 5, "confirmations": 1}
+    ledger = Ledger.connect(manual_url, account=sender, **options, **script.times)
+    said = generation("shallow", protocol=open_study(ledger).registration.id)
+    script.events = [mine(manual_url), nothing]
+    for _ in range(2):
+        with pytest.raises(TransactionTimeout, match="enough blocks on top"):
+            ledger.record_generation(said)
+    script.events = [mine(manual_url)]
+    assert ledger.record_generation(said).block < ledger.connection.get_block_number()
+
+
 def test_nonce_that_another_program_took(node_study, workspace, monkeypatch):
     ledger, release = node_study.ledger, make_release(workspace / "release", study=node_study)
     stale, real = [0], Connection._nonce

@@ -82,6 +82,7 @@ class Ledger(Registry):
         )
         try:
             found = self.find(generation.release, self.sender)
+            self.connection.await_final(found.transaction)
         except NotRecorded:
             with contextlib.suppress(AlreadyRecorded):  # by another process in the meantime
                 self.send(*call)

@@ -94,6 +94,8 @@ class Sender:
         return sent
 
     def await_final(self, transaction: str) -> None:
+        if self.chain.confirmations == 0:
+            return
         receipt, poll = None, self.patience.poll
         for _ in self.pauses.attempts(self.timeout, longest=poll, first=min(0.05, poll)):
             receipt = self.chain.get_receipt(transaction)
