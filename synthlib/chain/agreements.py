@@ -54,7 +54,11 @@ class Agreements:
         self._ledger = ledger
 
     def request(self, dataset: str, purpose: str, uses: Sequence[str]) -> str:
-        """Ask for data; the chain gets the SHA-256 of the purpose. Returns the request's id."""
+        """Ask for data. The chain gets the SHA-256 of the purpose, which confirms a right guess: name nobody.
+
+        Returns:
+            The request's id.
+        """
         words = digest_of_words(purpose, "purpose")
         said = self._send("request", to_bytes32(dataset), words, uses_to_abi(uses))
         return said[0].arguments["id"]
