@@ -10,6 +10,7 @@ from synthlib.bundle import Finding
 from synthlib.chain.accounts import demo_account
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import load_artifact
+from synthlib.chain.creation import find_creation
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import ChainError, NotRecorded, WrongChain
 from synthlib.chain.evidence import JOURNAL_FILE, RECORD_FILE, guard, show
@@ -18,7 +19,7 @@ from synthlib.chain.protocols import Protocols
 from synthlib.chain.records import Record, signer_of
 from synthlib.chain.registry import ZERO_DIGEST, Ledger
 
-SIGNATURE, PLACE = f"{RECORD_FILE}: signature", "registry"
+SIGNATURE, PLACE, CREATION = f"{RECORD_FILE}: signature", "registry", "registry's constructor"
 DEMO = "recorded by the demo issuer, whose key anybody has: compare the digest with one you trust"
 MAX_LINES = 20_000  # of a journal: each takes milliseconds to replay
 
@@ -196,3 +197,12 @@ def check_place(ledger: Ledger, record: Record, registry: str | None, findings: 
     same = registry == ledger.address
     detail = where if same else f"{where}; not the one expected"
     findings.append(Finding(PLACE, "matched" if same else "differs", detail))
+
+
+def check_creation(ledger: Ledger, findings: list[Finding]) -> None:
+    """Whether a registry on a node was made by its own constructor; in process its journal begins with it."""
+    if ledger.connection.is_in_process:
+        return
+    with guard(CREATION, findings):
+        detail = f"its storage began empty: made by it in transaction {find_creation(ledger)}"
+        findings.append(Finding(CREATION, "matched", detail))

@@ -38,6 +38,7 @@ from synthlib.chain.record_evidence import (
     PLACE,
     SIGNATURE,
     ask_node,
+    check_creation,
     check_issuer,
     check_journal,
     check_place,
@@ -138,6 +139,7 @@ def verify(
         check_record(body["record"], record, findings)
         check_issuer(record, issuer, find_other_issuers(chain, record.release, record.issuer), findings)
         check_place(chain, record, registry, findings)
+        check_creation(chain, findings)
     said = record or (Record(**body["record"]) if body else None)
     check_content(path, manifest, said, findings)
     check_gate(path, manifest, findings)
