@@ -13,6 +13,7 @@ from ledger_doubles import Double, Liar, LooksTooEarly, LosesReceipts, changed, 
 from synthlib.chain.agreements import (
     ACCEPTED,
     ENDED,
+    LAPSED,
     OFFERED,
     TRAIL,
     UNKNOWN,
@@ -140,7 +141,10 @@ def test_an_offer_lapses_when_the_dataset_is_handed_over(steward, stranger, gran
     Roles(empty_ledger).grant(STEWARD, STRANGER.address)
     steward.offer(AGREEMENT)
     Datasets(empty_ledger).offer(DATASET, STRANGER.address)
+    assert steward.find(AGREEMENT.id).state == OFFERED
     Datasets(empty_ledger.acting_as(STRANGER)).accept(DATASET)
+    for who in (steward, stranger, grantee):
+        assert who.find(AGREEMENT.id) == (LAPSED, LATE, 0, 0, ZERO_DIGEST, 0)
     with pytest.raises(OfferLapsed):
         grantee.accept(AGREEMENT, KEY, grantee.sign(AGREEMENT, KEY))
     with pytest.raises(AlreadyOffered):
@@ -149,6 +153,16 @@ def test_an_offer_lapses_when_the_dataset_is_handed_over(steward, stranger, gran
     stranger.offer(theirs)
     assert grantee.accept(theirs, KEY, grantee.sign(theirs, KEY)).state == ACCEPTED
     assert stranger.offer(theirs) == theirs.id  # nothing is sent
+    assert grantee.end(AGREEMENT, "of no use").state == ENDED
+
+
+def test_an_offer_is_one_again_once_the_dataset_is_back(steward, stranger, empty_ledger):
+    Roles(empty_ledger).grant(STEWARD, STRANGER.address)
+    steward.offer(AGREEMENT)
+    for giver, taker in ((empty_ledger.account, STRANGER), (STRANGER, empty_ledger.account)):
+        Datasets(empty_ledger.acting_as(giver)).offer(DATASET, taker.address)
+        Datasets(empty_ledger.acting_as(taker)).accept(DATASET)
+        assert steward.find(AGREEMENT.id).state == (LAPSED if taker is STRANGER else OFFERED)
 
 
 def test_offering_twice_changes_nothing(steward, empty_ledger):
@@ -240,6 +254,7 @@ def test_only_the_parties_act(steward, stranger, agreed):
 def test_an_access_says_to_whom_and_for_which_key(steward, agreed):
     access = steward.log_access(agreed.id, OBJECT)
     assert access[:4] == (agreed.id, OBJECT, GRANTEE.address, KEY) and access.number == 1
+    assert steward.log_access(agreed.id, f"0x{OBJECT}").number == 1  # the same object
     (said,) = (event for event in steward.trail() if event.name == "Accessed")
     assert said.transaction == access.transaction
 

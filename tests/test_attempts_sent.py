@@ -6,13 +6,18 @@ import pytest
 from chain_helpers import (
     COMMITMENT,
     DATASET,
+    KEY,
     PROTOCOL,
+    SCHEMA,
+    Script,
     account,
     digest,
     fund,
     make_release,
     open_study,
+    synthetic_table,
 )
+from sending_fixtures import mine, nothing
 
 from synthlib.bundle import canonical_json
 from synthlib.chain.connection import Connection
@@ -28,6 +33,8 @@ from synthlib.chain.protocols import Protocols
 from synthlib.chain.registry import Ledger
 from synthlib.chain.roles import RESEARCHER, Roles
 from synthlib.chain.study import Study
+from synthlib.models.synthesizer import IndependentMarginals
+from synthlib.preregistration import log_candidates
 
 pytest_plugins = ["chain_fixtures"]
 
@@ -171,3 +178,39 @@ def test_a_handed_on_study_is_resumed_on_its_own_registry(workspace):
     )
     with pytest.raises(WrongChain, match=account("x").address):
         Study.resume(workspace / "on", account=account("admin"))
+
+
+def test_an_attempt_that_still_waits_for_its_block_is_not_forgotten_for_the_next(manual_url, tmp_path):
+    """What was sent may yet be logged: its words stay in the notes until that is known."""
+    script = Script([mine(manual_url)])
+    who, options = account("patient"), {"timeout": 5, "confirmations": 0}
+    fund(Connection.by_url(manual_url), who.address)
+    ledger = Ledger.connect(manual_url, account=who, **options, **script.times)
+    study = open_study(ledger, notes=tmp_path / "notes.json")
+    script.events = [nothing]
+    with pytest.raises(TransactionTimeout, match="it may still come"):
+        study.attempt({"model_type": "TabularGPT"})
+    script.events = [mine(manual_url)]
+    assert study.attempt({"model_type": "another"}) == 3 == study.track.attempts
+    again = open_study(ledger, 0, notes=tmp_path / "notes.json")
+    assert [entry["describes"]["model_type"] for entry in again.attempts] == [
+        "TabularGAN",
+        "TabularGPT",
+        "another",
+    ]
+
+
+def test_candidates_whose_answer_was_lost_are_logged_once(node_study, monkeypatch):
+    study, real = node_study, Connection.send
+    candidates = {"floor": IndependentMarginals(SCHEMA), "same": IndependentMarginals(SCHEMA)}
+    table = synthetic_table()
+
+    def lose(self, *given):
+        real(self, *given)
+        raise TransactionTimeout("no answer")
+
+    with monkeypatch.context() as patched, pytest.raises(TransactionTimeout):
+        patched.setattr(Connection, "send", lose)
+        log_candidates(study, candidates, table, KEY)
+    assert log_candidates(study, candidates, table, KEY) == {"floor": 2, "same": 3}
+    assert study.track.attempts == 3

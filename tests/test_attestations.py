@@ -255,6 +255,16 @@ def test_a_verdict_made_up_whole_with_the_id_of_its_words_is_found(judges, monke
         judges(None).find(RELEASE)
 
 
+def test_a_verdict_of_nobody_is_none(judges, monkeypatch):
+    """Zero is what the state says of the auditor of a verdict that was never brought."""
+    bring(judges)
+    nobody = "0x" + "00" * 20
+    made_up = judges(None).id_of(VERDICT, nobody)
+    lie(monkeypatch, "Attested", change_words(id=made_up, auditor=nobody))
+    with pytest.raises(ChainError, match=f"{made_up}.* does not fit its state"):
+        judges(None).find(RELEASE)
+
+
 @pytest.mark.parametrize("outcome", [0, 4, 255])
 def test_an_outcome_that_is_none_in_the_log_is_found(judges, monkeypatch, outcome):
     bring(judges)

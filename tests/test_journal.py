@@ -192,6 +192,10 @@ def test_a_lock_that_is_never_given_back_is_told(path, monkeypatch):
         with pytest.raises(ChainError, match="expected to get the lock"):
             ledger.record_generation(generation("c"))
     assert path.read_bytes() == before
+    ledger.record_generation(generation("d"))  # its line goes in with the one that was kept out
+    assert path.read_bytes() == b"".join(ledger.journal.lines)
+    again = open_journal(path)
+    assert [again.find(generation(name).release).block for name in "cd"]
 
 
 def test_up_to_the_last_line_about_a_release(path):

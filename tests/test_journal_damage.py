@@ -74,7 +74,7 @@ def test_what_is_no_journal_has_a_problem_in_line_one(data):
     assert find_problems(data)[0].line == 1
 
 
-def test_every_byte_of_a_line_matters(path):
+def test_bytes_all_along_a_line_matter(path):
     data = path.read_bytes()
     lines = lines_of(path)
     start = sum(map(len, lines[:2]))

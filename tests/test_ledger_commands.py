@@ -47,6 +47,15 @@ def test_a_row_of_another_table_is_none(recorded, workspace, command):
     assert code == 1 and out == "no: not a row of that table\n"
 
 
+def test_a_release_on_another_registry_than_expected_is_a_no(recorded, command):
+    bundle, _ = recorded
+    registry, other = bundle.parameters["protocol"]["registry"], account("registry").address
+    code, out, _ = command("verify", bundle.path, "--registry", registry)
+    assert code == 0 and f"registry: {registry} on chain " in out
+    code, out, _ = command("verify", bundle.path, "--registry", other)
+    assert code == 1 and "not the one expected" in out
+
+
 @pytest.mark.parametrize("words", [("3", "INDEX"), ("-1", "INDEX")])
 def test_a_row_that_is_not_there_is_refused(recorded, workspace, command, words):
     index, named = words

@@ -37,9 +37,14 @@ def test_a_role_is_granted_and_withdrawn(on_journal, command, journal, role):
     assert command("role", "check", role, NEW, "--journal", journal)[:2] == (1, f"no: {NEW} is not {role}\n")
 
 
+def test_a_role_that_was_never_held_is_not_withdrawn(on_journal):
+    error = on_journal("role", "withdraw", "steward", NEW, who="admin", fails=True)
+    assert f"expected an account that holds STEWARD_ROLE, {NEW} does not" in " ".join(error.split())
+
+
 def test_only_the_administrator_grants(on_journal):
-    for what in ("grant", "withdraw"):
-        error = on_journal("role", what, "auditor", NEW, who="team", fails=True)
+    for what, whose in (("grant", NEW), ("withdraw", account("auditor").address)):
+        error = on_journal("role", what, "auditor", whose, who="team", fails=True)
         assert "AccessControlUnauthorizedAccount" in error
 
 

@@ -6,13 +6,17 @@ import threading
 
 import pytest
 from chain_helpers import (
+    Script,
     account,
     approve_study,
     free_port,
     fund,
     generation,
     make_release,
+    open_study,
+    rpc,
 )
+from sending_fixtures import mine, nothing
 
 from synthlib.chain.connection import Connection
 from synthlib.chain.errors import (
@@ -31,7 +35,7 @@ from synthlib.chain.records import release_fields
 from synthlib.chain.registry import Ledger
 from synthlib.chain.sending import Sender
 
-pytest_plugins = ["chain_fixtures"]
+pytest_plugins = ["chain_fixtures", "sending_fixtures"]
 
 
 # --- what a node may do wrong --------------------------------------------------------------------------
@@ -133,6 +137,35 @@ def test_transaction_that_no_block_holds_in_time(start_node, release):
     fund(Connection.by_url(url), account("admin").address)
     with pytest.raises(TransactionTimeout, match=r"within 0\.3 s"):
         Ledger.connect(url, account=account("admin"), timeout=0.3)
+
+
+def test_a_record_that_still_waits_is_said_to_when_the_next_process_records_again(manual_url, sender):
+    """Without an outbox: the node's pending block has it, so that it is not sent twice."""
+    script, options = Script([mine(manual_url)]), {"timeout": 5, "confirmations": 0}
+    ledger = Ledger.connect(manual_url, account=sender, **options, **script.times)
+    said = generation("waits", protocol=open_study(ledger).registration.id)
+    script.events = [nothing]
+    with pytest.raises(TransactionTimeout):
+        ledger.record_generation(said)
+    again = Ledger.connect(manual_url, ledger.address, sender, **options, **script.times)
+    with pytest.raises(TransactionTimeout, match="it waits for its block: run it again later"):
+        again.record_generation(said)
+    rpc(manual_url, "evm_mine")
+    assert again.record_generation(said).release == said.release
+    assert len(ledger.find_events("Recorded", release=said.release)) == 1
+
+
+def test_a_record_is_returned_once_blocks_lie_on_it(manual_url, sender):
+    """Also one that is found there: record.json would name a block that may be dropped."""
+    script, options = Script([mine(manual_url)]), {"timeout": 5, "confirmations": 1}
+    ledger = Ledger.connect(manual_url, account=sender, **options, **script.times)
+    said = generation("shallow", protocol=open_study(ledger).registration.id)
+    script.events = [mine(manual_url), nothing]
+    for _ in range(2):
+        with pytest.raises(TransactionTimeout, match="enough blocks on top"):
+            ledger.record_generation(said)
+    script.events = [mine(manual_url)]
+    assert ledger.record_generation(said).block < ledger.connection.get_block_number()
 
 
 def test_nonce_that_another_program_took(node_study, workspace, monkeypatch):

@@ -43,6 +43,8 @@ def test_a_role_comes_and_goes(roles, role):
     assert roles().has(role, SOMEBODY.address.lower())
     roles().withdraw(role, SOMEBODY.address)
     assert not roles().has(role, SOMEBODY.address)
+    with pytest.raises(ChainError, match=f"{SOMEBODY.address} does not hold it"):
+        roles().withdraw(role, SOMEBODY.address)
     roles().grant(role, SOMEBODY.address)
     roles(SOMEBODY).renounce(role)
     assert not roles().has(role, SOMEBODY.address)

@@ -3,9 +3,10 @@
 import hashlib
 
 import pytest
-from chain_helpers import COMMITMENT, account, advance, digest, free_port, fund
+from chain_helpers import COMMITMENT, Script, account, advance, digest, free_port, fund, rpc
 from chain_helpers import DATASET as ON_CHAIN
 from ledger_doubles import Liar, LosesReceipts, changed
+from sending_fixtures import mine, nothing
 from vault_helpers import AGREEMENT, DATASET, GRANTEE, OTHER_DATASET, OWNER, PLAIN, make_bundle
 
 from synthlib.bundle import Bundle
@@ -23,6 +24,7 @@ from synthlib.chain.errors import (
     ObjectIsErased,
     Paused,
     TransactionTimeout,
+    TransactionVanished,
     WrongState,
 )
 from synthlib.chain.handing_over import NotAccepted, reason_of
@@ -45,18 +47,18 @@ def hospital(empty_ledger):
     return empty_ledger
 
 
-def propose(ledger, seconds=3600):
+def propose(ledger, seconds=3600, dataset=DATASET):
     """An agreement that is offered to the grantee, in force for some time of the chain's clock."""
     now = ledger.connection.get_time(ledger.connection.get_block_number())
-    terms = (DATASET, GRANTEE_ACCOUNT.address, TERMS, PURPOSE, ("DUO:0000007", "DUO:0000042"), now + seconds)
+    terms = (dataset, GRANTEE_ACCOUNT.address, TERMS, PURPOSE, ("DUO:0000007", "DUO:0000042"), now + seconds)
     agreement = Agreement(*terms)
     Agreements(ledger).offer(agreement)
     return agreement
 
 
-def agree(ledger, seconds=3600, public_key=GRANTEE.public_key):
+def agree(ledger, seconds=3600, public_key=GRANTEE.public_key, dataset=DATASET):
     """The same, signed by the grantee elsewhere, who pays no gas, and brought by the steward."""
-    agreement, key = propose(ledger, seconds), digest_public_key(public_key)
+    agreement, key = propose(ledger, seconds, dataset), digest_public_key(public_key)
     signature = Agreements(ledger.acting_as(GRANTEE_ACCOUNT)).sign(agreement, key)
     assert Agreements(ledger).accept(agreement, key, signature).state == "accepted"
     return agreement
@@ -179,6 +181,31 @@ def test_a_hand_over_whose_receipt_was_lost_is_on_the_chain_once(hospital, file,
         assert vault.fetch(address, open_grant(grant, GRANTEE), tmp_path / "out").read_bytes() == PLAIN
         (tmp_path / "out").unlink()
     assert len(hospital.find_events("Accessed", "Agreements")) == 1
+
+
+def test_an_access_that_no_block_lies_on_yet_opens_nothing(manual_url, file, watched, tmp_path):
+    """It may be dropped by a reorganisation: the key would be out, and nothing of that on the chain."""
+    script, steward = Script([mine(manual_url)]), account("steward of a slow chain")
+    fund(Connection.by_url(manual_url), steward.address)
+    options = {"timeout": 5, "confirmations": 1, **script.times}
+    ledger = Ledger.connect(manual_url, account=steward, **options)
+    dataset = Datasets(ledger).register(COMMITMENT).id
+    agreement = agree(ledger, dataset=dataset)
+    vault = Vault(tmp_path / "vault", OWNER, Agreements(ledger))
+    address = vault.put(file, dataset)
+    snapshot = rpc(manual_url, "evm_snapshot")
+    script.events = [mine(manual_url), nothing]
+    for _ in range(2):
+        with pytest.raises(TransactionTimeout, match="enough blocks on top"):
+            vault.hand_over(address, agreement.id, GRANTEE.public_key)
+        assert len(ledger.find_events("Accessed", "Agreements")) == 1
+    script.events = [lambda: rpc(manual_url, "evm_revert", snapshot), nothing]
+    with pytest.raises(TransactionVanished, match="send it again"):
+        vault.hand_over(address, agreement.id, GRANTEE.public_key)
+    assert watched == []
+    script.events = [mine(manual_url)]
+    assert vault.hand_over(address, agreement.id, GRANTEE.public_key).address == address
+    assert len(ledger.find_events("Accessed", "Agreements")) == 1
 
 
 def test_a_node_that_names_another_key_gets_nothing_wrapped_to_it(hospital, file, watched, tmp_path):

@@ -91,6 +91,16 @@ def test_a_key_that_a_backup_brings_back_opens_nothing_here(local, file, tmp_pat
     assert files_of(local) == {f"{address[:2]}/{address}.erased"}
 
 
+def test_a_certificate_of_another_object_in_its_place_certifies_nothing(local, file):
+    """Whoever keeps the store may put any file there; its digest would go on the chain for this object."""
+    other, address = local.put(file, DATASET), local.put(file, DATASET)
+    local.store.write(f"{address[:2]}/{address}.erased", local.erase(other, "long ago").to_json())
+    erasure = local.erase(address, "block 12")
+    assert (erasure.address, erasure.when) == (address, "block 12")
+    assert local.erase(address) == erasure
+    assert not any(os.path.exists(path_of(local, address, ending)) for ending in ("key", "sealed"))
+
+
 def test_versions_that_a_bucket_keeps_are_erased_too(s3, file):
     bucket = fsspec.filesystem("s3", **s3)
     status = {"Status": "Enabled"}

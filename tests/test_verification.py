@@ -14,6 +14,7 @@ from chain_helpers import (
     SCHEMA,
     TRAINING,
     account,
+    approve_study,
     generation,
     make_release,
     open_study,
@@ -24,6 +25,7 @@ from verification_helpers import CANNOT_TELL, LEFT_OPEN, NO, YES, changed, names
 import synthlib
 from synthlib.bundle import canonical_json
 from synthlib.chain.accounts import demo_account
+from synthlib.chain.claim_evidence import CLAIM
 from synthlib.chain.connection import Connection
 from synthlib.chain.recording import record_bundle
 from synthlib.chain.records import sign_record
@@ -92,6 +94,8 @@ def test_issuer_is_named_and_compared(recorded):
         ({"issuer": "somebody"}, ValueError),
         ({"issuer": "0x" + "g" * 40}, ValueError),
         ({"issuer": demo_account().address[:-1] + demo_account().address[-1].swapcase()}, ValueError),
+        ({"registry": 123}, TypeError),
+        ({"registry": "0x" + "g" * 40}, ValueError),
         ({"digest": 123}, TypeError),
         ({"digest": b"\1" * 32}, TypeError),
         ({"digest": "ab" * 31}, ValueError),
@@ -103,6 +107,28 @@ def test_what_is_no_address_or_no_digest_is_refused_as_the_callers(recorded, arg
     (name,) = arguments
     with pytest.raises(error, match=f"^{name}: expected "):
         verify(recorded, **arguments)
+
+
+def test_the_registry_and_the_datasets_steward_there_are_named_and_compared(workspace):
+    """Whoever deploys one for themselves approves what they like there: a yes says which it is."""
+    study = open_study(Ledger.in_process(account=account("admin")), num_attempts=0)
+    theirs = approve_study(study.ledger, account("researcher"))
+    bundle = make_release(workspace / "release", study=theirs)
+    theirs.ledger.record(bundle)
+    theirs.ledger.save(bundle)
+    own, address = record_own(workspace / "own", "researcher"), study.ledger.address
+    for path, where, steward in [
+        (bundle.path, address, account("admin").address),
+        (own, Ledger.in_process(own / "ledger" / "journal.jsonl").address, "its issuer"),
+    ]:
+        findings = verify(path, issuer=account("researcher").address)
+        (found,) = [finding for finding in findings if finding.subject == "registry"]
+        assert verdict(findings) == YES and found.verdict == "unchecked"
+        assert where in found.detail and f"the dataset's steward is {steward};" in found.detail
+        findings = verify(path, issuer=account("researcher").address, registry=address.lower())
+        assert verdict(findings) == (YES if where == address else NO)
+        assert [finding.subject for finding in wrong(findings)] == ["registry"] * (where != address)
+        assert "registry" not in unchecked(findings)
 
 
 def test_release_digest_is_named_and_compared(recorded):
@@ -156,6 +182,17 @@ def test_what_this_machine_lacks_is_not_the_releases_fault(recorded, monkeypatch
     findings = verify(recorded)
     assert verdict(findings) == CANNOT_TELL
     assert "ledger/journal.jsonl" in unchecked(findings)
+
+
+def test_a_loss_that_the_manifest_does_not_account_for_cannot_be_told(workspace):
+    """Else who may publish nothing without privacy spends a millionth of a budget, and claims nothing."""
+    study = open_study(Ledger.in_process(account=account("issuer")))
+    bundle = make_release(workspace / "release", study=study, protocol=study.describe(1, 1e-6))
+    assert study.ledger.record(bundle).spend == 1
+    study.ledger.save(bundle)
+    findings = verify(bundle.path)
+    assert verdict(findings) == CANNOT_TELL and not wrong(findings)
+    assert unchecked(findings) - OPTIONAL == {CLAIM}
 
 
 # --- withdrawn -----------------------------------------------------------------------------------------

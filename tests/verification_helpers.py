@@ -12,7 +12,8 @@ from synthlib.chain.registry import Ledger
 from synthlib.chain.training_evidence import SPLIT
 
 YES, NO, CANNOT_TELL = 0, 1, 2
-LEFT_OPEN = {"release digest", "issuer", SPLIT, "training table"}  # where nobody gave what to compare with
+# Where nobody gave what to compare with.
+LEFT_OPEN = {"release digest", "issuer", "registry", SPLIT, "training table"}
 
 
 def record_own(path: Path, issuer: str = "issuer", **options) -> Path:

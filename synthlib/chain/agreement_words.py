@@ -12,6 +12,7 @@ from synthlib.chain.data_uses import uses_to_abi
 from synthlib.chain.registry import ZERO_DIGEST, to_bytes32
 
 UNKNOWN, OFFERED, ACCEPTED, ENDED = STATES = ("unknown", "offered", "accepted", "ended")
+LAPSED = "lapsed"  # no state of the contract's: offered by who is the dataset's steward no more
 LATEST = 2**40 - 1  # as an expiry: in the year 36812
 _TYPES = "(bytes32,address,bytes32,bytes32,uint32[],uint40,bytes32)"
 
@@ -60,7 +61,8 @@ class Standing(NamedTuple):
     """Where an agreement stands.
 
     Attributes:
-        state: `"unknown"`, `"offered"`, `"accepted"` or `"ended"`.
+        state: `"unknown"`, `"offered"`, `"lapsed"`, `"accepted"` or `"ended"`. An offer lapsed, and cannot be
+            accepted, while the dataset has another steward than the one who made it.
         expiry: last second at which it is in force.
         acceptance_time, end_time: when that was, 0 before.
         encryption_key: SHA-256 of the grantee's public key, zeros before acceptance.

@@ -9,6 +9,7 @@ from eth_utils import to_canonical_address, to_checksum_address
 
 from synthlib.chain.agreement_words import (
     ACCEPTED,
+    LAPSED,
     OFFERED,
     STATES,
     Access,
@@ -53,7 +54,11 @@ class Agreements:
         self._ledger = ledger
 
     def request(self, dataset: str, purpose: str, uses: Sequence[str]) -> str:
-        """Ask for data; the chain gets the SHA-256 of the purpose. Returns the request's id."""
+        """Ask for data. The chain gets the SHA-256 of the purpose, which confirms a right guess: name nobody.
+
+        Returns:
+            The request's id.
+        """
         words = digest_of_words(purpose, "purpose")
         said = self._send("request", to_bytes32(dataset), words, uses_to_abi(uses))
         return said[0].arguments["id"]
@@ -138,18 +143,20 @@ class Agreements:
                 contract refuses it with.
             AccessOutOfOrder: if other accesses under the agreement come first again and again.
             IncompleteLog: if the log lacks accesses that the state counts.
+            TransactionTimeout, TransactionVanished: if one that the log has is not confirmed, or dropped.
             ChainError: if the chain knows no such agreement, or its log does not fit its state.
         """
         agreement, place = self.open(agreement_id), to_bytes32(object_digest)
         for race in range(_RACES):
             standing, logged = self._read(agreement_id)
             arguments = (agreement.to_abi(), place, standing.accesses + 1)
-            found = next((event for event in logged if event.arguments["object"] == object_digest), None)
+            found = next((event for event in logged if event.arguments["object"] == place.hex()), None)
             try:
                 if found is None:
                     (found,) = self._send("logAccess", *arguments)
                 else:  # refused as it would be if it were new: ended, expired, erased
                     self._ledger.call("logAccess", *arguments, contract=_CONTRACT)
+                    self._ledger.connection.await_final(found.transaction)
                 break
             except AccessOutOfOrder:
                 if race == _RACES - 1:
@@ -254,7 +261,7 @@ class Agreements:
     def _stands(self, agreement: Agreement) -> bool:
         """Whether an agreement is offered or accepted, unexpired, and its dataset this account's."""
         state, expiry, *_, head = self._ledger.call("statusOf", to_bytes32(agreement.id), contract=_CONTRACT)
-        steward = to_canonical_address(self._ledger.call("datasetOf", to_bytes32(agreement.dataset))[0])
+        steward = self._find_steward(agreement.dataset)
         is_mine = steward == to_canonical_address(self._ledger.sender)
         is_there = STATES[state] == ACCEPTED or (STATES[state] == OFFERED and head == steward[:13])
         connection = self._ledger.connection
@@ -266,7 +273,9 @@ class Agreements:
             "statusOf", to_bytes32(agreement_id), contract=_CONTRACT
         )
         if not acceptance:
-            return Standing(STATES[state], expiry, 0, end, ZERO_DIGEST, 0), []
+            is_offered = STATES[state] == OFFERED  # the head is the mark of who offered it
+            is_lapsed = is_offered and head != self._find_steward(self.open(agreement_id).dataset)[:13]
+            return Standing(LAPSED if is_lapsed else STATES[state], expiry, 0, end, ZERO_DIGEST, 0), []
         what = f"the key and {num_accesses} accesses of agreement {agreement_id}"
         key = self._find_one("Accepted", what, id=agreement_id).arguments["encryptionKey"]
         found = self._ledger.find_events("Accessed", _CONTRACT, id=agreement_id) if num_accesses else []
@@ -276,6 +285,10 @@ class Agreements:
         if chain_accesses(agreement_id, key, [event.arguments["object"] for event in logged]) != head.hex():
             raise self._contradiction(what)
         return Standing(STATES[state], expiry, acceptance, end, key, num_accesses), logged
+
+    def _find_steward(self, dataset: str) -> bytes:
+        """Address of a dataset's steward now, 20 bytes."""
+        return to_canonical_address(self._ledger.call("datasetOf", to_bytes32(dataset))[0])
 
     def _find_request(self, request: str, dataset: str) -> tuple[str, str, list[int]]:
         """Who asked for a dataset, for what and for which uses: the words whose hash is the request's id."""

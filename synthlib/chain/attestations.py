@@ -194,8 +194,8 @@ class Attestations:
         stored = self._ledger.call("attestationOf", to_bytes32(id), contract=_CONTRACT)
         auditor, brought, revocation, stored_reason = stored
         is_signed = verdict.outcome in OUTCOMES[1:] and self.id_of(verdict, said["auditor"]) == id
-        is_stored = revocation or to_checksum_address(auditor) == said["auditor"]  # then the id alone tells
-        if not is_signed or not is_stored:
+        is_auditors = revocation or to_checksum_address(auditor) == said["auditor"]  # then the id alone tells
+        if not is_signed or not brought or not is_auditors:
             raise ChainError(
                 f"expected the verdict that was signed under {id}, {place} gave other words "
                 f"({', '.join(name for name, _ in _TYPES)}: one of them at least): its log does not fit its "

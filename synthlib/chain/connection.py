@@ -188,6 +188,17 @@ class Connection:
             gas = eth.estimate_gas({"from": sender, "data": data})
             return gas, eth.gas_price, self._nonce(sender), eth.get_balance(sender)
 
+    def get_creation(self, transaction: str) -> tuple[str, int, str | None, bytes]:
+        """Sender, nonce, receiver (None if it creates a contract) and data of a transaction.
+
+        Raises:
+            TransactionVanished: if the node does not know it.
+        """
+        self.check_chain(FRESH)
+        with self._reported():
+            found = self.web3.eth.get_transaction(transaction)
+        return found["from"], found["nonce"], found.get("to"), bytes(found["input"])
+
     def get_receipt(self, transaction: str) -> dict[str, Any]:
         """The receipt of a transaction, as in `Sent`.
 
@@ -255,6 +266,15 @@ class Connection:
         """
         self.check_chain()
         return self._sender.settle(account)
+
+    def await_final(self, transaction: str) -> None:
+        """Wait until a transaction that was found in a block has this connection's confirmations.
+
+        Raises:
+            TransactionVanished: if no block holds it any more.
+            TransactionTimeout: if too few blocks come in time.
+        """
+        self._sender.await_final(transaction)
 
     def is_final(self, receipt: Mapping[str, Any], confirmations: int | None = None) -> bool:
         """Whether the chain still has a receipt's block, with enough blocks on top.

@@ -79,6 +79,7 @@ class Journal:
     def __init__(self, path: Path | str | None, lines: list[bytes]):
         self.path, self.lines = None if path is None else Path(path), lines
         self._stamp: tuple[int, int] | None = None  # size and time of the file as this process left it
+        self._num_kept = 0  # lines that stand in it
 
     @classmethod
     def start(cls, path: Path | str | None, connection: Connection) -> Journal:
@@ -102,7 +103,7 @@ class Journal:
         if problems:
             raise JournalError(str(path), problems)
         journal = cls(path, whole.splitlines(keepends=True))
-        journal._stamp = stamp
+        journal._stamp, journal._num_kept = stamp, len(journal.lines)
         return journal
 
     @property
@@ -114,7 +115,8 @@ class Journal:
         """Add a transaction and bring the file up to date.
 
         Raises:
-            ChainError: if another process changed the file meanwhile, or holds its lock; nothing is added.
+            ChainError: if another process changed the file meanwhile, or holds its lock; the file stays as it
+                is. A line that a lock kept out goes in before the next one.
         """
         entry = {"line": len(self.lines) + 1, "previous": self.head, "raw": "0x" + sent.raw.hex()}
         self.lines.append(_encode(entry | {"receipt": sent.receipt}))
@@ -122,7 +124,7 @@ class Journal:
             self._write()
 
     def _write(self) -> None:
-        """Bring the file up to date: by its last line, or by all of them where there is no file yet."""
+        """Bring the file up to date: by what it lacks, or by all lines where there is no file yet."""
         try:
             if self._stamp is None:
                 self._create()
@@ -130,6 +132,7 @@ class Journal:
                 self._extend()
         except (FileExistsError, FileNotFoundError):
             raise self._changed() from None
+        self._num_kept = len(self.lines)
 
     def _create(self) -> None:
         """Write all lines to a new file, never over one that another process wrote in the meantime."""
@@ -143,7 +146,7 @@ class Journal:
             whole.unlink(missing_ok=True)
 
     def _extend(self) -> None:
-        """Add the last line to the file, in place of what a killed process left of one.
+        """Add what the file lacks, in place of what a killed process left of a line.
 
         The lock is on the file itself, so that no other one lies beside it, and ends as it is closed.
         """
@@ -151,9 +154,9 @@ class Journal:
             self._await_lock(file.fileno())
             if _stamp_of(self.path) != self._stamp:
                 raise self._changed()
-            file.seek(sum(map(len, self.lines[:-1])))
+            file.seek(sum(map(len, self.lines[: self._num_kept])))
             file.truncate()
-            file.write(self.lines[-1])
+            file.write(b"".join(self.lines[self._num_kept :]))
             file.flush()
             os.fsync(file.fileno())
             self._stamp = _stamp_of(self.path)

@@ -10,13 +10,16 @@ from synthlib.bundle import Finding
 from synthlib.chain.accounts import demo_account
 from synthlib.chain.connection import Connection
 from synthlib.chain.contracts import load_artifact
+from synthlib.chain.creation import find_creation
+from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import ChainError, NotRecorded, WrongChain
 from synthlib.chain.evidence import JOURNAL_FILE, RECORD_FILE, guard, show
 from synthlib.chain.journal import Journal, JournalError, find_end_problems, find_problems
+from synthlib.chain.protocols import Protocols
 from synthlib.chain.records import Record, signer_of
 from synthlib.chain.registry import ZERO_DIGEST, Ledger
 
-SIGNATURE = f"{RECORD_FILE}: signature"
+SIGNATURE, PLACE, CREATION = f"{RECORD_FILE}: signature", "registry", "registry's constructor"
 DEMO = "recorded by the demo issuer, whose key anybody has: compare the digest with one you trust"
 MAX_LINES = 20_000  # of a journal: each takes milliseconds to replay
 
@@ -173,3 +176,33 @@ def check_issuer(record: Record, issuer: str | None, others: str, findings: list
     if others:
         detail += f"; the digest was also recorded by {others}, which is another record and does not count"
     findings.append(Finding("issuer", outcome, detail))
+
+
+def check_place(ledger: Ledger, record: Record, registry: str | None, findings: list[Finding]) -> None:
+    """Which registry holds the record, against `registry`, which must; and the dataset's steward there.
+
+    Anybody deploys a registry and is administrator, steward and researcher on it: there, whatever its owner
+    approves came first. record.json names the registry; that it is the one on which others act is for the
+    reader to know.
+    """
+    where = f"{ledger.address} on chain {ledger.connection.chain_id}"
+    with contextlib.suppress(ChainError):  # what the chain does not tell is said by the other checks
+        dataset = Protocols(ledger).find(record.protocol, record.issuer).dataset
+        steward = Datasets(ledger).find(dataset).steward
+        told = "its issuer" if steward == record.issuer else steward
+        where += f", where the dataset's steward is {told}"
+    if registry is None:
+        findings.append(Finding(PLACE, "unchecked", f"{where}; compare with one you trust"))
+        return
+    same = registry == ledger.address
+    detail = where if same else f"{where}; not the one expected"
+    findings.append(Finding(PLACE, "matched" if same else "differs", detail))
+
+
+def check_creation(ledger: Ledger, findings: list[Finding]) -> None:
+    """Whether a registry on a node was made by its own constructor; in process its journal begins with it."""
+    if ledger.connection.is_in_process:
+        return
+    with guard(CREATION, findings):
+        detail = f"its storage began empty: made by it in transaction {find_creation(ledger)}"
+        findings.append(Finding(CREATION, "matched", detail))

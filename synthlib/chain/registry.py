@@ -16,7 +16,13 @@ from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, canonical_json, wri
 from synthlib.chain.calling import ADMIN_DELAY as ADMIN_DELAY  # whose place it was, for who looks here
 from synthlib.chain.calling import Registry
 from synthlib.chain.calling import deployment_data as deployment_data
-from synthlib.chain.errors import AlreadyRecorded, ChainError, IncompleteLog, NotRecorded
+from synthlib.chain.errors import (
+    AlreadyRecorded,
+    ChainError,
+    IncompleteLog,
+    NotRecorded,
+    TransactionTimeout,
+)
 from synthlib.chain.records import (
     RECORD_FORMAT,
     ZERO_DIGEST,
@@ -76,10 +82,11 @@ class Ledger(Registry):
         )
         try:
             found = self.find(generation.release, self.sender)
+            self.connection.await_final(found.transaction)
         except NotRecorded:
             with contextlib.suppress(AlreadyRecorded):  # by another process in the meantime
                 self.send(*call)
-            found = self.find(generation.release, self.sender)
+            found = self._find_sent(generation.release)
         said = generation._asdict() | {"gate": gate or ZERO_DIGEST}
         names = [name for name, value in said.items() if getattr(found, name) != value]
         if names:
@@ -245,6 +252,16 @@ class Ledger(Registry):
     def find_issuers(self, digest: str) -> list[str]:
         """Addresses of all who recorded a release under this digest, oldest first, as the log says."""
         return [event.arguments["issuer"] for event in self.find_events("Recorded", release=digest)]
+
+    def _find_sent(self, digest: str) -> Record:
+        """What was recorded just now, perhaps by another process of this account."""
+        try:
+            return self.find(digest, self.sender)
+        except NotRecorded:
+            raise TransactionTimeout(
+                f"expected the record of {digest} in a block at {self.connection.place}, it waits for its "
+                "block: run it again later, nothing is recorded twice"
+            ) from None
 
     def _find_gate(self, digest: str, issuer: str, block: int) -> str:
         """Digest of the gate that a release failed."""

@@ -39,8 +39,17 @@ class Roles:
         self._ledger.send("grantRole", role_id(role), account)
 
     def withdraw(self, role: str, address: str) -> None:
-        """Take a role from an account. For the administrator."""
-        self._ledger.send("revokeRole", role_id(role), to_checksum_address(address))
+        """Take a role from an account. For the administrator.
+
+        Raises:
+            ChainError: if the account does not hold it: a mistyped address would leave somebody in it.
+        """
+        account = to_checksum_address(address)
+        if not self.has(role, account):
+            raise ChainError(
+                f"expected an account that holds {role}, {account} does not hold it; check the address"
+            )
+        self._ledger.send("revokeRole", role_id(role), account)
 
     def renounce(self, role: str) -> None:
         """Give up a role that this account holds.

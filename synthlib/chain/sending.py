@@ -93,6 +93,16 @@ class Sender:
                 _log.warning("nonce %d of %s went to another transaction", entry.nonce, entry.address)
         return sent
 
+    def await_final(self, transaction: str) -> None:
+        if self.chain.confirmations == 0:
+            return
+        receipt, poll = None, self.patience.poll
+        for _ in self.pauses.attempts(self.timeout, longest=poll, first=min(0.05, poll)):
+            receipt = self.chain.get_receipt(transaction)
+            if self.chain.is_settled(receipt):
+                return
+        raise TransactionTimeout(self.describe_wait(receipt))
+
     @property
     def here(self) -> tuple[int, str]:
         """What tells this chain from others."""

@@ -255,6 +255,9 @@ class Study:
             track = self._send_missing(track)
         if not self._unsure:
             return
+        if track.attempts == len(self.attempts):  # what still waits for its block may be logged yet
+            self.ledger.connection.settle(self.ledger.account)
+            track = self.track
         if track.attempts == len(self.attempts):
             self._unsure = []
             return
@@ -277,8 +280,10 @@ class Study:
         self._keep()
 
     def find(self, description: Mapping[str, Any]) -> list[int]:
-        """Numbers of the attempts that are described so, in their order."""
+        """Numbers of the attempts that are described so, in their order; of one whose answer was lost too."""
         told = _as_json(description)
+        if self._unsure and self._sends:
+            self._take_up()
         return [entry["number"] for entry in self.attempts if entry["describes"] == told]
 
     def note_draw(self, number: int, draw: Draw) -> int:

@@ -252,17 +252,18 @@ class Vault:
             StoreError: if the store does not delete; then repeat it.
         """
         key, sealed, erased = (_name(address, ending) for ending in ("key", "sealed", "erased"))
-        if self.store.size(erased) is not None:
-            erasure = Erasure.from_json(self.store.read(erased))
+        found = self.store.size(erased) is not None
+        erasure = Erasure.from_json(self.store.read(erased)) if found else None
+        if erasure is not None and erasure.address == address:  # another's certifies nothing of this one
             self._delete(key, overwrite=True)  # where a backup brought it back
         else:
             num_bytes = self.store.size(sealed)
             if num_bytes is None:
                 raise self._absence(address)
             what = f"{self._kind(address)}, {num_bytes} bytes sealed"
-            found = "" if self._has(address, "key") else "found gone, then "
+            gone = "" if self._has(address, "key") else "found gone, then "
             how = (
-                f"wrapped data key {found}{self._delete(key, overwrite=True)}; sealed object deleted after it"
+                f"wrapped data key {gone}{self._delete(key, overwrite=True)}; sealed object deleted after it"
             )
             erasure = Erasure(address, what, when, how)
             self.store.write(erased, erasure.to_json())

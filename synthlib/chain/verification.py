@@ -5,9 +5,10 @@ are kept apart: it matched, it differs, it could not be checked.
 
 A yes means that each file, parameter and table is what the record's issuer recorded, and that the record has
 not been revoked as far as the journal or the node shows. It does not mean that this is the release you think,
-the issuer who you think, or the training table what the issuer says: give `digest` or `issuer` (known from
-elsewhere) and, as the data's steward, `key` with `training`, or with `dataset` and `schema`, to have these
-checked too. Anybody can act as the demo issuer, so against a forgery under its key only the digest helps.
+the issuer who you think, the registry one on which anybody but the issuer had a say, or the training table
+what the issuer says: give `digest`, `issuer` or `registry` (known from elsewhere) and, as the data's steward,
+`key` with `training`, or with `dataset` and `schema`, to have these checked too. Anybody can act as the demo
+issuer, so against a forgery under its key only the digest helps.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, Finding
-from synthlib.chain.claim_evidence import CLAIM, REPLAY, check_claim
+from synthlib.chain.claim_evidence import REPLAY, check_claim
 from synthlib.chain.content_evidence import DIGEST, check_content, check_files, check_training
 from synthlib.chain.evidence import JOURNAL_FILE, check_manifest, parse_record, read_ledger, shorten
 from synthlib.chain.gate_evidence import check_gate, find_gate_caveat
@@ -34,10 +35,13 @@ from synthlib.chain.other_protocols import OTHERS, check_others, find_others_cav
 from synthlib.chain.protocol_evidence import check_protocol, find_erasure
 from synthlib.chain.record_evidence import (
     DEMO,
+    PLACE,
     SIGNATURE,
     ask_node,
+    check_creation,
     check_issuer,
     check_journal,
+    check_place,
     check_record,
     check_signature,
     find_other_issuers,
@@ -50,7 +54,7 @@ from synthlib.keys import StewardKey
 from synthlib.schema import Schema
 
 OPTIONAL = frozenset(
-    {DIGEST, SIGNATURE, "issuer", "training table", FITTED, DRAW, SPLIT, VERDICT, CLAIM, REPLAY, OTHERS}
+    {DIGEST, SIGNATURE, PLACE, "issuer", "training table", FITTED, DRAW, SPLIT, VERDICT, REPLAY, OTHERS}
 )
 FAILED = "an auditor's verdict on it that stands is: failed"
 
@@ -65,6 +69,7 @@ def verify(
     dataset: pd.DataFrame | None = None,
     schema: Schema | None = None,
     at: str | int | datetime | None = None,
+    registry: str | None = None,
 ) -> list[Finding]:
     """Check a release against its record. Never raises for bad content: what is unreadable "differs".
 
@@ -87,15 +92,18 @@ def verify(
         at: a point in time (`history.parse_moment`: ISO 8601 with a zone, seconds since 1970, `"block:17"`).
             Then it is asked whether the release was recorded by then and stood, which verdicts did, and
             whether its dataset was active, instead of how all this is now. The files are those of today.
+        registry: address of the registry that must hold the record. Without it, it is named with the
+            dataset's steward there, but "unchecked", which `verdict` does not count either.
 
     Returns:
         Findings in the order of checking, the training table last; see `verdict`.
 
     Raises:
-        TypeError, ValueError: if `issuer` is no address, `digest` no digest or `at` no time.
+        TypeError, ValueError: if `issuer` or `registry` is no address, `digest` no digest or `at` no time.
     """
     moment = None if at is None else parse_moment(at)
     issuer = None if issuer is None else to_address(issuer, "issuer")
+    registry = None if registry is None else to_address(registry, "registry")
     digest = None if digest is None else to_digest(digest, "digest")
     try:
         path = Bundle.locate(path)
@@ -130,6 +138,8 @@ def verify(
     if record is not None:
         check_record(body["record"], record, findings)
         check_issuer(record, issuer, find_other_issuers(chain, record.release, record.issuer), findings)
+        check_place(chain, record, registry, findings)
+        check_creation(chain, findings)
     said = record or (Record(**body["record"]) if body else None)
     check_content(path, manifest, said, findings)
     check_gate(path, manifest, findings)

@@ -25,8 +25,16 @@ admin_app = typer.Typer(
 def show(place: Asking, as_json: AsJson = False) -> None:
     """Say who administers the registry, and to whom that is offered."""
     from synthlib.chain.administration import Administration
+    from synthlib.chain.creation import find_creation
+    from synthlib.chain.errors import IncompleteLog
 
-    _show(Administration(place.open()).find(), as_json)
+    ledger = place.open()
+    if not ledger.connection.is_in_process:
+        try:
+            say(f"made by its own constructor in transaction {find_creation(ledger)}")
+        except IncompleteLog as error:
+            say(f"how it was made could not be told: {error}")
+    _show(Administration(ledger).find(), as_json)
 
 
 @admin_app.command()

@@ -29,7 +29,12 @@ agreement_app = typer.Typer(
     no_args_is_help=True, help="Data-use agreements, and who was given what under them."
 )
 
-Purpose = Annotated[str, typer.Option(help="In words. The chain gets their SHA-256.")]
+Purpose = Annotated[
+    str,
+    typer.Option(
+        help="In words that name nobody. The chain gets their SHA-256, which confirms a right guess of them."
+    ),
+]
 Use = Annotated[
     list[str], typer.Option(help="Code of the Data Use Ontology, such as DUO:0000042; repeatable.")
 ]

@@ -44,6 +44,9 @@ def verify(
     bundle: Annotated[Path, typer.Argument(help="Folder of a release Bundle.")],
     rpc: Node = None,
     issuer: Annotated[str | None, typer.Option(help="Address that must have recorded it.")] = None,
+    registry: Annotated[
+        str | None, typer.Option(help="Address of the registry that must hold its record.")
+    ] = None,
     digest: Annotated[
         str | None, typer.Option(help="Release digest that it must have, from a source you trust.")
     ] = None,
@@ -72,6 +75,7 @@ def verify(
         key=sl.StewardKey.open(key) if key else None,
         training=read_training(bundle, training) if training else None,
         issuer=issuer,
+        registry=registry,
         digest=digest,
         dataset=whole,
         schema=described,
