@@ -72,8 +72,13 @@ def test_a_release_is_revoked_by_its_issuer(case, command, verify):
     assert verify("--at", f"block:{block}")[0] == 0
     code, told = verify("--at", f"block:{block - 1}")
     assert code == 1 and told["recorded"]["detail"].startswith("not yet recorded at that time")
+    ends = [command("verify", case.path, *case.place, *at)[1] for at in ((), ("--at", f"block:{block - 1}"))]
+    assert ends[0].endswith("no: it is what was recorded, but it does not stand\n")
+    assert ends[1].endswith("no: it is what was recorded, but it was not yet recorded then\n")
     code, _, err = command(*words, "--yes", who="admin")
     assert code == 2 and "AlreadyRevoked" in err
+    (case.bundle.path / "synthetic.csv").write_text("changed")
+    assert command("verify", case.path, *case.place)[1].endswith("no: something is not as recorded\n")
 
 
 def test_only_the_issuer_revokes(case, command, verify):

@@ -182,7 +182,18 @@ def show_findings(findings: list[Finding], code: int, caveat: str = "") -> None:
     for found in findings:
         mark = SAYS if found.subject.startswith("verdict ") else MARKS[found.verdict]
         print(f"{mark:12} {found.subject}: {found.detail}")
-    print(f"yes: {caveat}" if caveat and code == 0 else VERDICTS[code])
+    print(f"yes: {caveat}" if caveat and code == 0 else _conclude(findings, code))
+
+
+def _conclude(findings: list[Finding], code: int) -> str:
+    """The verdict in words; whether a release stands is told apart from whether it is what was recorded."""
+    from synthlib.chain.history import RECORDED, STANDING
+
+    differs = {found.subject for found in findings if found.verdict == "differs"}
+    if code == 1 and differs <= {RECORDED, STANDING}:
+        state = "does not stand" if STANDING in differs else "was not yet recorded then"
+        return f"no: it is what was recorded, but it {state}"
+    return VERDICTS[code]
 
 
 @contextmanager
