@@ -83,7 +83,12 @@ def compose(spends: Sequence[PrivacySpend]) -> PrivacySpend:
     """What several fits to the same patients spend together, published as a whole.
 
     Losses add up at every order (zCDP, Renyi); the epsilon of the sum is found anew, and is below the sum of
-    epsilons. It holds for the sum whatever was chosen in view of earlier results.
+    epsilons. What was fitted may have been chosen in view of earlier results; how many fits, and at which
+    budgets, must have been fixed before the first. Where that is decided on the way, a cap that was fixed
+    (such as a dataset's, in its measure) bounds the loss, and not the sum that it came to.
+
+    Reference: Rogers, Roth, Ullman and Vadhan 2016, "Privacy odometers and filters"; Feldman and Zrnic 2021,
+    "Individual privacy accounting via a Renyi filter" (a cap at one order).
 
     Raises:
         PrivacyError: if there are none, or they are of tables of different sizes.
@@ -136,7 +141,9 @@ def find_order(study: Study) -> int:
     return Datasets(study.ledger).find(study.registration.dataset).order
 
 
-def describe_claim(synthesizer: Synthesizer, study: Study | None, has_scores: bool) -> dict[str, Any] | None:
+def describe_claim(
+    synthesizer: Synthesizer, study: Study | None, has_scores: bool, has_conditions: bool = False
+) -> dict[str, Any] | None:
     """What a release's manifest says of its claim; None for a generator that was not fitted privately."""
     spend: PrivacySpend | None = getattr(synthesizer, "spend_", None)
     if spend is None:
@@ -148,7 +155,7 @@ def describe_claim(synthesizer: Synthesizer, study: Study | None, has_scores: bo
         "order": order,
         "units": None if order is None else spend.units_at(order),
         "secret_commitment": getattr(synthesizer, "commitment_", None),
-        **list_coverage(split, has_scores),
+        **list_coverage(split, has_scores, has_conditions),
     }
 
 

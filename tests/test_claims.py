@@ -15,6 +15,7 @@ from synthlib.chain.claim_evidence import CLAIM, REPLAY, add_up, check_claim, fi
 from synthlib.chain.coverage import (
     COHORT_COVERED,
     COHORT_NOT_COVERED,
+    CONDITIONS_TAKEN_AS_PUBLIC,
     COVERED,
     NOT_COVERED,
     SCORES_NOT_COVERED,
@@ -298,6 +299,27 @@ def test_what_is_covered_follows_from_the_split_and_the_scores():
         plain = list_coverage(split, True)
         assert COHORT_COVERED not in plain["covered"] and COHORT_NOT_COVERED in plain["not_covered"]
         assert SCORES_NOT_COVERED in plain["not_covered"]
+
+
+def test_conditions_are_taken_as_public_and_that_cannot_be_left_out(made, tmp_path):
+    """Partial rows of patients would stand in the synthetic table as they are, whatever the noise."""
+    given = made.train[["age"]].head(50)
+    rows = sample_attempt(made.study, made.model, given=given, seed=7, key=KEY)
+    assert (rows["age"] == given["age"].to_numpy()).all()
+    rest = made.train, REPORT, made.deidentification, KEY, 7
+    release = write_release(
+        tmp_path / "given", made.model, rows, *rest, study=made.study, given=given, publish_scores=True
+    )
+    claim = release.parameters["privacy"]
+    assert claim["taken_as_public"][-1] == CONDITIONS_TAKEN_AS_PUBLIC
+    assert CONDITIONS_TAKEN_AS_PUBLIC not in made.release.parameters["privacy"]["taken_as_public"]
+    parameters = json.loads(canonical_json(release.parameters))
+    whole = claim["taken_as_public"]
+    for lines, expected in ((whole, "matched"), (whole[:-1], "differs")):
+        told = {"parameters": parameters | {"privacy": claim | {"taken_as_public": lines}}}
+        findings = []
+        check_claim(release.path, told, made.study.ledger, made.record, findings)
+        assert findings[0].verdict == expected, findings[0].detail
 
 
 @pytest.mark.parametrize("parts", [[], None, [{"kind": "Queries"}], [{"kind": "Shuffled"}], [3]])
