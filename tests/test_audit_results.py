@@ -45,3 +45,4 @@ def test_no_output_contradicts_what_is_accounted_for():
     rows = read(output_audit.RESULTS)
     assert rows and {row["generator"] for row in rows} <= set(output_audit.MODELS)
     assert all(row["contradicted"] == "False" for row in rows if row["noise"] != "none")
+    assert all(float(row["delta"]) == output_audit.DELTA for row in rows)
