@@ -100,6 +100,20 @@ def compose(spends: Sequence[PrivacySpend]) -> PrivacySpend:
     return account(parts, max(spend.delta for spend in spends), sizes.pop())
 
 
+def find_spend(synthesizer: Synthesizer) -> PrivacySpend | None:
+    """What a generator spent, to be claimed; None for one that was not fitted privately.
+
+    Raises:
+        PrivacyError: if its noise came from a secret that was given to `replay`.
+    """
+    if getattr(synthesizer, "replayed_", False):
+        raise PrivacyError(
+            "expected a fit whose noise nobody knows, to claim differential privacy, got one by replay; "
+            "release what fit() gives"
+        )
+    return getattr(synthesizer, "spend_", None)
+
+
 def find_loss(synthesizer: Synthesizer, study: Study | None, loss: float | None) -> float | None:
     """What a release spends in the measure of its dataset: never less than its generator did.
 
@@ -113,11 +127,11 @@ def find_loss(synthesizer: Synthesizer, study: Study | None, loss: float | None)
 
     Raises:
         PrivacyError: if the publisher says less than was spent, or claims a loss for a generator that was not
-            fitted privately.
+            fitted privately, or was with noise that somebody knows.
         ValueError: if the loss is no positive finite number.
     """
     units = None if loss is None else loss_to_units(loss)
-    spend: PrivacySpend | None = getattr(synthesizer, "spend_", None)
+    spend = find_spend(synthesizer)
     if spend is None:
         if loss is not None:
             raise PrivacyError(
@@ -145,7 +159,7 @@ def describe_claim(
     synthesizer: Synthesizer, study: Study | None, has_scores: bool, has_conditions: bool = False
 ) -> dict[str, Any] | None:
     """What a release's manifest says of its claim; None for a generator that was not fitted privately."""
-    spend: PrivacySpend | None = getattr(synthesizer, "spend_", None)
+    spend = find_spend(synthesizer)
     if spend is None:
         return None
     order = None if study is None else find_order(study)
