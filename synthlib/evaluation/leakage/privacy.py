@@ -52,7 +52,7 @@ def dcr_share(train, holdout, synthetic, schema, rng) -> Score:
     About 0.5 when nothing is memorised, 1 for copies. A copying check only: it is no evidence of privacy.
     Distances are Euclidean over ranks, missing flags and levels; ties count half. Where train is larger than
     holdout, each win of the holdout counts len(train) / len(holdout) times: that is exactly fair to rows that
-    know nothing.
+    know nothing. Copies of rows that are not looked at do not show.
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns); at most 10,000 synthetic and
@@ -88,8 +88,9 @@ def membership_attack(train, holdout, synthetic, schema, rng) -> list[Score]:
 
     The attacker also holds other patients of the same population (half of the holdout) and calls a record a
     member where synthetic rows lie denser around it than those patients do. One attack, not the best one: a
-    value near 0.5 is no proof. The control is the same attack on training rows drawn with replacement; where
-    that is not caught, the attack is blind on this table and its value says nothing.
+    value near 0.5 is no proof. The control is the same attack on training rows drawn with replacement, as
+    many as synthetic ones; where that is not caught, the attack is blind on this table and its value says
+    nothing.
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns); at most 50,000 rows of train
@@ -105,9 +106,10 @@ def membership_attack(train, holdout, synthetic, schema, rng) -> list[Score]:
     Reference: van Breugel et al. 2023, "Membership inference attacks against synthetic data through
     overfitting detection" (DOMIAS); densities here are by nearest neighbours.
     """
-    train, synthetic = (sample_rows(table, MAX_ROWS, rng) for table in (train, synthetic))
+    synthetic, whole = sample_rows(synthetic, MAX_ROWS, rng), train
+    train = sample_rows(train, MAX_ROWS, rng)
     holdout = sample_rows(holdout.iloc[pick_a_row_each(holdout, schema, rng)], MAX_QUERIES, rng)
-    control = train.iloc[rng.integers(0, len(train), len(synthetic))]
+    control = whole.iloc[rng.integers(0, len(whole), len(synthetic))]
     real, made = _encode(train, holdout, synthetic, schema)
     copied = _encode(train, holdout, control, schema)[1]
     members = rng.permutation(pick_a_row_each(train, schema, rng))[: len(holdout)]

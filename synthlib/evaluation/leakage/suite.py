@@ -95,7 +95,8 @@ def leakage_report(
             most half of these are asked about.
         holdout: rows it never saw, drawn like train, of at least four patients; each half is the attacker's
             reference once.
-        synthetic: rows to judge, shape (num_synthetic, num_columns). They may break the Schema.
+        synthetic: rows to judge, shape (num_synthetic, num_columns); 20,000 at most are attacked, and as many
+            of a control. They may break the Schema.
         schema: that of train and holdout.
         seed: of every random choice; each attack has a stream of its own, the same on every table.
         progress: show a bar; None shows it on a terminal only.
@@ -157,7 +158,7 @@ def leakage_reports(
         name: sample_rows(one, MAX_ROWS, np.random.default_rng([seed, 2])).reset_index(drop=True)
         for name, one in tables.items()
     }
-    controls = make_controls(world.members, world.rest, schema, rng)
+    controls = make_controls(world.members, world.rest, schema, rng, MAX_ROWS)
     runs = list_attacks(world, schema, ATTACKS if attacks is None else attacks)
     bar = tqdm(total=(len(made) + len(controls)) * len(runs), desc="attack",
                disable=None if progress is None else not progress)  # fmt: skip
@@ -193,7 +194,6 @@ def make_world(train, holdout, schema, rng, secrets=None, max_targets=MAX_TARGET
     unknown = sorted(set(secrets or ()) - set(modelled))
     if unknown:
         raise ValueError(f"expected secrets of the columns {', '.join(modelled)}; got {', '.join(unknown)}")
-    train = sample_rows(train, MAX_ROWS, rng)
     first, kept = (pick_a_row_each(table, schema, rng) for table in (train, holdout))
     if min(len(first), len(kept)) < 4:
         raise ValueError(
