@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 import synthlib as sl
+from benchmarks.private_audit import round_table
 from synthlib.data.simulation import simulation_schema
 from synthlib.evaluation.leakage.auditing import bound_from_scores
 from synthlib.evaluation.leakage.canaries import canary_scores, make_canaries
@@ -98,8 +99,8 @@ def main() -> None:
     for name in MODELS:
         for with_noise in (True, False):
             rows += measure(name, with_noise)
-            pd.DataFrame(rows).round(3).to_csv(RESULTS, index=False, lineterminator="\n")
-    print(pd.DataFrame(rows).round(3).to_string(index=False))
+            round_table(rows).to_csv(RESULTS, index=False, lineterminator="\n")
+    print(round_table(rows).to_string(index=False))
     if any(row["contradicted"] for row in rows if row["noise"] != "none"):
         raise SystemExit("expected no contradiction with the noise that is accounted for")
 

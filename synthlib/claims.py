@@ -83,7 +83,12 @@ def compose(spends: Sequence[PrivacySpend]) -> PrivacySpend:
     """What several fits to the same patients spend together, published as a whole.
 
     Losses add up at every order (zCDP, Renyi); the epsilon of the sum is found anew, and is below the sum of
-    epsilons. It holds for the sum whatever was chosen in view of earlier results.
+    epsilons. What was fitted may have been chosen in view of earlier results; how many fits, and at which
+    budgets, must have been fixed before the first. Where that is decided on the way, a cap that was fixed
+    (such as a dataset's, in its measure) bounds the loss, and not the sum that it came to.
+
+    Reference: Rogers, Roth, Ullman and Vadhan 2016, "Privacy odometers and filters"; Feldman and Zrnic 2021,
+    "Individual privacy accounting via a Renyi filter" (a cap at one order).
 
     Raises:
         PrivacyError: if there are none, or they are of tables of different sizes.
@@ -93,6 +98,20 @@ def compose(spends: Sequence[PrivacySpend]) -> PrivacySpend:
         raise PrivacyError(f"expected spends of one table, got {len(spends)} of {len(sizes)} sizes")
     parts = [part for spend in spends for part in spend.parts]
     return account(parts, max(spend.delta for spend in spends), sizes.pop())
+
+
+def find_spend(synthesizer: Synthesizer) -> PrivacySpend | None:
+    """What a generator spent, to be claimed; None for one that was not fitted privately.
+
+    Raises:
+        PrivacyError: if its noise came from a secret that was given to `replay`.
+    """
+    if getattr(synthesizer, "replayed_", False):
+        raise PrivacyError(
+            "expected a fit whose noise nobody knows, to claim differential privacy, got one by replay; "
+            "release what fit() gives"
+        )
+    return getattr(synthesizer, "spend_", None)
 
 
 def find_loss(synthesizer: Synthesizer, study: Study | None, loss: float | None) -> float | None:
@@ -108,11 +127,11 @@ def find_loss(synthesizer: Synthesizer, study: Study | None, loss: float | None)
 
     Raises:
         PrivacyError: if the publisher says less than was spent, or claims a loss for a generator that was not
-            fitted privately.
+            fitted privately, or was with noise that somebody knows.
         ValueError: if the loss is no positive finite number.
     """
     units = None if loss is None else loss_to_units(loss)
-    spend: PrivacySpend | None = getattr(synthesizer, "spend_", None)
+    spend = find_spend(synthesizer)
     if spend is None:
         if loss is not None:
             raise PrivacyError(
@@ -136,9 +155,11 @@ def find_order(study: Study) -> int:
     return Datasets(study.ledger).find(study.registration.dataset).order
 
 
-def describe_claim(synthesizer: Synthesizer, study: Study | None, has_scores: bool) -> dict[str, Any] | None:
+def describe_claim(
+    synthesizer: Synthesizer, study: Study | None, has_scores: bool, has_conditions: bool = False
+) -> dict[str, Any] | None:
     """What a release's manifest says of its claim; None for a generator that was not fitted privately."""
-    spend: PrivacySpend | None = getattr(synthesizer, "spend_", None)
+    spend = find_spend(synthesizer)
     if spend is None:
         return None
     order = None if study is None else find_order(study)
@@ -148,7 +169,7 @@ def describe_claim(synthesizer: Synthesizer, study: Study | None, has_scores: bo
         "order": order,
         "units": None if order is None else spend.units_at(order),
         "secret_commitment": getattr(synthesizer, "commitment_", None),
-        **list_coverage(split, has_scores),
+        **list_coverage(split, has_scores, has_conditions),
     }
 
 

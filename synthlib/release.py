@@ -147,7 +147,8 @@ def write_release(
             `train`. The table is noted among its draws, if it is not yet.
         loss: privacy that the release spends, in the dataset's measure; None takes what the generator spent
             (`spend_`), rounded up, or makes no claim where it was not fitted privately.
-        given: what `synthetic` was drawn under, if anything; a keyed commitment to it is published.
+        given: what `synthetic` was drawn under, if anything; a keyed commitment to it is published. A claim
+            takes it as public: it must not have been read off patients.
         acceptance: thresholds of a release without a study; those of a study stand in its protocol. Where
             there are any, `gate.json` and the manifest say whether the report meets them, either way.
         publish_scores: whether `report.csv`, and with thresholds `gate.json`, are in the release. None leaves
@@ -176,7 +177,7 @@ def write_release(
             "thresholds"
         )
     loss = find_loss(synthesizer, study, loss)
-    claim = describe_claim(synthesizer, study, publish_scores)
+    claim = describe_claim(synthesizer, study, publish_scores, given is not None)
     synthesizer.schema.check(train)
     synthesizer.schema.check(synthetic)
     scattered = sorted(set(find_scattered_levels(train, synthesizer.schema)) - set(keep))

@@ -91,7 +91,8 @@ def sweep_budgets(
         others: name → epsilon → table that another generator drew at that budget; scored beside these.
         seed: of draws and scores.
         public_noise: makes the noise repeatable, for data that are public already: whoever knows it can take
-            the noise off. None draws it from the operating system, so that no two sweeps are the same.
+            the noise off, and the notes say so. None draws it from the operating system, so that no two
+            sweeps are the same.
         score: `score(train, holdout, synthetic, schema, rng)`, in the form of a metric.
         study: logs every fit as an attempt before the first is made, and notes what is drawn.
         key: the steward's, needed with a study.
@@ -146,7 +147,7 @@ def sweep_budgets(
                 found = {"generator": other, "epsilon": _tell(epsilon), "spend": None}
                 done[name] = found | {"scores": rate(table)}
                 _write(place, setting, train, done)
-    return _tabulate(done)
+    return _tabulate(done, public_noise is not None)
 
 
 def sweep_numbers(sweep: pd.DataFrame) -> dict[str, Any]:
@@ -216,7 +217,7 @@ def _score(score, train, holdout, schema, seed: int, table: pd.DataFrame) -> lis
     return [[_tell(value) for value in one] for one in scores]
 
 
-def _tabulate(done: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+def _tabulate(done: Mapping[str, dict[str, Any]], has_public_noise: bool) -> pd.DataFrame:
     rows, spends = [], []
     for found in done.values():
         about = {name: found.get(name) for name in ("generator", "fit_cpu_s", "attempt")}
@@ -238,6 +239,10 @@ def _tabulate(done: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
         f"published as a whole, these {len(spends)} private fits spend the sum of their losses: epsilon "
         f"{whole.epsilon:.3g} at delta {whole.delta:.2g}; the scores carry no noise and are not in it"
     ]
+    if has_public_noise:
+        report.attrs["notes"].append(
+            "their noise is public, so that these tables protect nobody: they show what a budget costs"
+        )
     return report
 
 

@@ -2,6 +2,7 @@
 
 import csv
 
+import pandas as pd
 from scipy.stats import binom
 
 from benchmarks import output_audit, step_audit
@@ -26,6 +27,16 @@ def test_steps_with_mistakes_contradict_their_claim_and_right_ones_do_not():
             )
 
 
+def test_every_audit_that_is_listed_was_made_once_and_no_other():
+    columns = ["target", "mistake", "sampling_rate", "num_steps", "num_runs"]
+    listed = [
+        (target, "none" if kind is None else kind.__name__, rate, num_steps, num_runs)
+        for target, kind, _, rate, num_steps, num_runs in step_audit.list_audits()
+    ]
+    found = list(pd.read_csv(step_audit.RESULTS)[columns].itertuples(index=False, name=None))
+    assert sorted(found) == sorted(listed)
+
+
 def test_blocks_of_right_runs_contradict_as_seldom_as_the_confidence_says():
     rows = [row for row in read(step_audit.RESULTS) if row["mistake"] == "none"]
     blocks, above = (sum(int(row[name]) for row in rows) for name in ("num_blocks", "blocks_contradicted"))
@@ -45,3 +56,4 @@ def test_no_output_contradicts_what_is_accounted_for():
     rows = read(output_audit.RESULTS)
     assert rows and {row["generator"] for row in rows} <= set(output_audit.MODELS)
     assert all(row["contradicted"] == "False" for row in rows if row["noise"] != "none")
+    assert all(float(row["delta"]) == output_audit.DELTA for row in rows)

@@ -15,6 +15,7 @@ from synthlib.chain.claim_evidence import CLAIM, REPLAY, add_up, check_claim, fi
 from synthlib.chain.coverage import (
     COHORT_COVERED,
     COHORT_NOT_COVERED,
+    CONDITIONS_TAKEN_AS_PUBLIC,
     COVERED,
     NOT_COVERED,
     SCORES_NOT_COVERED,
@@ -45,6 +46,7 @@ from synthlib.models.accounting import (
     account,
 )
 from synthlib.models.secrecy import SecretRandom
+from synthlib.models.synthesizer import load_synthesizer
 from synthlib.preregistration import fit_attempt, preregister, sample_attempt
 from synthlib.release import write_release
 from synthlib.splitting import KEYED
@@ -55,6 +57,10 @@ SMALL = {
     "hidden_dim": 16, "num_layers": 1, "num_heads": 2, "num_epochs": 1, "tree_rows": 1000, "num_steps": 3,
     "epsilon": 2.0, "public_schema": True, "expected_batch": 60, "training_share": 0.2,
 }  # fmt: skip
+OF_KIND = {
+    sl.PrivateMarginals: {"epsilon": 2.0, "public_schema": True, "solver": "tree"},
+    sl.PrivateTabularGPT: SMALL,
+}
 REPORT = pd.DataFrame([["dcr_share", 0.5, 0.4, 0.6, 0.5]], columns=sl.Score._fields)
 PARTS = [Queries("tables", 5.0, 4), SampledTraining("patients", 1.2, 0.1, 20)]
 
@@ -300,10 +306,44 @@ def test_what_is_covered_follows_from_the_split_and_the_scores():
         assert SCORES_NOT_COVERED in plain["not_covered"]
 
 
+def test_conditions_are_taken_as_public_and_that_cannot_be_left_out(made, tmp_path):
+    """Partial rows of patients would stand in the synthetic table as they are, whatever the noise."""
+    given = made.train[["age"]].head(50)
+    rows = sample_attempt(made.study, made.model, given=given, seed=7, key=KEY)
+    assert (rows["age"] == given["age"].to_numpy()).all()
+    rest = made.train, REPORT, made.deidentification, KEY, 7
+    release = write_release(
+        tmp_path / "given", made.model, rows, *rest, study=made.study, given=given, publish_scores=True
+    )
+    claim = release.parameters["privacy"]
+    assert claim["taken_as_public"][-1] == CONDITIONS_TAKEN_AS_PUBLIC
+    assert CONDITIONS_TAKEN_AS_PUBLIC not in made.release.parameters["privacy"]["taken_as_public"]
+    parameters = json.loads(canonical_json(release.parameters))
+    whole = claim["taken_as_public"]
+    for lines, expected in ((whole, "matched"), (whole[:-1], "differs")):
+        told = {"parameters": parameters | {"privacy": claim | {"taken_as_public": lines}}}
+        findings = []
+        check_claim(release.path, told, made.study.ledger, made.record, findings)
+        assert findings[0].verdict == expected, findings[0].detail
+
+
 @pytest.mark.parametrize("parts", [[], None, [{"kind": "Queries"}], [{"kind": "Shuffled"}], [3]])
 def test_a_claim_in_another_form_is_refused(made, parts):
     with pytest.raises(ValueError, match="expected"):
         judge_claim(made.release.parameters["privacy"] | {"parts": parts}, 10**6, made.budget.order)
+
+
+@pytest.mark.parametrize("kind", [sl.PrivateMarginals, sl.PrivateTabularGPT])
+def test_a_fit_with_noise_that_somebody_knows_makes_no_claim(made, tmp_path, kind):
+    model = kind(made.schema, **OF_KIND[kind])
+    model.replay(SecretRandom(SECRET), made.train)
+    model.save(tmp_path / "model")
+    for replayed in (model, load_synthesizer(tmp_path / "model")):
+        rest = made.train, REPORT, made.deidentification, KEY, 1
+        with pytest.raises(PrivacyError, match="whose noise nobody knows"):
+            write_release(tmp_path / "release", replayed, replayed.sample(200, seed=1), *rest)
+    assert not (tmp_path / "release").exists()
+    assert not model.fit(made.train).replayed_
 
 
 # Adding up

@@ -6,7 +6,7 @@ import pytest
 from leakage_tables import SIMPLE, draw_patients, simple_table
 
 import synthlib as sl
-from synthlib.evaluation.leakage import controls
+from synthlib.evaluation.leakage import controls, privacy, suite
 
 
 def test_perturbing_four_rows():
@@ -52,3 +52,28 @@ def test_the_four_tables():
     pd.testing.assert_frame_equal(found["fresh"], rest)
     leaked = found["leak"][150:]
     assert len(leaked.merge(members)) == 2
+
+
+def test_a_control_holds_no_more_rows_than_a_synthetic_table_and_members_in_their_share():
+    members, rest = draw_patients(400, 1), draw_patients(3600, 2)
+    schema = sl.Schema.infer(pd.concat([members, rest]))
+    found = controls.make_controls(members, rest, schema, np.random.default_rng(0), most=1000)
+    assert {len(table) for table in found.values()} == {1000}
+    assert 60 < len(found["copy"].merge(members)) < 140
+    assert not len(found["fresh"].merge(members)) and len(found["fresh"].merge(rest)) == 1000
+
+
+def test_a_copy_too_large_to_be_looked_at_is_undecided_and_not_cleared(monkeypatch):
+    """Of the copy that is judged one row in fifty is attacked; the control must be no easier."""
+    for module in (suite, privacy):
+        monkeypatch.setattr(module, "MAX_ROWS", 300)
+    train, holdout = draw_patients(15_000, 1), draw_patients(600, 2)
+    schema = sl.Schema.infer(pd.concat([train, holdout]))
+    attacks = {"nearest": suite.ATTACKS["nearest"], "domias": suite.ATTACKS["domias"]}
+    found = suite.leakage_report(
+        train, holdout, train, schema, progress=False, attacks=attacks, secrets=[], max_targets=300
+    )
+    assert "not caught" not in set(found["conclusion"])
+    assert "attacked 300 of 15,000 synthetic rows" in found.attrs["notes"]
+    score, control = privacy.membership_attack(train, holdout, train, schema, np.random.default_rng(0))
+    assert score.low < control.value < score.high

@@ -53,6 +53,13 @@ def test_the_odder_the_more_exposed(tables, schema):
     assert found[0] < found[1] < found[2]
 
 
+def test_columns_of_many_levels_make_no_more_pairs_than_there_are_rows():
+    """Counting every pair of a million levels that there could be would take terabytes."""
+    first, second = (np.array([0, 10**6, 7]), np.array([10**6])), (np.array([10**6, 3, 3]), np.array([10**6]))
+    own, asked = exposure._cross(first, second)
+    assert len({*own.tolist(), *asked.tolist()}) == 4 and max(own.max(), asked.max()) == 3
+
+
 def test_the_reference_alone_decides(tables, schema):
     """Whoever else is asked about makes no difference."""
     reference, targets = tables

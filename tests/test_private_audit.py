@@ -5,7 +5,7 @@ import csv
 import numpy as np
 
 import synthlib as sl
-from benchmarks.private_audit import RESULTS, Answers
+from benchmarks.private_audit import DELTA, RESULTS, Answers, round_table
 from synthlib.data.simulation import simulation_schema
 
 
@@ -26,3 +26,9 @@ def test_what_was_measured_contradicts_the_claim_without_noise_alone():
     rows = list(csv.DictReader(RESULTS.open()))
     found = {row["noise"]: float(row["low"]) > float(row["claimed"]) for row in rows}
     assert found == {"as accounted for": False, "none": True}
+    assert all(float(row["delta"]) == DELTA and row["confidence"] == "0.95" for row in rows)
+
+
+def test_results_are_rounded_but_for_delta():
+    (row,) = round_table([{"low": 0.12345, "delta": 1e-5, "attack": "table"}]).to_dict("records")
+    assert row == {"low": 0.123, "delta": 1e-5, "attack": "table"}

@@ -85,6 +85,16 @@ def test_nobody_is_left_out_of_a_large_batch():
     np.testing.assert_allclose(step.clipped_sum(np.arange(100)), parts, atol=1e-4)
 
 
+def test_what_others_add_does_not_move_when_somebody_joins_them():
+    """One whose gradient is nought shifts all others by a place; in single precision their sum would move."""
+    table = np.random.default_rng(1).normal(size=(1000, 20)).astype(np.float32) + 1
+    table = np.vstack([table, np.full((1, 20), np.nan, np.float32)])
+    step = make(arrays=(table, np.zeros(1001, np.float32)))(SecretRandom())
+    alone, joined = step.clipped_sum(np.arange(1000)), step.clipped_sum(np.append(1000, np.arange(1000)))
+    assert np.linalg.norm(alone) > 300 * 0.5  # much the same direction: rounding adds up
+    assert np.linalg.norm(joined - alone) < 1e-10 * 0.5
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
 def test_a_gradient_that_is_no_number_counts_as_none_and_spoils_nothing(value):
     spoilt = X.copy()

@@ -23,6 +23,19 @@ def test_numbers_have_their_distribution_and_differ_between_generators():
     assert not np.array_equal(SecretRandom().uniform(9), SecretRandom().uniform(9))
 
 
+@pytest.mark.parametrize("byte", [b"\xff", b"\x00"], ids=["highest", "lowest"])
+def test_no_number_is_0_or_1_and_no_noise_infinite(byte):
+    """A half that is added to 53 bits is rounded away, at the upper end to 1."""
+
+    class Stream:
+        def update(self, data):
+            return byte * len(data)
+
+    random = SecretRandom(SECRET)
+    random._stream = Stream()
+    assert 0 < random.uniform(1)[0] < 1 and 8 < abs(random.normal(1)[0]) < 9
+
+
 def test_the_same_secret_gives_the_same_numbers_however_they_are_asked_for():
     one, other = SecretRandom(SECRET), SecretRandom(SECRET)
     assert np.array_equal(one.uniform((3, 4)).ravel(), np.concatenate([other.uniform(5), other.uniform(7)]))

@@ -96,6 +96,8 @@ def test_noisy_tables_repeat_with_public_noise(cohort, cohort_schema):
     other = sweep((tables, cohort, cohort), (1.0,))
     assert one["noise"].iloc[0] > 1 and 0.9 < one["spent"].iloc[0] <= 1.0
     assert one["value"].equals(again["value"]) and not other["value"].equals(one["value"])
+    told = [" ".join(found.attrs["notes"]) for found in (one, other)]
+    assert ["protect nobody" in notes for notes in told] == [True, False]
 
 
 def test_it_goes_on_where_it_was_and_keeps_to_itself(parts, tmp_path, monkeypatch):

@@ -85,9 +85,10 @@ def find_claim_problems(
         protocol: the release's.
         has_scores: whether the release has `report.csv`.
     """
+    has_conditions = manifest["parameters"].get("given") is not None
     wrong = [
         f"its {name} is not what the protocol's split and the files of the release give"
-        for name, lines in list_coverage(protocol.split, has_scores).items()
+        for name, lines in list_coverage(protocol.split, has_scores, has_conditions).items()
         if claim.get(name) != lines
     ]
     facts = manifest["parameters"].get("characteristics")

@@ -1,7 +1,8 @@
 """What a release's claim to differential privacy covers, takes as public and leaves out, in words.
 
 Whoever writes a release takes them from here, and so does whoever verifies it: they follow from how its
-protocol divides the patients and from whether scores are published, and are nobody's to choose.
+protocol divides the patients, from whether scores are published and whether rows were drawn under conditions,
+and are nobody's to choose.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ TAKEN_AS_PUBLIC = (
     "(the generator was told public_schema=True: nothing here checks it; a schema from deidentify without "
     "public_schema=True, or one mended after a look at patients, is not public)",
 )
+CONDITIONS_TAKEN_AS_PUBLIC = (
+    "the conditions that the rows were drawn under: what they fix stands in synthetic.csv as it was given, "
+    "without noise (cells of patients among them, or shares counted on patients, would be told)"
+)
 NOT_COVERED = (
     "deidentification.csv: what was done to columns was decided on the whole table, unless deidentify was "
     "told public_schema=True; its counts are left out",
@@ -44,20 +49,22 @@ COHORT_NOT_COVERED = (
 )
 
 
-def list_coverage(split: Any, has_scores: bool) -> dict[str, list[str]]:
+def list_coverage(split: Any, has_scores: bool, has_conditions: bool = False) -> dict[str, list[str]]:
     """The words of a claim, by their names in `parameters.privacy` of a manifest.
 
     Args:
         split: that section of the protocol; None without one.
         has_scores: whether the release has `report.csv`.
+        has_conditions: whether its rows were drawn under conditions.
 
     Returns:
         `covered`, `taken_as_public` and `not_covered`.
     """
     divided_alone = isinstance(split, dict) and split.get("assignment") == KEYED
+    conditions = (CONDITIONS_TAKEN_AS_PUBLIC,) if has_conditions else ()
     scores = (SCORES_NOT_COVERED,) if has_scores else ()
     return {
         "covered": [*COVERED, *([COHORT_COVERED] if divided_alone else [])],
-        "taken_as_public": list(TAKEN_AS_PUBLIC),
+        "taken_as_public": [*TAKEN_AS_PUBLIC, *conditions],
         "not_covered": [*scores, *NOT_COVERED, *([] if divided_alone else [COHORT_NOT_COVERED])],
     }

@@ -1,7 +1,9 @@
 """How much privacy a training spends: parts in, epsilon and delta out, by Google's dp-accounting.
 
 The unit is the patient and neighbours differ by one patient added or removed. The number of patients is
-treated as public, as every accountant of sampled training does: batch sizes and delta depend on it.
+treated as public, as every accountant of sampled training does: batch sizes and delta depend on it. To be
+exact, a mechanism is told a number, and the guarantee compares what it does to a table and to that table with
+one patient more or less, told the same number. The number itself is not protected.
 
 Nothing is assumed in a training's favour. What the accountant cannot account for, it refuses.
 """

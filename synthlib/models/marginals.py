@@ -146,6 +146,7 @@ class PrivateMarginals(Synthesizer):
     solver: str = "mbi"
     spend_: PrivacySpend | None = field(default=None, init=False, repr=False)
     tree_: Tree | None = field(default=None, init=False, repr=False)
+    replayed_: bool = field(default=False, init=False, repr=False)
 
     def fit(self, train: pd.DataFrame, public: pd.DataFrame | None = None) -> PrivateMarginals:
         """Count a private table.
@@ -161,16 +162,19 @@ class PrivateMarginals(Synthesizer):
             SchemaError: if a table is not one of the schema.
             ValueError: if a hyperparameter is out of range, or there is no row.
         """
-        return self.replay(SecretRandom(), train, public)
+        self.replay(SecretRandom(), train, public).replayed_ = False
+        return self
 
     def replay(
         self, random: SecretRandom, train: pd.DataFrame, public: pd.DataFrame | None = None
     ) -> PrivateMarginals:
         """`fit` with randomness that the caller names: whoever knows it can take the noise off.
 
-        For a cohort that is public already, where figures are to be repeated.
+        For a cohort that is public already, where figures are to be repeated. `replayed_` says so, and no
+        release of this fit makes a claim.
         """
         self._check_parameters()
+        self.replayed_ = True
         for table in [train] if public is None else [train, public]:
             self.schema.check(table)
             if not len(table):
@@ -252,12 +256,14 @@ class PrivateMarginals(Synthesizer):
 
     def _save_weights(self, folder: Path) -> None:
         write_atomically(folder / "tree.npz", self.tree_.to_bytes())
-        write_atomically(folder / "privacy.json", canonical_json({"spend": self.spend_.to_dict()}))
+        document = {"spend": self.spend_.to_dict(), "replayed": self.replayed_}
+        write_atomically(folder / "privacy.json", canonical_json(document))
 
     def _load_weights(self, folder: Path) -> None:
         self.tree_ = Tree.from_bytes((folder / "tree.npz").read_bytes())
         document = json.loads((folder / "privacy.json").read_text())
         self.spend_ = PrivacySpend.from_dict(document["spend"])
+        self.replayed_ = document.get("replayed", False)
 
 
 def count_pair(states: np.ndarray, pair: tuple[int, int], sizes: Sequence[int]) -> np.ndarray:

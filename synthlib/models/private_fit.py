@@ -62,6 +62,7 @@ class PrivateFit:
     spend_: PrivacySpend | None = field(default=None, init=False, repr=False)
     tree_: NoisyTree | None = field(default=None, init=False, repr=False)
     commitment_: str | None = field(default=None, init=False, repr=False)
+    replayed_: bool = field(default=False, init=False, repr=False)
 
     @property
     def num_private_steps(self) -> int:
@@ -106,12 +107,17 @@ class PrivateFit:
             raise ValueError("expected both a file to seal and a key, or neither")
         random = SecretRandom()
         self.commitment_ = random.seal(seal, key) if seal is not None else None
+        self.replayed_ = False
         return self._fit_with(random, train, public, progress)
 
     def replay(self, random: SecretRandom, train: pd.DataFrame, public=None, progress=True):
-        """Fit again with randomness that was sealed: for an auditor; the result equals the first one."""
+        """Fit again with randomness that was sealed: for an auditor; the result equals the first one.
+
+        Somebody knows the noise: `replayed_` says so, and no release of this fit makes a claim.
+        """
         self._check_private()
         self.schema.check(train)
+        self.replayed_ = True
         return self._fit_with(random, train, public, progress)
 
     def _fit_with(self, random, train, public, progress):
@@ -198,12 +204,14 @@ class PrivateFit:
     def _save_weights(self, folder: Path) -> None:
         super()._save_weights(folder)
         document = {"spend": self.spend_.to_dict(), "commitment": self.commitment_}
+        document["replayed"] = self.replayed_
         write_atomically(folder / "privacy.json", canonical_json(document))
 
     def _load_weights(self, folder: Path) -> None:
         super()._load_weights(folder)
         document = json.loads((folder / "privacy.json").read_text())
         self.spend_, self.commitment_ = PrivacySpend.from_dict(document["spend"]), document["commitment"]
+        self.replayed_ = document.get("replayed", False)
 
 
 def with_shares(encoder: SpanEncoder, tree, schema) -> SpanEncoder:

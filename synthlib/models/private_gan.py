@@ -51,7 +51,8 @@ class PrivateTabularGAN(PrivateFit, TabularGAN):
     as public, and so does the Schema. `seed` is public too: it decides initial weights, and all rows that are
     drawn, which know of the patients by noisy answers alone. Noise and batches come from the operating
     system, and are in no file, unless `fit` is told to seal them for an auditor. There is no early stopping,
-    no validation on patients, and no checkpoint; `history_` is of the tree's rows.
+    no validation on patients, and no checkpoint; `history_` is of the tree's rows. Floats are no real
+    numbers: noisy counts are rounded to whole ones, noisy gradients keep the bits of single precision.
 
     Args:
         epsilon, delta, public_schema: see `PrivateTabularGPT`; likewise expected_batch and tree_rows.

@@ -29,7 +29,8 @@ class PrivateTabularGPT(PrivateFit, TabularGPT):
     as public, and so does the Schema. `seed` is public too: it decides initial weights, orders and the rows
     of the tree, which know of the patients by noisy counts alone. Noise and batches come from the operating
     system, and are in no file, unless `fit` is told to seal them for an auditor. There is no early stopping,
-    no validation on patients, and no checkpoint; `history_` is of the tree's rows.
+    no validation on patients, and no checkpoint; `history_` is of the tree's rows. Floats are no real
+    numbers: noisy counts are rounded to whole ones, noisy gradients keep the bits of single precision.
 
     Args:
         epsilon: of the whole fit.

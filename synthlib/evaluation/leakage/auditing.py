@@ -81,6 +81,9 @@ def audit_epsilon(
     more, since canaries do not drown each other. One further run without canaries tells what each scores
     anyway.
 
+    A canary more is a row more. What the scores tell of the number of rows counts as shown, also against a
+    claim that takes that number as public: let them not depend on it, or centre them in each run.
+
     Args:
         fit_and_sample: function of rows to learn from, a number of rows to draw and a seed; what it returns
             goes to `score`, by default a table. It must do all that the generator's guarantee speaks of.

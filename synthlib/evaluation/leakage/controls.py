@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from synthlib.evaluation.features import numbers
+from synthlib.evaluation.features import numbers, sample_rows
 from synthlib.schema import Column, Schema
 
 LEAKED_SHARE = 0.02
@@ -18,9 +18,17 @@ CONTROLS = ("copy", "leak", "perturbed", "fresh")
 
 
 def make_controls(
-    members: pd.DataFrame, rest: pd.DataFrame, schema: Schema, rng: np.random.Generator
+    members: pd.DataFrame,
+    rest: pd.DataFrame,
+    schema: Schema,
+    rng: np.random.Generator,
+    most: int | None = None,
 ) -> dict[str, pd.DataFrame]:
     """The four control tables.
+
+    Where no more than so many rows of a synthetic table are attacked, no more of a control's are: twenty
+    thousand rows of a copy of a million hold one member in fifty, and a control that held all of them would
+    be caught where that copy is not.
 
     - `copy`: train itself; every attack must catch it.
     - `leak`: fresh rows, and 2% of the members among them (at least one).
@@ -31,19 +39,25 @@ def make_controls(
         members: the rows of train that attacks ask about, shape (num_members, num_columns).
         rest: the other rows of train.
         schema: theirs.
-        rng: draws the leaked rows, the noise and the flips.
+        rng: draws the leaked rows, the rows of large tables, the noise and the flips.
+        most: rows of each table; None for all.
 
     Returns:
         Name → DataFrame, in the order of `CONTROLS`.
     """
-    train = pd.concat([members, rest], ignore_index=True)
+
+    def join(*parts: pd.DataFrame) -> pd.DataFrame:
+        table = pd.concat(parts, ignore_index=True)
+        return table if most is None else sample_rows(table, most, rng)
+
     num_leaked = max(1, round(LEAKED_SHARE * len(members)))
     leaked = members.iloc[rng.permutation(len(members))[:num_leaked]]
+    copy = join(members, rest)
     tables = {
-        "copy": train,
-        "leak": pd.concat([rest, leaked], ignore_index=True),
-        "perturbed": perturb(train, schema, rng),
-        "fresh": rest,
+        "copy": copy,
+        "leak": join(rest, leaked),
+        "perturbed": perturb(copy, schema, rng),
+        "fresh": join(rest),
     }
     return {name: tables[name].reset_index(drop=True) for name in CONTROLS}
 

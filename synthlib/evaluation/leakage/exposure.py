@@ -95,8 +95,11 @@ def _coarsen(reference, targets, column: Column) -> tuple[np.ndarray, np.ndarray
 
 
 def _cross(first: tuple, second: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of values as integers, numbered from 0 as they come: many levels make few pairs."""
     width = 1 + max(int(part.max(initial=0)) for part in second)
-    return tuple(a * width + b for a, b in zip(first, second, strict=True))
+    pairs = [a * width + b for a, b in zip(first, second, strict=True)]
+    numbered = np.unique(np.concatenate(pairs), return_inverse=True)[1]
+    return tuple(np.split(numbered, [len(pairs[0])]))
 
 
 def _surprise(own: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

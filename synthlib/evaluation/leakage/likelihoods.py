@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from synthlib.evaluation.features import pick_a_row_each
 from synthlib.evaluation.leakage.membership import membership_p_value, membership_scores, split_turns
 from synthlib.schema import Schema
 from synthlib.scores import Score
@@ -62,8 +63,9 @@ def likelihood_attack(
     Args:
         log_likelihood: function of a table to the log likelihoods of its rows, of the released generator.
         fit: function of rows and a seed to such a function: fits a shadow.
-        train, holdout: DataFrames of shape (num_rows, num_columns); half of the holdout is the attacker's
-            reference and half is asked about, and the other way round.
+        train, holdout: DataFrames of shape (num_rows, num_columns), of which each patient counts with one
+            row; half of the holdout is the attacker's reference and half is asked about, and the other way
+            round.
         schema: theirs.
         seed: of targets and shadows.
         num_shadows: fits in each of the two turns; one more if it is odd and `online`.
@@ -77,11 +79,13 @@ def likelihood_attack(
     Reference: Carlini et al. 2022, "Membership Inference Attacks From First Principles".
     """
     rng = np.random.default_rng([seed, 2])
-    chosen = rng.permutation(len(train))[:max_targets]
-    kept = holdout.iloc[rng.permutation(len(holdout))[:max_targets]]
+    chosen, kept = (
+        table.iloc[rng.permutation(pick_a_row_each(table, schema, rng))[:max_targets]]
+        for table in (train, holdout)
+    )
     scored = []
     num_shadows += num_shadows % 2 if online else 0
-    for turn in split_turns(train.iloc[chosen], kept, rng):
+    for turn in split_turns(chosen, kept, rng):
         targets = turn.targets
         without, within = _shadow_likelihoods(fit, turn.reference, targets, rng, num_shadows, online)
         score = likelihood_ratio(log_likelihood(targets), without, within if online else None)

@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 
 from synthlib.evaluation.distances import closest_by_group, log_distance
-from synthlib.evaluation.features import DenseEncoder, note_sample, sample_rows, tree_matrix
+from synthlib.evaluation.features import (
+    DenseEncoder,
+    note_sample,
+    number_patients,
+    pick_a_row_each,
+    sample_rows,
+    tree_matrix,
+)
 from synthlib.evaluation.intervals import NAN, auroc, auroc_error, auroc_interval, share_interval
 from synthlib.scores import Score, wilson_interval
 
@@ -45,13 +52,13 @@ def dcr_share(train, holdout, synthetic, schema, rng) -> Score:
     About 0.5 when nothing is memorised, 1 for copies. A copying check only: it is no evidence of privacy.
     Distances are Euclidean over ranks, missing flags and levels; ties count half. Where train is larger than
     holdout, each win of the holdout counts len(train) / len(holdout) times: that is exactly fair to rows that
-    know nothing.
+    know nothing. Copies of rows that are not looked at do not show.
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns); at most 10,000 synthetic and
             50,000 real rows are used.
         schema: theirs.
-        rng: draws those rows, and the groups of real rows of a jackknife.
+        rng: draws those rows, and the groups of patients of a jackknife.
 
     Returns:
         Score in [0, 1]; the interval covers the draw of the synthetic rows and of the split; reference 0.5.
@@ -60,9 +67,10 @@ def dcr_share(train, holdout, synthetic, schema, rng) -> Score:
     """
     train, holdout = (sample_rows(table, MAX_ROWS, rng) for table in (train, holdout))
     synthetic = sample_rows(synthetic, MAX_QUERIES, rng)
-    num_groups = min(NUM_GROUPS, len(train), len(holdout))
+    patients = [number_patients(table, schema) for table in (train, holdout)]
+    num_groups = min(NUM_GROUPS, *(int(part.max()) + 1 for part in patients))
     real, made = _encode(train, holdout, synthetic, schema)
-    group = np.concatenate([rng.permutation(len(table)) % num_groups for table in (train, holdout)])
+    group = np.concatenate([(rng.permutation(part.max() + 1) % num_groups)[part] for part in patients])
     group[len(train) :] += num_groups
     closest = closest_by_group(real, group, made)  # (num_synthetic, 2 * num_groups), train's groups first
     wins = _wins(closest[:, :num_groups].min(axis=1), closest[:, num_groups:].min(axis=1))
@@ -80,28 +88,31 @@ def membership_attack(train, holdout, synthetic, schema, rng) -> list[Score]:
 
     The attacker also holds other patients of the same population (half of the holdout) and calls a record a
     member where synthetic rows lie denser around it than those patients do. One attack, not the best one: a
-    value near 0.5 is no proof. The control is the same attack on training rows drawn with replacement; where
-    that is not caught, the attack is blind on this table and its value says nothing.
+    value near 0.5 is no proof. The control is the same attack on training rows drawn with replacement, as
+    many as synthetic ones; where that is not caught, the attack is blind on this table and its value says
+    nothing.
 
     Args:
         train, holdout, synthetic: DataFrames of shape (num_rows, num_columns); at most 50,000 rows of train
-            and synthetic and 10,000 of holdout are used, and as many members as there are non-members.
+            and synthetic and 10,000 of holdout are used, and as many members as there are non-members. Each
+            patient who is asked about, or held by the attacker, is there with one row.
         schema: theirs.
         rng: draws those rows, splits the holdout, and makes the control.
 
     Returns:
         `membership_auroc` and `membership_auroc_control` with intervals from DeLong's errors; reference 0.5.
-        NaN where the holdout has fewer than four rows.
+        NaN where the holdout has fewer than four patients.
 
     Reference: van Breugel et al. 2023, "Membership inference attacks against synthetic data through
     overfitting detection" (DOMIAS); densities here are by nearest neighbours.
     """
-    train, synthetic = (sample_rows(table, MAX_ROWS, rng) for table in (train, synthetic))
-    holdout = sample_rows(holdout, MAX_QUERIES, rng)
-    control = train.iloc[rng.integers(0, len(train), len(synthetic))]
+    synthetic, whole = sample_rows(synthetic, MAX_ROWS, rng), train
+    train = sample_rows(train, MAX_ROWS, rng)
+    holdout = sample_rows(holdout.iloc[pick_a_row_each(holdout, schema, rng)], MAX_QUERIES, rng)
+    control = whole.iloc[rng.integers(0, len(whole), len(synthetic))]
     real, made = _encode(train, holdout, synthetic, schema)
     copied = _encode(train, holdout, control, schema)[1]
-    members = rng.permutation(len(train))[: len(holdout)]
+    members = rng.permutation(pick_a_row_each(train, schema, rng))[: len(holdout)]
     note_sample(len(members), len(train))
     halves = np.array_split(len(train) + rng.permutation(len(holdout)), 2)
     return [

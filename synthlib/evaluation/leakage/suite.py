@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synthlib.areas import Name
-from synthlib.evaluation.features import sample_rows
+from synthlib.evaluation.features import number_patients, pick_a_row_each, sample_rows
 from synthlib.evaluation.leakage.attacks import ATTACKS, Attack
 from synthlib.evaluation.leakage.attributes import attribute_inference, choose_secrets, guess_trials
 from synthlib.evaluation.leakage.controls import CONTROLS, make_controls
@@ -51,7 +51,7 @@ class World(NamedTuple):
         turns: the two halves of every membership attack.
         exposed: of each turn, bool arrays over its members and over its others.
         members, others: everybody asked about, in the order of the turns.
-        rest: rows of train that nobody asks about.
+        rest: rows of train, of patients whom nobody asks about.
         secrets: names of the columns to infer.
     """
 
@@ -85,14 +85,18 @@ def leakage_report(
     - `inconclusive` where a copy was not caught either, or where rows that leak nothing were (unless the
       table's interval lies above theirs: then it is caught all the same).
 
+    Where patients have several rows, each who is asked about or in the reference is there with one: a
+    person's other rows would tell who is in neither.
+
     No conclusion says that a table is safe: these are the attacks that were made, not those that there are.
 
     Args:
-        train: rows the generator learnt from, shape (num_train, num_columns), at least four. At most half are
-            asked about.
-        holdout: rows it never saw, drawn like train, at least four; each half is the attacker's reference
-            once.
-        synthetic: rows to judge, shape (num_synthetic, num_columns). They may break the Schema.
+        train: rows the generator learnt from, shape (num_train, num_columns), of at least four patients. At
+            most half of these are asked about.
+        holdout: rows it never saw, drawn like train, of at least four patients; each half is the attacker's
+            reference once.
+        synthetic: rows to judge, shape (num_synthetic, num_columns); 20,000 at most are attacked, and as many
+            of a control. They may break the Schema.
         schema: that of train and holdout.
         seed: of every random choice; each attack has a stream of its own, the same on every table.
         progress: show a bar; None shows it on a terminal only.
@@ -107,8 +111,8 @@ def leakage_report(
         attack, not of the metric. `attrs["notes"]` says what was sampled. As confidential as train.
 
     Raises:
-        ValueError: if train or holdout has fewer than four rows, synthetic none, or lacks a column; or if
-            `secrets` names no modelled column.
+        ValueError: if train or holdout has fewer than four patients, synthetic no rows, or a column is
+            absent; or if `secrets` names no modelled column.
 
     Reference: Giomi et al. 2023; Carlini et al. 2022; Stadler, Oprisanu and Troncoso 2022.
     """
@@ -154,7 +158,7 @@ def leakage_reports(
         name: sample_rows(one, MAX_ROWS, np.random.default_rng([seed, 2])).reset_index(drop=True)
         for name, one in tables.items()
     }
-    controls = make_controls(world.members, world.rest, schema, rng)
+    controls = make_controls(world.members, world.rest, schema, rng, MAX_ROWS)
     runs = list_attacks(world, schema, ATTACKS if attacks is None else attacks)
     bar = tqdm(total=(len(made) + len(controls)) * len(runs), desc="attack",
                disable=None if progress is None else not progress)  # fmt: skip
@@ -178,29 +182,35 @@ def leakage_reports(
             f"attacked {len(made[name]):,} of {len(tables[name]):,} synthetic rows",
             f"secrets: {', '.join(world.secrets) or 'none'}",
         ]
+        if schema.patient_id is not None:
+            found[name].attrs["notes"].append("attacks ask about one row of each patient")
         found[name].attrs["evaluation"] = tell_settings(seed, max_targets, (attacks, secrets))
     return found
 
 
 def make_world(train, holdout, schema, rng, secrets=None, max_targets=MAX_TARGETS) -> World:
     """Draw who is asked about and mark the exposed; see `World` and `leakage_report`."""
-    if min(len(train), len(holdout)) < 4:
-        raise ValueError(
-            f"expected at least four rows in train and holdout, got {len(train)} and {len(holdout)}"
-        )
     modelled = [column.name for column in schema.modelled]
     unknown = sorted(set(secrets or ()) - set(modelled))
     if unknown:
         raise ValueError(f"expected secrets of the columns {', '.join(modelled)}; got {', '.join(unknown)}")
-    train = sample_rows(train, MAX_ROWS, rng)
-    order, num = rng.permutation(len(train)), max(2, min(max_targets, len(train) // 2))
-    turns = split_turns(train.iloc[order[:num]], sample_rows(holdout, max_targets, rng), rng)
+    first, kept = (pick_a_row_each(table, schema, rng) for table in (train, holdout))
+    if min(len(first), len(kept)) < 4:
+        raise ValueError(
+            f"expected at least four rows of different patients in train and holdout, got {len(first)} and "
+            f"{len(kept)}"
+        )
+    order, num = rng.permutation(len(first)), max(2, min(max_targets, len(first) // 2))
+    asked, patients = first[order[:num]], number_patients(train, schema)
+    unasked = np.append(first[order[num:]], np.setdiff1d(np.arange(len(train)), first))
+    unasked = unasked[~np.isin(patients[unasked], patients[asked])]
+    turns = split_turns(train.iloc[asked], sample_rows(holdout.iloc[kept], max_targets, rng), rng)
     return World(
         turns,
         [tuple(np.split(most_exposed(t.reference, t.targets, schema), [len(t.members)])) for t in turns],
         pd.concat([turn.members for turn in turns], ignore_index=True),
         pd.concat([turn.others for turn in turns], ignore_index=True),
-        train.iloc[order[num:]].reset_index(drop=True),
+        train.iloc[unasked].reset_index(drop=True),
         choose_secrets(schema) if secrets is None else list(secrets),
     )
 
