@@ -173,6 +173,22 @@ def everybody(ledger: Ledger) -> World:
     return world
 
 
+def released(name="a") -> bytes:
+    return raw(made(name).release)
+
+
+def stands(world, name="a", issuer=RESEARCHER):
+    return world.call("stands", released(name), issuer.address)
+
+
+def withdraw(world, name="a", party=RESEARCHER, reason=REASON):
+    return world.send(party, "revoke", released(name), reason)
+
+
+def replace(world, name, successor, party=RESEARCHER, reason=REASON):
+    return world.send(party, "supersede", released(name), released(successor), reason)
+
+
 @contextmanager
 def restored(world: World) -> Iterator[World]:
     """Put chain and memory back afterwards."""
