@@ -140,7 +140,7 @@ def test_a_verdict_that_no_registry_takes_is_refused(bundle, outcome):
         read_verdicts(bundle)
 
 
-@pytest.mark.parametrize("name", ["registry", "issuer", "transaction", "a name", "\ud800"])
+@pytest.mark.parametrize("name", ["registry", "issuer", "transaction", "successor", "a name", "\ud800"])
 def test_a_record_of_something_that_is_no_account_and_no_word_is_refused(bundle, name):
     changes = {"registry": "x"} if name == "registry" else {"record": {name: "x"}}
     if name == "\ud800":

@@ -244,7 +244,7 @@ def _check_words(body: Mapping[str, Any]) -> None:
 
     Raises:
         ValueError: if a field's name is no word, or a text none that UTF-8 holds; or what should be an
-            account or a transaction is none.
+            account, a transaction or a release is none.
     """
     canonical_json(body)
     for name, _ in _flatten(body):
@@ -254,6 +254,8 @@ def _check_words(body: Mapping[str, Any]) -> None:
         to_address(address)
     if not re.fullmatch("0x[0-9a-f]{64}", body["record"]["transaction"]):
         raise ValueError("transaction: expected 0x and 64 hexadecimal digits")
+    if _given(successor := body["record"]["successor"]) and not is_digest(successor):
+        raise ValueError("successor: expected a digest")
 
 
 def _check_record(bundle: Bundle, body: Mapping[str, Any]) -> None:
