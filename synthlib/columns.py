@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,21 @@ class Column:
             )
         if self.kind in ("categorical", "ordinal", "boolean") and not self.categories:
             raise SchemaError(f"column {self.name!r}: a {self.kind} column needs its categories")
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Column:
+        """A Column by what JSON says of its fields; a stranger may have written that.
+
+        Raises:
+            SchemaError: if a value is of another type than its field.
+            TypeError: if it has no such field.
+        """
+        given = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+        column = cls(**given)
+        levels = [*column.categories, *column.missing_codes] if _has_types(column) else [()]
+        if not all(isinstance(level, str | int | float) for level in levels):
+            raise SchemaError("expected text, numbers and lists of these in a column's fields, got others")
+        return column
 
     @property
     def is_numeric(self) -> bool:
@@ -134,6 +149,19 @@ class Column:
     def find_problems(self, values: pd.Series) -> list[str]:
         """What is not as it should be, a sentence each: how many values, never which."""
         return _column_problems(self, values)
+
+
+def _has_types(column: Column) -> bool:
+    """Whether fields have the types that a Column's have."""
+    expected: dict[Any, tuple[str, ...]] = {
+        str: ("name", "kind", "dtype", "unit", "description"),
+        str | None: ("format",),
+        str | int | float | None: ("low", "high"),
+        int | None: ("decimals",),
+        bool: ("nullable", "single_precision"),
+        tuple: ("categories", "missing_codes"),
+    }
+    return all(isinstance(getattr(column, name), kind) for kind, names in expected.items() for name in names)
 
 
 def _is_code(values: pd.Series, codes: Sequence) -> pd.Series:

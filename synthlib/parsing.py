@@ -1,4 +1,4 @@
-"""Reading JSON from strangers."""
+"""Reading what strangers wrote, and showing it."""
 
 from __future__ import annotations
 
@@ -28,3 +28,8 @@ def parse_json(data: bytes) -> Any:
     if len(steps) and steps.cumsum().max() > DEPTH_LIMIT:
         raise ValueError(f"expected JSON nested at most {DEPTH_LIMIT} deep")
     return json.loads(text)
+
+
+def printable(text: str) -> str:
+    """Text with what could command a terminal, or has no encoding, as its escape sequence in Python."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

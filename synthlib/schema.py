@@ -337,17 +337,9 @@ class Schema:
         """
         try:
             document = parse_json(text.encode() if isinstance(text, str) else text)
-            columns = tuple(
-                Column(
-                    **{
-                        key: tuple(value) if isinstance(value, list) else value
-                        for key, value in column.items()
-                    }
-                )
-                for column in document["columns"]
-            )
+            canonical_json(document)  # what it cannot hold, such as half a character, nobody could write
             return cls(
-                columns,
+                tuple(map(Column.from_dict, document["columns"])),
                 document["target"],
                 document["patient_id"],
                 tuple(document["leaks"]),

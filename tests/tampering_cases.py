@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from test_journal import relink
+from journal_fixtures import relink
 from verification_helpers import changed, rewrite_record
 
 from synthlib.bundle import canonical_json

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from chain_helpers import account, generation
 from eth_utils import keccak
-from journal_fixtures import LAST, LINES, lines_of, open_journal, relink
+from journal_fixtures import LAST, LINES, lines_of, open_journal, relink, write_journal
 
 from synthlib.chain.connection import Connection
+from synthlib.chain.errors import ChainError
 from synthlib.chain.journal import JournalError, find_problems
 from synthlib.chain.registry import Ledger
 
@@ -44,6 +45,18 @@ def test_damaged_line_is_named(path, number, damage):
         return  # to be opened, it counts as a line that a killed process was writing; verify names it
     with pytest.raises(JournalError, match=rf"line ({number}|{number + 1}): "):
         Ledger.in_process(path)
+
+
+def test_lines_that_another_file_kept_out_get_a_file_once_that_is_gone(tmp_path):
+    ledger, place = write_journal(None), tmp_path / "journal.jsonl"
+    ledger.journal.path = place
+    place.write_bytes(b"another's")
+    with pytest.raises(ChainError, match="another process writes"):
+        ledger.record_generation(generation("c"))
+    assert place.read_bytes() == b"another's"
+    place.unlink()
+    ledger.record_generation(generation("d"))
+    assert lines_of(place) == ledger.journal.lines and len(lines_of(place)) == len(LINES) + 2
 
 
 def test_line_that_a_killed_process_was_writing_is_written_again(path):

@@ -168,6 +168,26 @@ def test_a_record_is_returned_once_blocks_lie_on_it(manual_url, sender):
     assert ledger.record_generation(said).block < ledger.connection.get_block_number()
 
 
+def test_a_record_that_another_process_brought_meanwhile_is_waited_for(manual_url, sender, monkeypatch):
+    script, options = Script([mine(manual_url)]), {"timeout": 5, "confirmations": 0}
+    ledger = Ledger.connect(manual_url, account=sender, **options, **script.times)
+    said, real = generation("meanwhile", protocol=open_study(ledger).registration.id), Ledger.find
+    ledger.record_generation(said)
+    script, answers = Script([nothing]), [True]
+    again = Ledger.connect(manual_url, ledger.address, sender, timeout=5, confirmations=1, **script.times)
+
+    def find(self, *wanted):
+        if answers:  # as it was when we looked
+            answers.pop()
+            raise NotRecorded(*wanted)
+        return real(self, *wanted)
+
+    monkeypatch.setattr(Ledger, "find", find)
+    with pytest.raises(TransactionTimeout, match="enough blocks on top"):
+        again.record_generation(said)
+    assert not answers
+
+
 def test_nonce_that_another_program_took(node_study, workspace, monkeypatch):
     ledger, release = node_study.ledger, make_release(workspace / "release", study=node_study)
     stale, real = [0], Connection._nonce

@@ -6,8 +6,10 @@ import logging
 import time
 
 import pytest
+import typer
 
 from synthlib.commands import terminal
+from synthlib.commands.synthesizing import check_places
 from synthlib.commands.terminal import confirm, show_fields, show_rows, waiting
 
 
@@ -42,6 +44,11 @@ def test_a_failure_ends_the_waiting():
     assert logging.getLogger("synthlib.chain").handlers == []
 
 
+def test_what_strangers_name_commands_no_terminal(capsys):
+    terminal.say("error: a\x1b[2Jb.csv: missing\nü \u202e")
+    assert capsys.readouterr().err == "error: a\\x1b[2Jb.csv: missing\nü \\u202e\n"
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -72,3 +79,12 @@ def test_fields_and_rows_are_for_people_or_for_programs(capsys):
     assert json.loads(capsys.readouterr().out) == rows
     show_rows([], as_json=False, nothing="nothing")
     assert capsys.readouterr().out == "nothing\n"
+
+
+@pytest.mark.parametrize("option", ["model", "data", "report"])
+def test_nothing_confidential_takes_the_place_of_the_sealed_noise(tmp_path, option):
+    seal = tmp_path / "noise.csv"
+    places = dict.fromkeys(("key", "checkpoint", "seal", "model", "data", "report")) | {"seal": seal}
+    assert check_places(tmp_path / "patients.csv", tmp_path / "release", **places).seal == seal
+    with pytest.raises(typer.BadParameter, match="a place of its own"):
+        check_places(tmp_path / "patients.csv", tmp_path / "release", **places | {option: seal})

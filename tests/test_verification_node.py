@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from chain_helpers import account, free_port, make_release
+from chain_helpers import account, free_port, make_release, rpc
 from verification_helpers import CANNOT_TELL, LEFT_OPEN, NO, YES, changed, names, unchecked, wrong
 
 from synthlib.bundle import canonical_json
@@ -34,15 +34,26 @@ def test_release_recorded_on_a_node(on_node, node_url):
     assert verdict(verify(on_node, rpc=node_url, issuer=account("issuer").address)) == YES
 
 
+def test_a_record_on_which_too_few_blocks_lie_cannot_be_told_yet(on_node, node_url, monkeypatch):
+    monkeypatch.setattr(Connection, "_mines_on_demand", lambda self: False)  # as on a public chain
+    (found,) = (each for each in verify(on_node, rpc=node_url) if each.subject == "node")
+    assert found.verdict == "unchecked" and "0 blocks on top, fewer than 1: the chain may" in found.detail
+    assert verdict(verify(on_node, rpc=node_url)) == CANNOT_TELL
+    rpc(node_url, "evm_mine")
+    findings = verify(on_node, rpc=node_url)
+    assert verdict(findings) == YES
+    assert any("1 blocks on top" in each.detail for each in findings)
+
+
 def test_without_the_node_it_cannot_be_told(on_node, start_node):
-    for rpc in (
+    for url in (
         None,
         f"http://127.0.0.1:{free_port()}",
         "nonsense",
         start_node("--chain-id", "77"),
         start_node("--timestamp", "1"),  # another first block
     ):
-        findings = verify(on_node, rpc=rpc)
+        findings = verify(on_node, rpc=url)
         assert verdict(findings) == CANNOT_TELL
         assert "node" in unchecked(findings)
 

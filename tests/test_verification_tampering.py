@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 from chain_helpers import account, generation, make_release, open_study, synthetic_table
+from journal_fixtures import relink
 from tampering_cases import KINDS
-from test_journal import relink
 from verification_helpers import CANNOT_TELL, NO, YES, names, record_own, rewrite_record, wrong
 
 from synthlib.bundle import canonical_json

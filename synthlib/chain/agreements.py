@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from eth_account.messages import SignableMessage
 from eth_utils import to_canonical_address, to_checksum_address
 
+from synthlib.chain.agreement_requests import find_denial, find_open, find_words
 from synthlib.chain.agreement_words import (
     ACCEPTED,
     LAPSED,
@@ -56,23 +57,38 @@ class Agreements:
     def request(self, dataset: str, purpose: str, uses: Sequence[str]) -> str:
         """Ask for data. The chain gets the SHA-256 of the purpose, which confirms a right guess: name nobody.
 
+        The same again changes nothing until it is answered: by a denial, or by an offer that names it.
+
         Returns:
             The request's id.
         """
         words = digest_of_words(purpose, "purpose")
-        said = self._send("request", to_bytes32(dataset), words, uses_to_abi(uses))
-        return said[0].arguments["id"]
+        arguments = (to_bytes32(dataset), words, uses_to_abi(uses))
+        request = request_id(dataset, self._ledger.sender, words.hex(), arguments[2])
+        found = find_open(self._ledger, request, dataset)
+        if found is None:
+            self._send("request", *arguments)
+        else:  # refused as it would be if it were new
+            self._ledger.call("request", *arguments, contract=_CONTRACT)
+            self._ledger.connection.await_final(found.transaction)
+        return request
 
     def deny_request(self, request: str, dataset: str, reason: str) -> None:
-        """Decline a request. For the steward of the dataset that was asked for.
+        """Decline a request; the same words again change nothing. For the dataset's steward.
 
         Raises:
             NotSteward: what the contract says to anybody else.
             ChainError: if the log has no such request, or it asks for another dataset.
         """
         words = digest_of_words(reason, "reason")
-        requester, purpose, uses = self._find_request(request, dataset)
-        self._send("denyRequest", to_bytes32(dataset), requester, to_bytes32(purpose), uses, words)
+        requester, purpose, uses = find_words(self._ledger, request, dataset)
+        arguments = (to_bytes32(dataset), requester, to_bytes32(purpose), uses, words)
+        found = find_denial(self._ledger, request, words.hex())
+        if found is None:
+            self._send("denyRequest", *arguments)
+        else:  # refused as it would be if it were new
+            self._ledger.call("denyRequest", *arguments, contract=_CONTRACT)
+            self._ledger.connection.await_final(found.transaction)
 
     def offer(self, agreement: Agreement) -> str:
         """Offer an agreement; while it stands, a second time changes nothing. For its dataset's steward.
@@ -289,17 +305,6 @@ class Agreements:
     def _find_steward(self, dataset: str) -> bytes:
         """Address of a dataset's steward now, 20 bytes."""
         return to_canonical_address(self._ledger.call("datasetOf", to_bytes32(dataset))[0])
-
-    def _find_request(self, request: str, dataset: str) -> tuple[str, str, list[int]]:
-        """Who asked for a dataset, for what and for which uses: the words whose hash is the request's id."""
-        for said in self._ledger.find_events("Requested", _CONTRACT, id=request):
-            asked, *words = (said.arguments[name] for name in ("dataset", "requester", "purpose", "uses"))
-            if to_bytes32(asked) != to_bytes32(dataset):
-                raise ChainError(f"expected {asked}, which {request} asks for, got {dataset}; give that one")
-            if request_id(asked, *words) != "0x" + request.removeprefix("0x"):
-                raise self._contradiction(f"the words of request {request}")
-            return words[0], words[1], words[2]
-        raise ChainError(f"expected a request on {self._ledger.address}, found none under {request}")
 
     def _find_one(self, name: str, what: str, **arguments: str) -> Event:
         said = self._ledger.find_events(name, _CONTRACT, **arguments)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from synthlib.bundle import MANIFEST, Finding, canonical_json, inspect
 from synthlib.chain.commitments import open_commitment, read_synthetic, table_digest
-from synthlib.chain.evidence import MAX_BYTES, guard, read_plain, require_plain
+from synthlib.chain.evidence import MAX_BYTES, guard, read_plain, require_plain, subject_of
 from synthlib.chain.records import Generation, Record, failed_gate, release_fields
 from synthlib.chain.registry import ZERO_DIGEST
 from synthlib.chain.rows import ROWS_FILE, compute_root, read_rows_secret
@@ -29,7 +29,8 @@ def check_files(
         data = read_plain(path / MANIFEST)
         _check_digest(hashlib.sha256(data).hexdigest(), digest, findings)
         manifest = parse_json(data)
-        findings += inspect(path, key, MAX_BYTES)
+        found = inspect(path, key, MAX_BYTES)
+        findings += [each._replace(subject=subject_of(each.subject)) for each in found]
         return manifest if isinstance(manifest, dict) else None
     return None
 

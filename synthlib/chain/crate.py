@@ -198,7 +198,7 @@ def _add_software(crate: ROCrate, facts: Facts) -> ContextEntity:
     added = []
     for name, version in facts.software.items():
         known = {"softwareVersion": version} if version else {}
-        added.append(_add(crate, f"#software-{name}", type="SoftwareApplication", name=name, **known))
+        added.append(_add(crate, f"#software-{quote(name)}", type="SoftwareApplication", name=name, **known))
     synthlib, *others = added
     synthlib["description"] = "Learns a generator of synthetic patient data, and records what it drew."
     if others:
@@ -229,12 +229,11 @@ def _add_sampling(crate: ROCrate, facts: Facts, software: ContextEntity, table: 
 
 
 def _add_record(crate: ROCrate, facts: Facts, record: RecordFacts) -> ContextEntity:
-    told = {
+    told = dict(record.properties) | {  # in this order: what a record says besides replaces none of these
         "chain": record.chain,
         "registry": record.registry,
         "transaction": record.transaction,
         "isSigned": record.is_signed,
-        **dict(record.properties),
     }
     values = [
         _add(crate, f"#property-{quote(name)}", type="PropertyValue", name=name, value=_to_text(value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
@@ -46,6 +47,15 @@ def guard(subject: str, findings: list[Finding]) -> Iterator[None]:
 def _explain(error: Exception) -> str:
     """What is wrong, without the path of this machine that an OSError tells."""
     return (error.strerror or "no reason given") if isinstance(error, OSError) else str(error)[:200]
+
+
+def subject_of(file: str) -> str:
+    """A file as the subject of a Finding: `./` before a name that a check could have.
+
+    Who reads findings asks some by their subject ("issuer", "verdict …"), and strangers name files as they
+    like. No check is called by one word with a point in it.
+    """
+    return file if re.fullmatch(r"[^ ]*\.[^ ]*", file) else f"./{file}"
 
 
 def read_plain(path: Path) -> bytes:
@@ -197,12 +207,12 @@ def _check_recorded_files(path: Path, recorded: dict[str, Any], findings: list[F
     named = {finding.subject: finding.verdict for finding in findings}
     left, keyed = MAX_BYTES, recorded["digests"] != "sha256"
     for name, described in recorded["files"].items():
-        found = check_file(path, name, described, keyed, limit=left)
+        found, subject = check_file(path, name, described, keyed, limit=left), subject_of(name)
         left -= described["bytes"] if found.verdict == "matched" else 0
-        if found.verdict == "differs" and named.get(name) != "differs":
-            findings.append(Finding(name, "differs", "not the file that was recorded"))
-        elif name not in named:
-            findings.append(found)
+        if found.verdict == "differs" and named.get(subject) != "differs":
+            findings.append(Finding(subject, "differs", "not the file that was recorded"))
+        elif subject not in named:
+            findings.append(found._replace(subject=subject))
 
 
 def shorten(findings: list[Finding]) -> list[Finding]:

@@ -9,16 +9,24 @@ Reference: CAIP-2 (chains), CAIP-10 (accounts), CAIP-221 (transactions, a draft)
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from synthlib.bundle import LEDGER_FOLDER, Bundle
+from synthlib.bundle import LEDGER_FOLDER, Bundle, canonical_json
 from synthlib.chain.budgets import SCALE
 from synthlib.chain.errors import ChainError
 from synthlib.chain.evidence import read_plain
-from synthlib.chain.records import NOT_PRIVATE, failed_gate, is_digest, release_fields, signer_of
+from synthlib.chain.records import (
+    NOT_PRIVATE,
+    failed_gate,
+    is_digest,
+    release_fields,
+    signer_of,
+    to_address,
+)
 from synthlib.chain.registry import JOURNAL, RECORD
 from synthlib.parsing import parse_json
 from synthlib.schema import Schema
@@ -119,9 +127,10 @@ class Facts:
 
     @property
     def software(self) -> dict[str, str | None]:
-        """Name → version of what made it; synthlib comes first, and its version may be unknown."""
+        """Name → version of what made it, None if that is unknown; synthlib comes first."""
         versions = self.parameters.get("versions")
-        versions = dict(versions) if isinstance(versions, Mapping) else {}
+        given = versions.items() if isinstance(versions, Mapping) else ()
+        versions = {name: version if isinstance(version, str) else None for name, version in given}
         return {"synthlib": versions.pop("synthlib", None)} | dict(sorted(versions.items()))
 
 
@@ -176,7 +185,10 @@ def read_protocol(bundle: Bundle) -> ProtocolFacts | None:
         if not isinstance(told.get(name), str):
             raise ValueError(f"parameters.protocol.{name}: expected text in a release's manifest, found none")
     spend = None if said.spend == NOT_PRIVATE else said.spend
-    researcher = f"{told['chain']}:{told['researcher']}"
+    for name, form in (("chain", "eip155:[0-9]+"), ("dataset", "0x[0-9a-f]{64}")):
+        if not re.fullmatch(form, told[name]):
+            raise ValueError(f"parameters.protocol.{name}: expected {form}, found something else")
+    researcher = f"{told['chain']}:{to_address(told['researcher'], 'parameters.protocol.researcher')}"
     return ProtocolFacts(said.protocol, told["dataset"], researcher, said.attempt, spend)
 
 
@@ -198,6 +210,7 @@ def read_record(bundle: Bundle) -> RecordFacts | None:
         if folder.is_symlink():
             raise ValueError("a link where a folder belongs")
         body = parse_json(read_plain(folder / RECORD))
+        _check_words(body)
         record, chain = body["record"], body["chain"]
         caip2 = f"eip155:{int(chain['id'])}"
         facts = RecordFacts(
@@ -209,7 +222,7 @@ def read_record(bundle: Bundle) -> RecordFacts | None:
             time=to_iso(record["time"]) if chain["kind"] == "node" else None,
             is_signed=body.get("signature") is not None,
             is_failed=bool(record["failed"]),
-            is_revoked=bool(record["revoked"]) or _given(record["reason"]) is not None,
+            is_revoked=bool(record["revoked"] or _given(record["reason"]) or _given(record["successor"])),
             revocation_time=to_iso(record["revocation_time"])
             if chain["kind"] == "node" and record["revocation_time"]
             else None,
@@ -224,6 +237,25 @@ def read_record(bundle: Bundle) -> RecordFacts | None:
         ) from None
     _check_record(bundle, body)
     return facts
+
+
+def _check_words(body: Mapping[str, Any]) -> None:
+    """That a record.json names things as the other formats can.
+
+    Raises:
+        ValueError: if a field's name is no word, or a text none that UTF-8 holds; or what should be an
+            account, a transaction or a release is none.
+    """
+    canonical_json(body)
+    for name, _ in _flatten(body):
+        if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
+            raise ValueError("a field's name: expected letters, digits, points and dashes")
+    for address in (body["registry"], body["record"]["issuer"]):
+        to_address(address)
+    if not re.fullmatch("0x[0-9a-f]{64}", body["record"]["transaction"]):
+        raise ValueError("transaction: expected 0x and 64 hexadecimal digits")
+    if _given(successor := body["record"]["successor"]) and not is_digest(successor):
+        raise ValueError("successor: expected a digest")
 
 
 def _check_record(bundle: Bundle, body: Mapping[str, Any]) -> None:

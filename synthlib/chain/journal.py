@@ -140,8 +140,9 @@ class Journal:
         whole = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.partial")
         try:
             write_atomically(whole, b"".join(self.lines))
-            self._stamp = _stamp_of(whole)
+            stamp = _stamp_of(whole)
             _place(whole, self.path)
+            self._stamp = stamp  # not before: where that failed, there is no file of ours
         finally:
             whole.unlink(missing_ok=True)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from urllib.parse import quote
 
 from prov.constants import PROV_LABEL, PROV_TYPE, PROV_VALUE
 from prov.identifier import QualifiedName
@@ -76,7 +77,7 @@ class _Provenance:
         (name, version), *others = self.facts.software.items()
         told = {PROV_TYPE: PROV["SoftwareAgent"], PROV_LABEL: name}
         told |= {"synthlib:version": version} if version else {}
-        told |= {f"synthlib:ranWith-{other}": found for other, found in others}
+        told |= {f"synthlib:ranWith-{quote(other, safe='')}": found for other, found in others if found}
         agent = self._name(f"software:{name}")
         self.document.agent(agent, told)
         return agent

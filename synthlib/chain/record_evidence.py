@@ -113,10 +113,19 @@ def ask_node(
         ledger = Ledger(connection, body["registry"], None)
         record = find_record(ledger, body["record"], "node", findings)
         if record is not None:
-            detail = f"chain {ours[0]} holds the record in block {record.block}"
-            findings.append(Finding("node", "matched", detail))
+            findings.append(_describe_depth(connection, record))
         return record, ledger
     return None, None
+
+
+def _describe_depth(connection: Connection, record: Record) -> Finding:
+    """Where a record is and how many blocks lie on its own: under few, the chain may still drop it."""
+    on_top, wanted = connection.get_block_number() - record.block, connection.confirmations
+    detail = f"chain {connection.chain_id} holds the record in block {record.block}, {on_top} blocks on top"
+    if on_top >= wanted:
+        return Finding("node", "matched", detail)
+    detail += f", fewer than {wanted}: the chain may still drop it; verify again soon"
+    return Finding("node", "unchecked", detail)
 
 
 def _compare_chain(body: Mapping[str, Any], connection: Connection, findings: list[Finding]) -> None:

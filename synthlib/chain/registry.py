@@ -82,11 +82,11 @@ class Ledger(Registry):
         )
         try:
             found = self.find(generation.release, self.sender)
-            self.connection.await_final(found.transaction)
         except NotRecorded:
             with contextlib.suppress(AlreadyRecorded):  # by another process in the meantime
                 self.send(*call)
             found = self._find_sent(generation.release)
+        self.connection.await_final(found.transaction)  # whoever sent it, and whenever
         said = generation._asdict() | {"gate": gate or ZERO_DIGEST}
         names = [name for name, value in said.items() if getattr(found, name) != value]
         if names:

@@ -86,8 +86,9 @@ def _ask_node(bundle: Bundle, body: dict[str, Any], rpc: str) -> list[Attestatio
 
 
 def _read_journal(bundle: Bundle, registry: str) -> list[Event]:
-    addresses, events = find_addresses(registry), []
+    events = []
     try:
+        addresses = find_addresses(registry)
         lines = read_plain(bundle.path / LEDGER_FOLDER / JOURNAL).splitlines()[1:]
         for receipt in (parse_json(line)["receipt"] for line in lines):
             logs = decode_logs(receipt["logs"], addresses, receipt["block"], receipt["transaction"])
@@ -102,6 +103,11 @@ def _read_journal(bundle: Bundle, registry: str) -> list[Event]:
 
 def _of_event(said: Event, chain: str, is_standing: bool) -> VerdictFacts:
     told = said.arguments
+    if told["outcome"] not in range(1, len(OUTCOMES)):
+        raise ChainError(
+            f"expected a verdict with an outcome from 1 to {len(OUTCOMES) - 1} in {LEDGER_FOLDER}/{JOURNAL}, "
+            f"found {told['outcome']}, which no registry takes; verify the release"
+        )
     outcome = OUTCOMES[told["outcome"]]
     auditor = f"{chain}:{told['auditor']}"
     return VerdictFacts(told["id"], auditor, outcome, told["report"], told["rubric"], None, is_standing, None)

@@ -21,7 +21,14 @@ import pandas as pd
 from synthlib.bundle import LEDGER_FOLDER, MANIFEST, Bundle, Finding
 from synthlib.chain.claim_evidence import REPLAY, check_claim
 from synthlib.chain.content_evidence import DIGEST, check_content, check_files, check_training
-from synthlib.chain.evidence import JOURNAL_FILE, check_manifest, parse_record, read_ledger, shorten
+from synthlib.chain.evidence import (
+    JOURNAL_FILE,
+    check_manifest,
+    parse_record,
+    read_ledger,
+    shorten,
+    subject_of,
+)
 from synthlib.chain.gate_evidence import check_gate, find_gate_caveat
 from synthlib.chain.history import (
     ASKED,
@@ -51,6 +58,7 @@ from synthlib.chain.records import Record, to_address, to_digest
 from synthlib.chain.registry import JOURNAL, RECORD
 from synthlib.chain.training_evidence import DRAW, FITTED, SPLIT, check_split
 from synthlib.keys import StewardKey
+from synthlib.parsing import printable
 from synthlib.schema import Schema
 
 OPTIONAL = frozenset(
@@ -111,8 +119,8 @@ def verify(
     except OSError:  # in a folder that may not be entered
         is_there = False
     if not is_there:
-        name = Path(path).name
-        return [Finding(name, "unchecked", "expected a release's folder, found nothing at this path")]
+        detail = "expected a release's folder, found nothing at this path"
+        return [Finding(printable(subject_of(Path(path).name)), "unchecked", detail)]
     findings: list[Finding] = []
     manifest = check_files(path, key, digest, findings)
     ledger = read_ledger(path / LEDGER_FOLDER, findings)
@@ -158,7 +166,7 @@ def verify(
     check_split(path, chain, record, key, dataset, schema, findings)
     check_training(said, key, training, certificate, findings)
     return [
-        Finding(_printable(subject), outcome, _printable(detail))
+        Finding(printable(subject[:500]), outcome, printable(detail[:500]))
         for subject, outcome, detail in shorten(findings)
     ]
 
@@ -186,8 +194,3 @@ def find_caveat(findings: list[Finding]) -> str:
     caveats += [FAILED] if any(map(is_standing_failure, findings)) else []
     caveats += find_gate_caveat(findings) + find_others_caveat(findings)
     return f"whole, but {'; and '.join(caveats)}" if caveats else ""
-
-
-def _printable(text: str) -> str:
-    """Text without what could command a terminal or has no encoding: names in a manifest are a stranger's."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:500])

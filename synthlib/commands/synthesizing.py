@@ -66,15 +66,15 @@ def check_places(
     checkpoint = check_confidential("--checkpoint", checkpoint, [out, key])
     seal = check_confidential("--seal", seal, [out, key, checkpoint]) if seal else None
     if model:
-        model = check_confidential("--save-model", model, [out, key, checkpoint])
+        model = check_confidential("--save-model", model, [out, key, checkpoint, seal])
         check_model_folder(model)
     if data:
-        data = check_confidential("--save-data", data, [out, key, checkpoint, model])
+        data = check_confidential("--save-data", data, [out, key, checkpoint, seal, model])
         check_destination(data)
     if report:
         if report.suffix != ".csv" or report.resolve() == table.resolve():
             refuse("--save-report", f"expected another file, with a name ending in .csv; got {report}")
-        report = check_confidential("--save-report", report, [out, key, checkpoint, model, data])
+        report = check_confidential("--save-report", report, [out, key, checkpoint, seal, model, data])
     return Places(out, key, checkpoint, seal, model, data, report)
 
 

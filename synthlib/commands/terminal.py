@@ -16,6 +16,8 @@ from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+from synthlib.parsing import printable
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -83,8 +85,8 @@ def _is_raise(code: CodeType, position: int) -> bool:
 
 
 def say(line: str) -> None:
-    """Write a line to stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Write a line to stderr; names of files and columns in it may be a stranger's."""
+    print("\n".join(map(printable, line.split("\n"))), file=sys.stderr, flush=True)
 
 
 def say_stage(name: str, detail: str) -> None:
@@ -164,7 +166,7 @@ def show_record(record: Record, in_process: bool) -> None:
             value = "not known: the in-process chain has no clock" if in_process else _utc(value)
         if name == "spend":
             value = f"{value} millionths" if record.is_private else "no claim to differential privacy"
-        print(f"{name:16} {value}")
+        print(f"{name:16} {printable(str(value))}")
 
 
 @contextmanager
@@ -188,12 +190,16 @@ def show_findings(findings: list[Finding], code: int, caveat: str = "") -> None:
 def _conclude(findings: list[Finding], code: int) -> str:
     """The verdict in words; whether a release stands is told apart from whether it is what was recorded."""
     from synthlib.chain.history import RECORDED, STANDING
+    from synthlib.chain.verification import verdict
 
-    differs = {found.subject for found in findings if found.verdict == "differs"}
-    if code == 1 and differs <= {RECORDED, STANDING}:
-        state = "does not stand" if STANDING in differs else "was not yet recorded then"
+    states = {found.subject for found in findings if found.verdict == "differs"} & {RECORDED, STANDING}
+    rest = [found for found in findings if found.subject not in states]
+    if code != 1 or verdict(rest) == 1:
+        return VERDICTS[code]
+    state = "does not stand" if STANDING in states else "was not yet recorded then"
+    if verdict(rest) == 0:
         return f"no: it is what was recorded, but it {state}"
-    return VERDICTS[code]
+    return f"no: it {state}; whether it is what was recorded could not be told"
 
 
 @contextmanager
