@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import synthlib as sl
-from synthlib.evaluation.features import number_patients, pick_a_row_each
+from synthlib.evaluation.features import patients_of, pick_a_row_each
 from synthlib.evaluation.leakage import privacy
 from synthlib.evaluation.leakage.likelihoods import likelihood_attack
 from synthlib.evaluation.leakage.suite import leakage_report, make_world
@@ -37,12 +37,12 @@ def rng():
 def test_a_row_each():
     table = pd.DataFrame({"patient": [7, 7, 8, 9, 9, 9], "lab": [1.0, 2, 3, 4, 5, 6]})
     schema = sl.Schema.infer(table, patient_id="patient")
-    assert number_patients(table, schema).tolist() == [0, 0, 1, 2, 2, 2]
+    assert patients_of(table, schema).tolist() == [0, 0, 1, 2, 2, 2]
     picked = [pick_a_row_each(table, schema, np.random.default_rng(seed)).tolist() for seed in range(40)]
     assert all(rows == sorted(rows) and table["patient"][rows].tolist() == [7, 8, 9] for rows in picked)
     assert {tuple(rows) for rows in picked} == {(a, 2, c) for a in (0, 1) for c in (3, 4, 5)}
     without = sl.Schema.infer(table)
-    assert number_patients(table, without).tolist() == pick_a_row_each(table, without, rng()).tolist()
+    assert patients_of(table, without).tolist() == pick_a_row_each(table, without, rng()).tolist()
 
 
 def test_nobody_is_asked_about_twice_or_held_by_the_attacker_too(tables):

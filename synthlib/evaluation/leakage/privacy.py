@@ -12,7 +12,7 @@ from synthlib.evaluation.distances import closest_by_group, log_distance
 from synthlib.evaluation.features import (
     DenseEncoder,
     note_sample,
-    number_patients,
+    patients_of,
     pick_a_row_each,
     sample_rows,
     tree_matrix,
@@ -67,7 +67,7 @@ def dcr_share(train, holdout, synthetic, schema, rng) -> Score:
     """
     train, holdout = (sample_rows(table, MAX_ROWS, rng) for table in (train, holdout))
     synthetic = sample_rows(synthetic, MAX_QUERIES, rng)
-    patients = [number_patients(table, schema) for table in (train, holdout)]
+    patients = [patients_of(table, schema) for table in (train, holdout)]
     num_groups = min(NUM_GROUPS, *(int(part.max()) + 1 for part in patients))
     real, made = _encode(train, holdout, synthetic, schema)
     group = np.concatenate([(rng.permutation(part.max() + 1) % num_groups)[part] for part in patients])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synthlib.areas import Name
-from synthlib.evaluation.features import number_patients, pick_a_row_each, sample_rows
+from synthlib.evaluation.features import patients_of, pick_a_row_each, sample_rows
 from synthlib.evaluation.leakage.attacks import ATTACKS, Attack
 from synthlib.evaluation.leakage.attributes import attribute_inference, choose_secrets, guess_trials
 from synthlib.evaluation.leakage.controls import CONTROLS, make_controls
@@ -201,7 +201,7 @@ def make_world(train, holdout, schema, rng, secrets=None, max_targets=MAX_TARGET
             f"{len(kept)}"
         )
     order, num = rng.permutation(len(first)), max(2, min(max_targets, len(first) // 2))
-    asked, patients = first[order[:num]], number_patients(train, schema)
+    asked, patients = first[order[:num]], patients_of(train, schema)
     unasked = np.append(first[order[num:]], np.setdiff1d(np.arange(len(train)), first))
     unasked = unasked[~np.isin(patients[unasked], patients[asked])]
     turns = split_turns(train.iloc[asked], sample_rows(holdout.iloc[kept], max_targets, rng), rng)
