@@ -141,7 +141,7 @@ def test_caught_far_above_rows_that_leak_nothing():
 
 def test_refusals(tables):
     train, holdout, fresh, schema = tables
-    with pytest.raises(ValueError, match="train and holdout, for attacks, got 600 and 3"):
+    with pytest.raises(ValueError, match="train and holdout, got 600 and 3"):
         leakage_report(train, holdout[:3], fresh, schema, progress=False)
     with pytest.raises(ValueError, match="it lacks ward"):
         leakage_report(train, holdout, fresh.drop(columns="ward"), schema, progress=False)

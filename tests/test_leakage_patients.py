@@ -1,5 +1,7 @@
 """Leakage where patients have several rows: a person's other rows are neither evidence nor a reference."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -108,3 +110,15 @@ def test_three_patients_are_too_few_however_many_rows(tables):
     few = holdout[holdout["patient"] < 1004]
     with pytest.raises(ValueError, match="different patients in train and holdout, got 200 and 3"):
         leakage_report(train, few, fresh, schema, progress=False)
+
+
+def test_nearest_rows_are_as_sure_as_there_are_patients(tables):
+    """Every row's nearest is in train; how sure that is depends on five patients, not on 15 rows."""
+    train, _, _, schema = tables
+    few = stays(5, 3001)
+    of_rows = dataclasses.replace(schema, patient_id=None)
+    lows = [privacy.dcr_share(train, few, train, each, rng()).low for each in (schema, of_rows)]
+    first = few.drop_duplicates("patient").reset_index(drop=True)
+    train = train.drop_duplicates("patient").reset_index(drop=True)
+    assert lows[0] == pytest.approx(privacy.dcr_share(train, first, train, schema, rng()).low)
+    assert lows[0] < lows[1]

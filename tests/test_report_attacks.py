@@ -135,7 +135,7 @@ def test_too_few_to_attack_is_said_before_any_work(parts, monkeypatch, sizes):
         return Score("exact_copies", 0.0, 0.0, 0.1, 0.0)
 
     monkeypatch.setattr(module, "METRICS", (work,))
-    with pytest.raises(ValueError, match=f"got {sizes[0]} and {sizes[1]}; .*without attacks"):
+    with pytest.raises(ValueError, match=f"got {sizes[0]} and {sizes[1]}: .*without attacks"):
         evaluate(*small, attacks=True, progress=False)
     with pytest.raises(ValueError, match="max_targets of at least 2"):
         evaluate(*parts, attacks=True, progress=False, max_targets=1)

@@ -199,8 +199,8 @@ def check_numbers(
     found = [len(np.unique(patients_of(table, schema))) for table in (train, holdout)]
     if min(found) < 4:
         raise ValueError(
-            f"expected at least four rows of different patients in train and holdout, for attacks, got "
-            f"{found[0]} and {found[1]}; take larger tables, or evaluate without attacks"
+            f"expected at least four rows of different patients in train and holdout, got {found[0]} and "
+            f"{found[1]}: too few to attack; take larger tables, or evaluate without attacks"
         )
     if max_targets < 2:
         raise ValueError(f"expected max_targets of at least 2, for attacks, got {max_targets}")
