@@ -22,12 +22,16 @@ class StewardKey:
 
     Args:
         secret: 32 bytes.
+
+    Attributes:
+        is_public: whether anybody can recompute it: nothing may be encrypted under it.
     """
 
     def __init__(self, secret: bytes):
         if len(secret) != 32:
             raise ValueError(f"expected a key of 32 bytes, got {len(secret)}")
         self._secret = secret
+        self.is_public = False
 
     def __repr__(self) -> str:
         return "StewardKey(<secret>)"
@@ -68,9 +72,12 @@ class StewardKey:
     def for_public_data(cls, label: str) -> StewardKey:
         """A key that anybody can recompute, for data that everybody has.
 
-        It hides nothing. It lets a reviewer of a public cohort get the same commitments.
+        It hides nothing, and `is_public` says so. It lets a reviewer of a public cohort get the same
+        commitments.
         """
-        return cls(hashlib.sha256(b"synthlib: key for public data: " + label.encode()).digest())
+        key = cls(hashlib.sha256(b"synthlib: key for public data: " + label.encode()).digest())
+        key.is_public = True
+        return key
 
     def mac(self, purpose: str, data: bytes = b"") -> hmac.HMAC:
         """An HMAC-SHA-256 (RFC 2104) started for one purpose; feed it more with `update`."""

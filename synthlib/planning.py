@@ -20,6 +20,7 @@ from synthlib.scores import wilson_interval
 from synthlib.thresholds import EVERYBODY
 
 MOST_ASKED = 2_000  # of members, and of others, by default: as `leakage_report`
+MOST_ATTACKED = 20_000  # rows of a synthetic table, and of each control: as `leakage_report`
 EVENTS = 0.1  # share of patients with the event that calibration is planned with
 LARGE_SHARE = 0.05  # of the holdout: smaller groups do not count for an attribute's fairness
 RATES = (0.001, 0.01, 0.1)  # of false positives that are reported
@@ -66,6 +67,11 @@ WORST_FAIRNESS: Mapping[str, Any] = {
     "if_measured": True,
     "why": "nor by more than 0.1 for the attribute of which they differ most, interval included",
 }  # fmt: skip
+NEEDED = (
+    "Fairness must be measured, as protected columns are declared ({}): a table does not pass where none of "
+    "these forms two groups of 11 patients or more in train and in holdout, there with 11 who have the event "
+    "and 11 who have not. A number needs declared ends, and a date forms no groups."
+)
 _CLOSE: Mapping[str, Any] = {"of": "excess", "bound": "value"}
 CALIBRATION: tuple[Mapping[str, Any], ...] = (
     {"metric": "tstr_calibration_intercept_logistic", "at_most": 0.3, **_CLOSE,
@@ -82,40 +88,49 @@ class Sizes(NamedTuple):
         members: of the training table.
         others: of the holdout.
         share: of the training table that the members are.
+        shown: share of the synthetic rows that are attacked: of a large table 20,000 are.
+        copied: the same share of the control that copies train.
     """
 
     members: int
     others: int
     share: float
+    shown: float = 1.0
+    copied: float = 1.0
 
 
-def plan_sizes(num_train: int, num_holdout: int, max_targets: int = MOST_ASKED) -> Sizes:
+def plan_sizes(
+    num_train: int, num_holdout: int, max_targets: int = MOST_ASKED, num_synthetic: int | None = None
+) -> Sizes:
     """Whom `leakage_report` asks about: at most half of train, and at most `max_targets` on either side."""
     members = max(2, min(max_targets, num_train // 2))
-    return Sizes(members, min(max_targets, num_holdout), members / max(num_train, 1))
+    shown, copied = (min(1.0, MOST_ATTACKED / max(num, 1)) for num in (num_synthetic or num_train, num_train))
+    return Sizes(members, min(max_targets, num_holdout), members / max(num_train, 1), shown, copied)
 
 
 def default_acceptance(
     schema: Schema, num_train: int | None = None, num_holdout: int | None = None,
-    max_targets: int = MOST_ASKED, seed: int = 0,
+    max_targets: int = MOST_ASKED, seed: int = 0, num_synthetic: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Conventions to start from, not laws, as a protocol's `acceptance`: declare your own.
 
     Usefulness is left out without a target; where the target is a number it is R², within 0.1 of what real
-    rows teach.
+    rows teach. Fairness must have been measured where the Schema declares protected columns and a target of
+    two levels: who declares them wants to know.
 
     Args:
         schema: of the tables.
         num_train, num_holdout: patients on either side of the split; None: enough to ask about `max_targets`.
         max_targets: as `evaluate` takes it. Who asks about fewer than planned decides less.
         seed: as `evaluate` takes it: who could choose it afterwards could try until a table passes.
+        num_synthetic: rows that will be drawn; None: as many as `num_train`.
 
     Returns:
         `thresholds`, `planned` (the numbers asked about), `power` (what leak would be noticed, and what is
         not judged, in words), `evaluation` (settings) and `inconclusive`: what is undecided does not pass.
     """
     num_train, num_holdout = num_train or 2 * max_targets, num_holdout or max_targets
-    sizes = plan_sizes(num_train, num_holdout, max_targets)
+    sizes = plan_sizes(num_train, num_holdout, max_targets, num_synthetic)
     attacks, said = plan_attacks(sizes)
     kept, left = plan_others(schema, num_train, num_holdout)
     return {
@@ -131,15 +146,18 @@ def plan_attacks(sizes: Sizes) -> tuple[list[dict[str, Any]], str]:
     """Thresholds on attacks that these numbers can decide, and the power statement.
 
     Each is judged by the upper end of a 95% interval, so that a table that leaks nothing needs room. All
-    patients, and the most exposed tenth alone: averages hide what happens to these few.
+    patients, and the most exposed tenth alone: averages hide what happens to these few. Where no more than a
+    part of a copy of train would be attacked, and a threshold could not be missed by it, there is none:
+    nothing passes whose control is not caught.
     """
-    few = Sizes(int(EXPOSED * sizes.members), int(EXPOSED * sizes.others), sizes.share)
+    few = sizes._replace(members=int(EXPOSED * sizes.members), others=int(EXPOSED * sizes.others))
     found, said, left = _plan(sizes, EVERYBODY, Z_MET_AUROC)
     of_few, said_of_few, left_of_few = _plan(few, "exposed", Z_MET)
     exposed = f"Of the most exposed tenth alone, at least {few.members:,} and {few.others:,}: "
     exposed += "; ".join(said_of_few) or "nothing is judged"
     text = (
-        f"Planned: attacks ask about {sizes.members:,} members and {sizes.others:,} others. Nine times in "
+        f"Planned: attacks ask about {sizes.members:,} members and {sizes.others:,} others. "
+        f"{_say_shown(sizes)}Nine times in "
         f"ten a table does not pass in which so many of those members are found outright: "
         f"{'; '.join(said) or 'none that can be named'}. {exposed}. Copied rows are noticed from one in a "
         "thousand. Smaller leaks, and what these attacks do not look for, may pass. Too few for any limit, "
@@ -162,32 +180,64 @@ def _plan(sizes: Sizes, population: str, room: float) -> tuple[list[dict[str, An
     said, left = [], []
     spread = auroc_spread(sizes)
     chosen = next(((at, why) for at, why in AUROC_LIMITS if (at - 0.5) / spread >= Z + room), None)
-    if chosen is None:
+    if chosen is None or not _shows_copy(sizes, 2 * (chosen[0] - 0.5), 2 * spread):
         left.append("membership by AUROC")
     else:
         found.append(_ask("membership_auroc*", *chosen, population))
         share = max(2 * (chosen[0] - 0.5 - (Z - Z_NOTICED) * spread), 0.0)
-        said.append(f"by AUROC a leak of {share:.1%}")
+        said.append(f"by AUROC {_say_leak(share, sizes)}")
     rate = lowest_rate(sizes.others)
     limit = None if rate is None else tpr_limit(sizes, rate)
-    if limit is None:
+    error = math.sqrt(sizes.copied * (1 - sizes.copied) / max(sizes.members, 1))
+    if limit is None or not _shows_copy(sizes, limit, error):
         left.append("members found at few false alarms")
     else:
         found.append(_ask(f"membership_tpr{100 * rate:g}[*", limit, FOUND, population, of="excess"))
-        said.append(f"at {rate:.1%} false alarms a leak of {tpr_notices(sizes, rate, limit):.1%}")
-    if wilson_interval(2, sizes.members)[1] > RISK_LIMIT / 2:
+        said.append(f"at {rate:.1%} false alarms {_say_leak(tpr_notices(sizes, rate, limit), sizes)}")
+    if wilson_interval(2, sizes.members)[1] > RISK_LIMIT / 2 or not _shows_copy(sizes, RISK_LIMIT, error):
         left.append("linkability")
     else:
         found.append(_ask("linkability_risk*", RISK_LIMIT, RISK, population))
-        said.append(f"by linking two halves of a record a leak of {RISK_LIMIT:.0%}")
+        said.append(f"by linking two halves of a record {_say_leak(RISK_LIMIT, sizes, 0)}")
     # the spread of a difference of two shares is largest where both are one half
     widest = math.sqrt(0.25 / max(sizes.members, 1) + 0.25 / max(sizes.others, 1))
-    if (Z_MET + Z) * widest > GAIN_LIMIT:
+    if (Z_MET + Z) * widest > GAIN_LIMIT or not _shows_copy(sizes, 2 * GAIN_LIMIT, 2 * widest):
         left.append("guesses of a secret")
     else:
         found += [_ask(f"{kind}_gain*", GAIN_LIMIT, GAIN, population) for kind in ("inference", "attribute")]
-        said.append(f"by guesses of a secret, a table that betrays {GAIN_LIMIT:.0%} more than others know")
+        table = "a table that betrays {} more than others know"
+        said.append(f"by guesses of a secret, {_say_leak(GAIN_LIMIT, sizes, 0, table)}")
     return found, said, left
+
+
+def _say_shown(sizes: Sizes) -> str:
+    if min(sizes.shown, sizes.copied) == 1:
+        return f"Of more than {MOST_ATTACKED:,} synthetic rows that many are attacked, and less is noticed. "
+    return (
+        f"No more than {MOST_ATTACKED:,} rows of a table are attacked: {100 * sizes.shown:.2g}% of the "
+        f"synthetic ones, {100 * sizes.copied:.2g}% of a copy beside them; leaks are told of the whole "
+        "table, and of rows that are in it once. "
+    )
+
+
+def _say_leak(share: float, sizes: Sizes, digits: int = 1, words: str = "a leak of {}") -> str:
+    needed = whole_leak(share, sizes)
+    return words.format(f"{needed:.{digits}%}") if needed <= 1 else "no leak of rows that are there once"
+
+
+def whole_leak(share: float, sizes: Sizes) -> float:
+    """Share of members whose rows must be in the table for this share to be among the rows that are attacked.
+
+    Nine times in ten, since chance decides which rows are. Above 1 where not even a copy has so many.
+    """
+    spread = Z_NOTICED * math.sqrt(1 - sizes.shown)
+    found = ((spread + math.sqrt(spread**2 + 4 * share * sizes.members)) / 2) ** 2
+    return found / max(sizes.members, 1) / sizes.shown
+
+
+def _shows_copy(sizes: Sizes, limit: float, error: float) -> bool:
+    """Whether so much of a copy is attacked that its interval lies beyond a limit, with this error."""
+    return sizes.copied > limit + (Z + Z_NOTICED) * error
 
 
 def plan_others(schema: Schema, num_train: int, num_holdout: int) -> tuple[list[dict[str, Any]], str]:
@@ -196,7 +246,9 @@ def plan_others(schema: Schema, num_train: int, num_holdout: int) -> tuple[list[
     Of a model's calibration logistic regression's is judged, where the tables are large enough that two
     models learnt from the same patients' like agree: models that fit too closely are badly calibrated on real
     rows too, and a better one would count as further off. A single attribute's fairness is judged where the
-    groups that count are large.
+    groups that count are large. Fairness is of targets of two levels; where the Schema declares protected
+    columns beside one, it must have been measured, which takes two groups of 11 patients or more on either
+    side of the split. Else it is judged if it was.
 
     Args:
         schema: of the tables.
@@ -204,7 +256,7 @@ def plan_others(schema: Schema, num_train: int, num_holdout: int) -> tuple[list[
 
     Reference: Van Calster et al. 2016, "A calibration hierarchy for risk models was defined".
     """
-    kept, left = [dict(one) for one in OTHERS], []
+    kept, left, needed = [dict(one) for one in OTHERS], [], ""
     target = None if schema.target is None else schema[schema.target]
     if target is None or target.is_numeric:
         kept = [one for one in kept if not one["metric"].startswith(("tstr_", "fairness_"))]
@@ -222,12 +274,22 @@ def plan_others(schema: Schema, num_train: int, num_holdout: int) -> tuple[list[
             kept.append(dict(WORST_FAIRNESS))
         else:
             left.append("the fairness of a single attribute (a mean can hide it)")
+        if len(target.categories) != 2:
+            kept = [one for one in kept if not one["metric"].startswith("fairness_")]
+            left.append("fairness, which is measured where the target has two levels")
+        elif schema.protected:
+            kept = [_require(one) if one["metric"].startswith("fairness_") else one for one in kept]
+            needed = f" {NEEDED.format(', '.join(schema.protected))}"
     if target is not None and target.is_numeric:
         r2 = {"metric": "tstr_r2_*", "worst": True, "of": "excess", "at_most": 0.1, "bound": "value"}
         kept.append(r2 | {"why": "at most a tenth of the variance less is explained than from real rows"})
         left.append("fairness, whose differences have the target's unit")
     left.append("fidelity" if target is not None else "fidelity, usefulness and fairness")
-    return kept, f" Beside attacks measured and not judged: {', '.join(left)}."
+    return kept, f" Beside attacks measured and not judged: {', '.join(left)}.{needed}"
+
+
+def _require(declared: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in declared.items() if name != "if_measured"}
 
 
 def lowest_rate(others: int) -> float | None:

@@ -7,6 +7,7 @@ from leakage_tables import SIMPLE, draw_patients, simple_table
 
 import synthlib as sl
 from synthlib.evaluation.leakage import attributes
+from synthlib.evaluation.leakage.risks import risk_p_value
 
 
 def run(synthetic, reference, members, others, schema=SIMPLE, sure=1.0, **options):
@@ -65,6 +66,41 @@ def test_sure_guesses_are_fewer_and_better(tables, schema):
     every, sure = (run(members, others, members, others, schema, secret="sex", sure=s) for s in (1.0, 0.1))
     assert len(sure.attack) + len(sure.control) == pytest.approx(80, abs=2)
     assert sure.attack.mean() > every.attack.mean()
+
+
+def test_secrets_of_many_levels_are_guessed_too():
+    """Copies give away which of 40 wards, and the surest guesses are compared with others'."""
+    rng = np.random.default_rng(2)
+    tables = []
+    for _ in range(2):
+        lab = np.round(rng.uniform(0, 30, 120), 1)
+        tables.append(simple_table(lab, [f"d{level}" for level in rng.integers(0, 40, 120)]))
+    schema = sl.Schema.infer(pd.concat(tables), target="ward")
+    members, others = tables
+    found = run(members, others, members, others, schema, secret="ward")
+    assert found.attack.mean() > 0.8 > 0.2 > found.control.mean()
+    sure = run(members, others, members, others, schema, secret="ward", sure=0.1)
+    assert risk_p_value(sure) < 1e-3
+
+
+@pytest.mark.parametrize(("num", "learner"), [(10, "boosting"), (11, "neighbours"), (50, "neighbours")])
+def test_no_learner_whose_cost_grows_with_the_levels_has_many(monkeypatch, num, learner):
+    used, fit = set(), attributes.fit_classifier
+    monkeypatch.setattr(attributes, "fit_classifier", lambda name, *rest: used.add(name) or fit(name, *rest))
+    table = simple_table(np.arange(2 * num) / 2 + 0.25, [f"d{level}" for level in range(num)] * 2)
+    run(table, table, table, table, sl.Schema.infer(table, target="ward"), secret="ward")
+    assert used == {learner}
+
+
+def test_the_surest_are_of_both_sides():
+    """Of ten guesses the two surest are of members: beside them the surest of five others."""
+    members, others = (
+        attributes.Guesses(np.ones(5, bool), np.array(sure), np.zeros(5))
+        for sure in ([0.9, 0.9, 0.5, 0.4, 0.3], [0.6, 0.5, 0.4, 0.3, 0.2])
+    )
+    for pair in ((members, others), (others, members)):
+        found = attributes.guess_trials((*pair, others), 0.2)
+        assert sorted([len(found.attack), len(found.control)]) == [1, 2]
 
 
 def test_only_what_is_known_is_used(tables, schema):

@@ -1,11 +1,13 @@
 """Leakage where patients have several rows: a person's other rows are neither evidence nor a reference."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import synthlib as sl
-from synthlib.evaluation.features import number_patients, pick_a_row_each
+from synthlib.evaluation.features import patients_of, pick_a_row_each
 from synthlib.evaluation.leakage import privacy
 from synthlib.evaluation.leakage.likelihoods import likelihood_attack
 from synthlib.evaluation.leakage.suite import leakage_report, make_world
@@ -37,12 +39,12 @@ def rng():
 def test_a_row_each():
     table = pd.DataFrame({"patient": [7, 7, 8, 9, 9, 9], "lab": [1.0, 2, 3, 4, 5, 6]})
     schema = sl.Schema.infer(table, patient_id="patient")
-    assert number_patients(table, schema).tolist() == [0, 0, 1, 2, 2, 2]
+    assert patients_of(table, schema).tolist() == [0, 0, 1, 2, 2, 2]
     picked = [pick_a_row_each(table, schema, np.random.default_rng(seed)).tolist() for seed in range(40)]
     assert all(rows == sorted(rows) and table["patient"][rows].tolist() == [7, 8, 9] for rows in picked)
     assert {tuple(rows) for rows in picked} == {(a, 2, c) for a in (0, 1) for c in (3, 4, 5)}
     without = sl.Schema.infer(table)
-    assert number_patients(table, without).tolist() == pick_a_row_each(table, without, rng()).tolist()
+    assert patients_of(table, without).tolist() == pick_a_row_each(table, without, rng()).tolist()
 
 
 def test_nobody_is_asked_about_twice_or_held_by_the_attacker_too(tables):
@@ -108,3 +110,15 @@ def test_three_patients_are_too_few_however_many_rows(tables):
     few = holdout[holdout["patient"] < 1004]
     with pytest.raises(ValueError, match="different patients in train and holdout, got 200 and 3"):
         leakage_report(train, few, fresh, schema, progress=False)
+
+
+def test_nearest_rows_are_as_sure_as_there_are_patients(tables):
+    """Every row's nearest is in train; how sure that is depends on five patients, not on 15 rows."""
+    train, _, _, schema = tables
+    few = stays(5, 3001)
+    of_rows = dataclasses.replace(schema, patient_id=None)
+    lows = [privacy.dcr_share(train, few, train, each, rng()).low for each in (schema, of_rows)]
+    first = few.drop_duplicates("patient").reset_index(drop=True)
+    train = train.drop_duplicates("patient").reset_index(drop=True)
+    assert lows[0] == pytest.approx(privacy.dcr_share(train, first, train, schema, rng()).low)
+    assert lows[0] < lows[1]

@@ -1,5 +1,7 @@
 """Default thresholds: what planned numbers of patients can show, and that the power statement is true."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from conftest import make_cohort
@@ -7,7 +9,9 @@ from conftest import make_cohort
 import synthlib as sl
 from synthlib import planning
 from synthlib.evaluation.leakage import membership, suite
+from synthlib.gate import judge
 from synthlib.planning import Sizes, default_acceptance, lowest_rate, plan_attacks, plan_sizes
+from synthlib.scores import Score, to_report
 from synthlib.thresholds import check_power, parse_acceptance
 
 LARGE = Sizes(1500, 1500, 0.25)
@@ -21,6 +25,7 @@ def limits(sizes, population="all"):
 
 def test_the_numbers_are_those_that_attacks_ask_about():
     assert planning.RATES == membership.RATES and planning.MOST_ASKED == suite.MAX_TARGETS
+    assert planning.MOST_ATTACKED == suite.MAX_ROWS
     table = make_cohort(90)
     schema = sl.Schema.infer(table, target="died")
     for train, holdout, most in ((table[:60], table[60:], 2000), (table[:60], table[60:], 20)):
@@ -103,6 +108,50 @@ def test_the_most_exposed_are_judged_where_there_are_enough_of_them():
         "linkability_risk*": 0.09,
     }
     assert "attribute_gain*" in limits(Sizes(20_000, 20_000, 0.5), "exposed")
+
+
+def test_the_leak_that_is_named_is_noticed_by_what_is_attacked_of_a_large_table():
+    """Of 50,000 rows 20,000 are attacked: the leak that is told of the whole table is there in part."""
+    sizes = plan_sizes(50_000, 2000)
+    assert (sizes.shown, sizes.copied) == (0.4, 0.4)
+    limit = planning.tpr_limit(sizes, 0.01)
+    needed = planning.tpr_notices(sizes, 0.01, limit)
+    whole = planning.whole_leak(needed, sizes)
+    assert f"at 1.0% false alarms a leak of {whole:.1%}" in plan_attacks(sizes)[1]
+    rng = np.random.default_rng(7)
+    seen = rng.binomial(round(whole * sizes.members), sizes.shown, 2000)
+    assert 0.85 < np.mean(seen >= needed * sizes.members) < 0.97
+    assert planning.whole_leak(needed, LARGE) == pytest.approx(needed)
+
+
+def test_a_control_of_which_little_is_attacked_is_not_needed():
+    """Of a copy of 200,000 rows a tenth is attacked, which no AUROC tells from nothing."""
+    found = [limits(plan_sizes(num, 50_000)) for num in (20_000, 200_000, 1_000_000)]
+    assert len(found[0]) == 5 and set(found[1]) == {"membership_tpr1[*"} and not found[2]
+    rng, sizes = np.random.default_rng(8), plan_sizes(200_000, 50_000)
+    rates = [draw(sizes, round(sizes.copied * sizes.members), rng) for _ in range(20)]
+    lows = [membership.true_positive_rate(*one, 0.01)[1] - 0.01 for one in rates]
+    assert min(lows) > found[1]["membership_tpr1[*"]
+    assert "no leak of rows that are there once" in plan_attacks(plan_sizes(20_000, 5000, 2000, 10**6))[1]
+
+
+@pytest.mark.parametrize(("target", "protected", "needed"), [("died", ("group",), True), ("died", (), False)])
+def test_fairness_must_be_measured_where_protected_columns_are_declared(target, protected, needed):
+    schema = dataclasses.replace(sl.Schema.infer(make_cohort(60), target=target), protected=protected)
+    acceptance = default_acceptance(schema, 200_000, 50_000)
+    asked = [one for one in acceptance["thresholds"] if one["metric"].startswith("fairness_")]
+    assert len(asked) == 2 and all(("if_measured" not in one) == needed for one in asked)
+    assert ("protected columns are declared (group)" in acceptance["power"]) == needed
+    report = to_report([Score("exact_copies", 0.0, 0.0, 0.0, 0.0)])
+    told = [one for one in judge(report, acceptance).results if one["threshold"] in asked]
+    assert [(one["outcome"], one["is_excused"]) for one in told] == [("not measured", not needed)] * 2
+
+
+def test_no_fairness_is_asked_of_a_target_of_many_levels():
+    schema = dataclasses.replace(sl.Schema.infer(make_cohort(60), target="disease"), protected=("group",))
+    acceptance = default_acceptance(schema, 200_000, 50_000)
+    assert not [one for one in acceptance["thresholds"] if one["metric"].startswith("fairness_")]
+    assert "fairness, which is measured where the target has two levels" in acceptance["power"]
 
 
 def test_seed_and_attacks_are_declared():

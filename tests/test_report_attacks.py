@@ -20,6 +20,7 @@ from synthlib.gate import judge
 from synthlib.paper.page import render_page
 from synthlib.release import public_report
 from synthlib.reporting import FILES, LEAKAGE_FILE, report_to_json, write_report
+from synthlib.scores import Score
 
 FEW = {"seed": 3, "max_targets": 30}
 ASKED = {"thresholds": [{"metric": "exact_copies", "at_most": 1}], "evaluation": FEW | {"attacks": True}}
@@ -120,3 +121,24 @@ def test_an_absurd_value_is_missing_and_not_infinite(parts, monkeypatch):
     monkeypatch.setattr(module, "METRICS", (overflow,))
     found = evaluate(*parts, progress=False)
     assert found["value"].isna().all() and "could not be computed" in found.attrs["notes"][-1]
+
+
+@pytest.mark.parametrize("sizes", [(3, 60), (80, 3)])
+def test_too_few_to_attack_is_said_before_any_work(parts, monkeypatch, sizes):
+    """Three patients can be scored, not attacked: whoever asks for attacks waits for no score first."""
+    train, holdout, synthetic, schema = parts
+    small = train[: sizes[0]], holdout[: sizes[1]], synthetic, schema
+    done = []
+
+    def work(*tables):
+        done.append(tables)
+        return Score("exact_copies", 0.0, 0.0, 0.1, 0.0)
+
+    monkeypatch.setattr(module, "METRICS", (work,))
+    with pytest.raises(ValueError, match=f"got {sizes[0]} and {sizes[1]}: .*without attacks"):
+        evaluate(*small, attacks=True, progress=False)
+    with pytest.raises(ValueError, match="max_targets of at least 2"):
+        evaluate(*parts, attacks=True, progress=False, max_targets=1)
+    assert not done
+    evaluate(*small, progress=False)
+    assert done

@@ -68,6 +68,13 @@ def test_a_sealed_secret_replays_under_its_key_alone(tmp_path):
         random.seal(tmp_path / "sealed.json", key)
 
 
+def test_nothing_is_sealed_under_a_key_that_anybody_can_recompute(tmp_path):
+    path = tmp_path / "sealed.json"
+    with pytest.raises(ValueError, match="one for public data"):
+        SecretRandom().seal(path, sl.StewardKey.for_public_data("support2"))
+    assert not path.exists()
+
+
 @pytest.mark.parametrize("field", ["commitment", "nonce", "sealed"])
 def test_a_changed_file_is_refused(tmp_path, field):
     key, path = sl.StewardKey(b"k" * 32), tmp_path / "sealed.json"

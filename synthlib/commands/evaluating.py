@@ -83,7 +83,7 @@ def score(
     """The report, with attacks if they are asked for or judged, and a verdict if there are thresholds."""
     if acceptance is None and gate:
         sizes = (len(np.unique(patients_of(table, schema))) for table in (train, holdout))
-        acceptance = default_acceptance(schema, *sizes, seed=seed)
+        acceptance = default_acceptance(schema, *sizes, seed=seed, num_synthetic=len(synthetic))
     settings = choose_settings(acceptance, seed, attacks)
     report = evaluate(train, holdout, synthetic, schema, **settings)
     return report, None if acceptance is None else judge(report, acceptance)

@@ -180,16 +180,9 @@ def matched_parts(num_rows: int, size: int, rng: np.random.Generator, most: int 
     return [order[part * size : (part + 1) * size] for part in range(num_parts)]
 
 
-def number_patients(table: pd.DataFrame, schema: Schema) -> np.ndarray:
-    """For each row the number of its patient, int (num_rows,); its own where the Schema names no patients."""
-    if schema.patient_id is None or schema.patient_id not in table:
-        return np.arange(len(table))
-    return pd.factorize(table[schema.patient_id], use_na_sentinel=False)[0]
-
-
 def pick_a_row_each(table: pd.DataFrame, schema: Schema, rng: np.random.Generator) -> np.ndarray:
     """Row numbers, ascending: of each patient one row at random, so that none is counted twice."""
-    patients = number_patients(table, schema)
+    patients = patients_of(table, schema)
     if len(np.unique(patients)) == len(patients):
         return np.arange(len(patients))
     order = rng.permutation(len(patients))

@@ -15,7 +15,7 @@ from synthlib.evaluation.features import noting_samples, patients_of
 from synthlib.evaluation.fidelity import association, columns
 from synthlib.evaluation.fidelity import tables as fidelity
 from synthlib.evaluation.leakage import privacy
-from synthlib.evaluation.leakage.suite import MAX_TARGETS, add_leakage, leakage_report
+from synthlib.evaluation.leakage.suite import MAX_TARGETS, add_leakage, check_numbers, leakage_report
 from synthlib.evaluation.learners import one_thread
 from synthlib.evaluation.usefulness import utility
 from synthlib.evaluation.usefulness.augmentation import augmentation_gain
@@ -90,11 +90,14 @@ def evaluate(
 
     Raises:
         SchemaError: if train or holdout is not a table of the schema.
-        ValueError: if a table has no rows, or synthetic has other columns.
+        ValueError: if a table has no rows, or synthetic has other columns; with attacks, if train or holdout
+            has fewer than four patients.
     """
     from tqdm import tqdm
 
     synthetic = _check(train, holdout, synthetic, schema)
+    if attacks:
+        check_numbers(train, holdout, schema, max_targets)
     train, holdout = (table.reset_index(drop=True) for table in (train, holdout))
     scores: list[Score] = []
     samples: dict[tuple, list[str]] = {}

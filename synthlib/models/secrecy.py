@@ -77,7 +77,13 @@ class SecretRandom:
 
         Raises:
             FileExistsError: if the file exists.
+            ValueError: if the key is one for public data, under which anybody could read the secret.
         """
+        if key.is_public:
+            raise ValueError(
+                "expected a steward's key to seal under, got one for public data, which anybody can "
+                "recompute; take StewardKey.open_or_create(path)"
+            )
         nonce, commitment = secrets.token_bytes(12), self.commit(key)
         sealed = AESGCM(_sealing_key(key)).encrypt(nonce, self._secret, commitment.encode())
         document = {"commitment": commitment, "nonce": nonce.hex(), "sealed": sealed.hex()}

@@ -199,27 +199,48 @@ def merge_small(counts: np.ndarray) -> np.ndarray:
                     line[np.argmin(np.where(line, np.inf, of_line.sum(axis=0)))] = True
                     changed = True
         if not changed and min(merged.shape) > 1:
-            changed = _close_a_cycle(merged, counts)
+            changed = _close_cycles(merged, counts)
     return merged
 
 
-def _close_a_cycle(merged: np.ndarray, counts: np.ndarray) -> bool:
-    """Merge one more cell where a small one follows from the sums; whether there was need for it."""
-    total = counts.sum(axis=0)
+def _close_cycles(merged: np.ndarray, counts: np.ndarray) -> bool:
+    """Merge further cells until no small one follows from the sums; whether there was need for it.
+
+    What is merged here is large and adds no small cell, so one look for those on no cycle is enough.
+    """
+    total, before = counts.sum(axis=0), int(merged.sum())
     for table in counts:
         hidden = merged & (table > 0)
-        for row, column in np.argwhere(hidden & (table < SMALL_CELL)):
-            rows, columns = _reach(hidden, row, column)
-            if columns[column] or merged.all():
-                continue
-            other_columns, other_rows = _reach(hidden.T, column, row)
-            # what hangs on the row, joined to what hangs on the column, closes a cycle; else reach further
-            closing = ~merged & (np.outer(rows, other_columns) | np.outer(other_rows, columns))
-            further = ~merged & _cross(merged.shape, row, column)
-            choice = next((each for each in (closing, further) if each.any()), ~merged)
-            merged.flat[np.argmin(np.where(choice, total, np.inf))] = True
-            return True
-    return False
+        for row, column in np.argwhere(_on_no_cycle(hidden) & (table < SMALL_CELL)):
+            while not merged.all():
+                rows, columns = _reach(hidden, row, column)
+                if columns[column]:
+                    break
+                other_columns, other_rows = _reach(hidden.T, column, row)
+                # what hangs on the row, joined to what hangs on the column, closes a cycle; else go on
+                closing = ~merged & (np.outer(rows, other_columns) | np.outer(other_rows, columns))
+                further = ~merged & _cross(merged.shape, row, column)
+                choice = next((each for each in (closing, further) if each.any()), ~merged)
+                place = np.argmin(np.where(choice, total, np.inf))
+                merged.flat[place] = hidden.flat[place] = True
+    return int(merged.sum()) > before
+
+
+def _on_no_cycle(hidden: np.ndarray) -> np.ndarray:
+    """Which hidden cells no cycle of hidden cells goes through, bool of the shape of `hidden`.
+
+    As edges between rows and columns they are those through which all current between their ends flows.
+
+    Reference: Klein and Randic 1993, "Resistance distance".
+    """
+    num_rows = len(hidden)
+    laplacian = np.diag(np.concatenate([hidden.sum(axis=1), hidden.sum(axis=0)]).astype(float))
+    laplacian[:num_rows, num_rows:] -= hidden
+    laplacian[num_rows:, :num_rows] -= hidden.T
+    inverse = np.linalg.pinv(laplacian, rcond=1e-12, hermitian=True)
+    own = np.diag(inverse)
+    resistance = own[:num_rows, None] + own[num_rows:] - 2 * inverse[:num_rows, num_rows:]
+    return hidden & (resistance > 1 - 0.5 / len(laplacian))  # on a cycle at most 1 - 1 / len(laplacian)
 
 
 def _reach(hidden: np.ndarray, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
@@ -227,7 +248,9 @@ def _reach(hidden: np.ndarray, row: int, column: int) -> tuple[np.ndarray, np.nd
     edges = hidden.copy()
     edges[row, column] = False
     rows, columns = np.arange(len(edges)) == row, np.zeros(edges.shape[1], dtype=bool)
-    for _ in range(sum(edges.shape)):
+    reached = 0
+    while rows.sum() + columns.sum() > reached:
+        reached = rows.sum() + columns.sum()
         columns = columns | edges[rows].any(axis=0)
         rows = rows | edges[:, columns].any(axis=1)
     return rows, columns

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import beta, hypergeom, mannwhitneyu
+from scipy.stats import beta, hypergeom
 
 from synthlib.areas import Name
 from synthlib.evaluation.intervals import NAN, auroc, auroc_error, auroc_interval
+from synthlib.evaluation.leakage.ranks import rank_sum_p_value
 from synthlib.scores import Score
 
 RATES = (0.001, 0.01, 0.1)
@@ -156,7 +157,7 @@ def turn_p_value(members: np.ndarray, others: np.ndarray, rng: np.random.Generat
         return NAN
     if np.ptp(np.concatenate([members, others])) == 0:
         return 1.0
-    ranks = float(mannwhitneyu(members, others, alternative="greater").pvalue)
+    ranks = rank_sum_p_value(members, others)
     members, others = break_ties(members, others, rng)
     num = len(members) + len(others)
     top = min(max(MIN_TOP, int(np.ceil(TOP_SHARE * num))), num)

@@ -12,7 +12,7 @@ from synthlib.evaluation.distances import closest_by_group, log_distance
 from synthlib.evaluation.features import (
     DenseEncoder,
     note_sample,
-    number_patients,
+    patients_of,
     pick_a_row_each,
     sample_rows,
     tree_matrix,
@@ -67,8 +67,9 @@ def dcr_share(train, holdout, synthetic, schema, rng) -> Score:
     """
     train, holdout = (sample_rows(table, MAX_ROWS, rng) for table in (train, holdout))
     synthetic = sample_rows(synthetic, MAX_QUERIES, rng)
-    patients = [number_patients(table, schema) for table in (train, holdout)]
-    num_groups = min(NUM_GROUPS, *(int(part.max()) + 1 for part in patients))
+    patients = [patients_of(table, schema) for table in (train, holdout)]
+    num_patients = [int(part.max()) + 1 for part in patients]
+    num_groups = min(NUM_GROUPS, *num_patients)
     real, made = _encode(train, holdout, synthetic, schema)
     group = np.concatenate([(rng.permutation(part.max() + 1) % num_groups)[part] for part in patients])
     group[len(train) :] += num_groups
@@ -79,7 +80,7 @@ def dcr_share(train, holdout, synthetic, schema, rng) -> Score:
     if num_groups > 1:
         to_train, to_holdout = (_min_without_each(half) for half in np.split(closest, 2, axis=1))
         variance += (num_groups - 1) * _wins(to_train, to_holdout).mean(axis=0).var()
-    ends = share_interval(share, float(np.sqrt(variance)), min(len(wins), len(holdout)))
+    ends = share_interval(share, float(np.sqrt(variance)), min(len(wins), num_patients[1]))
     return Score("dcr_share", *(at / (at + (1 - at) * weight) for at in (share, *ends)), 0.5)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synthlib.areas import Name
-from synthlib.evaluation.features import number_patients, pick_a_row_each, sample_rows
+from synthlib.evaluation.features import patients_of, pick_a_row_each, sample_rows
 from synthlib.evaluation.leakage.attacks import ATTACKS, Attack
 from synthlib.evaluation.leakage.attributes import attribute_inference, choose_secrets, guess_trials
 from synthlib.evaluation.leakage.controls import CONTROLS, make_controls
@@ -112,7 +112,7 @@ def leakage_report(
 
     Raises:
         ValueError: if train or holdout has fewer than four patients, synthetic no rows, or a column is
-            absent; or if `secrets` names no modelled column.
+            absent; if `secrets` names no modelled column, or `max_targets` is below 2.
 
     Reference: Giomi et al. 2023; Carlini et al. 2022; Stadler, Oprisanu and Troncoso 2022.
     """
@@ -188,20 +188,34 @@ def leakage_reports(
     return found
 
 
+def check_numbers(
+    train: pd.DataFrame, holdout: pd.DataFrame, schema: Schema, max_targets: int = MAX_TARGETS
+) -> None:
+    """That there are people enough to attack.
+
+    Raises:
+        ValueError: if train or holdout has fewer than four patients, or fewer than two may be asked about.
+    """
+    found = [len(np.unique(patients_of(table, schema))) for table in (train, holdout)]
+    if min(found) < 4:
+        raise ValueError(
+            f"expected at least four rows of different patients in train and holdout, got {found[0]} and "
+            f"{found[1]}: too few to attack; take larger tables, or evaluate without attacks"
+        )
+    if max_targets < 2:
+        raise ValueError(f"expected max_targets of at least 2, for attacks, got {max_targets}")
+
+
 def make_world(train, holdout, schema, rng, secrets=None, max_targets=MAX_TARGETS) -> World:
     """Draw who is asked about and mark the exposed; see `World` and `leakage_report`."""
     modelled = [column.name for column in schema.modelled]
     unknown = sorted(set(secrets or ()) - set(modelled))
     if unknown:
         raise ValueError(f"expected secrets of the columns {', '.join(modelled)}; got {', '.join(unknown)}")
+    check_numbers(train, holdout, schema, max_targets)
     first, kept = (pick_a_row_each(table, schema, rng) for table in (train, holdout))
-    if min(len(first), len(kept)) < 4:
-        raise ValueError(
-            f"expected at least four rows of different patients in train and holdout, got {len(first)} and "
-            f"{len(kept)}"
-        )
     order, num = rng.permutation(len(first)), max(2, min(max_targets, len(first) // 2))
-    asked, patients = first[order[:num]], number_patients(train, schema)
+    asked, patients = first[order[:num]], patients_of(train, schema)
     unasked = np.append(first[order[num:]], np.setdiff1d(np.arange(len(train)), first))
     unasked = unasked[~np.isin(patients[unasked], patients[asked])]
     turns = split_turns(train.iloc[asked], sample_rows(holdout.iloc[kept], max_targets, rng), rng)
