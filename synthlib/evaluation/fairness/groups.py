@@ -231,7 +231,7 @@ def _on_no_cycle(hidden: np.ndarray) -> np.ndarray:
 
     As edges between rows and columns they are those through which all current between their ends flows.
 
-    Reference: Klein and Randic 1993, "Resistance distance".
+    Reference: Klein and Randić 1993, "Resistance distance".
     """
     num_rows = len(hidden)
     laplacian = np.diag(np.concatenate([hidden.sum(axis=1), hidden.sum(axis=0)]).astype(float))
