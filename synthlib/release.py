@@ -14,9 +14,10 @@ import pandas as pd
 from synthlib.areas import is_published
 from synthlib.bundle import Bundle, write_atomically
 from synthlib.chain.commitments import commit, commit_conditions, read_synthetic, table_digest
+from synthlib.chain.coverage import public_facts
 from synthlib.chain.rows import ROWS_FILE, RowTree, describe_rows
 from synthlib.chain.study import Study
-from synthlib.claims import describe_claim, find_loss, mask_deidentification, public_facts
+from synthlib.claims import describe_claim, find_loss, mask_deidentification
 from synthlib.data.identifiers import class_by_name, class_by_pattern
 from synthlib.data.preparation import SMALL_CELL, characteristics
 from synthlib.data.tables import write_table

@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from synthlib.bundle import MANIFEST, Finding, canonical_json, inspect
+from synthlib.chain.claim_evidence import CLAIM, read_claim
+from synthlib.chain.claim_files import find_told_by_schema
 from synthlib.chain.commitments import open_commitment, read_synthetic, table_digest
 from synthlib.chain.evidence import MAX_BYTES, guard, read_plain, require_plain
 from synthlib.chain.records import Generation, Record, failed_gate, release_fields
@@ -90,6 +92,10 @@ def check_content(path: Path, manifest: Any, record: Record | None, findings: li
             f"read again, it does not give {' and '.join(wrong)}" if wrong else "read again: same digests"
         )
         findings.append(Finding("synthetic table", "differs" if wrong else "matched", detail))
+        told = [] if read_claim(manifest) is None else find_told_by_schema(schema, synthetic)
+        if told:
+            detail = f"schema.json has other levels or ends than the synthetic table: {', '.join(told)[:200]}"
+            findings.append(Finding(CLAIM, "differs", detail))
 
 
 def _compare_gate(told: str, recorded: str) -> Finding:
