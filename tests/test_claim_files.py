@@ -128,3 +128,18 @@ def test_what_a_private_release_tells_beyond_its_claim_is_a_no(made, tmp_path, n
 
 def test_words_of_a_claim_are_the_accountants():
     assert (coverage.UNIT, coverage.ADJACENCY) == (accounting.UNIT, accounting.ADJACENCY)
+
+
+def test_the_steward_sees_a_number_of_patients_that_is_not_the_tables(made, tmp_path):
+    """Of fewer patients a larger delta could be claimed."""
+
+    def fewer(parameters):
+        parameters["characteristics"].update(num_rows=100, num_patients=100)
+        parameters["privacy"].update(num_patients=100)
+
+    made.forge(tmp_path / "forged", fewer)
+    assert verdict(sl.verify(tmp_path / "forged")) == 0  # nobody else can know
+    found = {one.subject: one for one in sl.verify(tmp_path / "forged", key=KEY, training=made.train)}
+    assert found["training table"].verdict == "differs" and "says 100" in found["training table"].detail
+    made.forge(tmp_path / "honest")
+    assert verdict(sl.verify(tmp_path / "honest", key=KEY, training=made.train)) == 0

@@ -123,6 +123,7 @@ def check_training(
     training: pd.DataFrame | None,
     certificate: str,
     findings: list[Finding],
+    manifest: Any = None,
 ) -> None:
     """Open the recorded commitment to the training table, which only the data's steward can do.
 
@@ -130,6 +131,8 @@ def check_training(
         record: what is recorded, if anything is.
         key, training: the steward's key and the table, if they were given.
         certificate: SHA-256 of the certificate that the key was destroyed; empty if it was not.
+        findings: what is found is added.
+        manifest: whose number of rows is compared with the table's, where it tells one.
     """
     subject = "training table"
     if record is None or key is None or training is None:
@@ -146,4 +149,15 @@ def check_training(
     detail = (
         "the commitment opens" if same else "the commitment was made to another table or under another key"
     )
-    findings.append(Finding(subject, "matched" if same else "differs", detail))
+    told = same and _find_other_size(manifest, len(training))
+    findings.append(Finding(subject, "differs" if told or not same else "matched", told or detail))
+
+
+def _find_other_size(manifest: Any, num_rows: int) -> str:
+    """What to say if the manifest tells of a table of another size; empty if it does not, or tells none."""
+    parameters = manifest.get("parameters") if isinstance(manifest, dict) else None
+    facts = parameters.get("characteristics") if isinstance(parameters, dict) else None
+    said = facts.get("num_rows") if isinstance(facts, dict) else None
+    if said is None or said == num_rows:
+        return ""
+    return f"the commitment opens, but the table has {num_rows} rows and the manifest says {str(said)[:20]}"

@@ -156,7 +156,7 @@ def verify(
     elif moment is not None:
         findings.append(Finding(ASKED, "unchecked", "no chain could be asked what held then"))
     check_split(path, chain, record, key, dataset, schema, findings)
-    check_training(said, key, training, certificate, findings)
+    check_training(said, key, training, certificate, findings, manifest)
     return [
         Finding(_printable(subject), outcome, _printable(detail))
         for subject, outcome, detail in shorten(findings)
