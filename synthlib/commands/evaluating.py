@@ -19,7 +19,7 @@ from synthlib.evaluation.usefulness.utility import predict_holdout
 from synthlib.gate import Verdict, judge
 from synthlib.planning import default_acceptance
 from synthlib.release import public_report
-from synthlib.reporting import SUFFIXES, check_folder, read_acceptance, write_report
+from synthlib.reporting import SUFFIXES, check_file, check_folder, read_acceptance, write_report
 from synthlib.schema import Schema
 from synthlib.thresholds import check_power, declared_settings, judges_attacks
 
@@ -42,8 +42,7 @@ def check_out(out: Path | None, inputs: Sequence[Path]) -> None:
         refuse("--out", f"expected a folder, or a name that ends in {', '.join(SUFFIXES)}; got {out}")
     if out.resolve() in [path.resolve() for path in inputs]:
         refuse("--out", f"expected another file than those that are read, got {out}")
-    if out.suffix not in SUFFIXES:
-        check_folder(out)
+    (check_file if out.suffix in SUFFIXES else check_folder)(out)
 
 
 def read_declared(path: Path, scores: bool) -> Any:
