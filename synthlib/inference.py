@@ -152,7 +152,7 @@ def _refuse_spoilt_numbers(texts: pd.Series) -> None:
         )
     numbers = pd.to_numeric(texts, errors="coerce")
     share, others = float(numbers.notna().mean()), int(numbers.isna().sum())
-    if 0 < others and MOSTLY <= share and numbers.nunique() > MIN_ROWS_OF_NUMBERS:
+    if others and share >= MOSTLY and numbers.nunique() > MIN_ROWS_OF_NUMBERS:
         raise ValueError(
             f"holds numbers, and in {others} of {len(texts)} cells other text (below a limit of detection, "
             "units?); make these numbers or empty, or give kinds={name: 'categorical'}"

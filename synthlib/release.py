@@ -35,6 +35,7 @@ from synthlib.thresholds import parse_acceptance
 PACKAGES = ("synthlib", "tensorflow", "keras", "numpy", "pandas")
 WITHHELD = "(withheld)"
 FEWEST = 5  # patients who must share a level
+NUMBERS = ("G", "H", "I", "J", "R")  # classes of what numbers people, such as social security or patient ids
 
 
 def infer_schema(
@@ -76,6 +77,21 @@ def find_scattered_levels(train: pd.DataFrame, schema: Schema) -> list[str]:
         name
         for name, patients in counts.items()
         if (is_large or len(patients) > SMALL_CELL) and patients.max() < FEWEST
+    ]
+
+
+def find_repeated_numbers(table: pd.DataFrame, schema: Schema) -> list[str]:
+    """Columns that no generator gets, named a number of somebody, whose values a few rows share each.
+
+    Then a row is hardly a patient, and what protects a row protects none.
+    """
+    modelled = {column.name for column in schema.modelled}
+    outside = [name for name in table.columns if name not in modelled]
+    return [
+        name
+        for name in outside
+        if table[name].nunique() < table[name].count() < SMALL_CELL * table[name].nunique()
+        and class_by_name(str(name)) in NUMBERS
     ]
 
 
