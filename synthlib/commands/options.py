@@ -218,11 +218,14 @@ def check_release_folder(path: Path) -> Path:
 
 
 def check_confidential(option: str, path: Path, others: Iterable[Path | None]) -> Path:
-    """A place for what is confidential: neither inside nor around the release or another such place."""
+    """A place for what is confidential, where it can be written: not inside or around another such place."""
+    from synthlib.bundle import check_writable
+
     path = path.resolve()
     for other in others:
         if other and (path == other or other in path.parents or path in other.parents):
             refuse(option, f"expected a place of its own, not {path} inside or around {other}")
+    check_writable(path)
     return path
 
 
