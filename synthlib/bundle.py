@@ -46,6 +46,7 @@ __all__ = [
     "canonical_json",
     "check_destination",
     "check_file",
+    "check_writable",
     "inspect",
     "parse_manifest",
     "replace_folder",
@@ -209,12 +210,21 @@ def check_destination(path: Path | str) -> Path:
         raise FileExistsError(
             f"expected nothing or an earlier Bundle at {path}, found {shown}; choose another folder"
         )
-    place = next(folder for folder in path.parents if folder.exists())
+    check_writable(path)
+    return path
+
+
+def check_writable(path: Path) -> None:
+    """Raise now what writing a file or folder to a place would raise later.
+
+    Raises:
+        OSError: if nothing can be written in the folder that it, or a folder around it, would stand in.
+    """
+    place = next(folder for folder in path.resolve().parents if folder.exists())
     try:
         os.rmdir(tempfile.mkdtemp(prefix=".synthlib.", dir=place))
     except OSError as error:
         raise type(error)(f"expected to be able to write in {place}, could not: {error.strerror}") from None
-    return path
 
 
 def _list_foreign(path: Path) -> list[str]:

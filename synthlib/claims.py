@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from synthlib.chain.budgets import SCALE, epsilon_of, loss_to_units
-from synthlib.chain.coverage import list_coverage
+from synthlib.chain.coverage import MASKED, list_coverage
 from synthlib.chain.datasets import Datasets
 from synthlib.models.accounting import ADJACENCY, ORDERS, UNIT, PrivacyError, PrivacySpend, account
 from synthlib.models.private_encoding import make_grids
@@ -18,8 +18,6 @@ from synthlib.schema import Schema
 
 if TYPE_CHECKING:
     from synthlib.chain.study import Study
-
-MASKED = ("column", "action")  # what is told of each column of a deidentification report
 
 
 class Budget(NamedTuple):
@@ -170,18 +168,6 @@ def describe_claim(
         "units": None if order is None else spend.units_at(order),
         "secret_commitment": getattr(synthesizer, "commitment_", None),
         **list_coverage(split, has_scores, has_conditions),
-    }
-
-
-def public_facts(num_patients: int, schema: Schema) -> dict[str, Any]:
-    """What may be said of a training table beside a claim: nothing that was counted but its public size."""
-    kinds = [column.kind for column in schema]
-    return {
-        "num_rows": num_patients,
-        "num_patients": num_patients,
-        "num_columns": len(schema),
-        "kinds": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
-        "target": schema.target,
     }
 
 

@@ -21,6 +21,8 @@ DATE_FORMATS = (
     "%m/%d/%Y",
 )
 MAX_DECIMALS = 9
+MOSTLY = 0.9  # share of cells from which on a column of text is one of numbers that was spoilt
+COMMA = r"[-+]?[0-9]+,[0-9]+"  # as numbers are written in most of Europe
 MIN_ROWS_OF_NUMBERS = 20  # from here on whole numbers that all differ are taken for a row's number
 
 
@@ -122,6 +124,7 @@ def _describe_texts(present: pd.Series, kind: str | None) -> dict[str, Any]:
         raise ValueError(f"expected dates, all written in one of the ways {', '.join(DATE_FORMATS)}")
     levels = tuple(sorted(set(present[~stripped.isin(MISSING_TEXTS)])))
     if kind is None:
+        _refuse_spoilt_numbers(rest)
         words = float(rest.str.split().str.len().mean())
         mostly_new = len(levels) > max(50, 0.5 * len(rest))
         sentences = words >= 6 and len(levels) > 10
@@ -133,6 +136,27 @@ def _describe_texts(present: pd.Series, kind: str | None) -> dict[str, Any]:
                 "or give kinds={name: 'categorical'}"
             )
     return {"kind": kind or "categorical", "categories": levels} | extra
+
+
+def _refuse_spoilt_numbers(texts: pd.Series) -> None:
+    """Refuse texts that are numbers but for a comma, or but for a few cells: as levels they would be lost.
+
+    Whole numbers and codes with leading zeros alone say nothing: they may be levels that somebody numbered.
+    """
+    commas = texts.str.fullmatch(COMMA)
+    whole = texts.str.fullmatch(r"[-+]?[0-9]+")
+    if commas.any() and (commas | whole).all():
+        raise ValueError(
+            "holds numbers with a comma; save the table with a point in numbers and nothing between "
+            "thousands, or give kinds={name: 'categorical'} if they are codes"
+        )
+    numbers = pd.to_numeric(texts, errors="coerce")
+    share, others = float(numbers.notna().mean()), int(numbers.isna().sum())
+    if others and share >= MOSTLY and numbers.nunique() > MIN_ROWS_OF_NUMBERS:
+        raise ValueError(
+            f"holds numbers, and in {others} of {len(texts)} cells other text (below a limit of detection, "
+            "units?); make these numbers or empty, or give kinds={name: 'categorical'}"
+        )
 
 
 def _as_numbers(texts: pd.Series) -> np.ndarray | None:

@@ -121,7 +121,10 @@ def check_secret(path: Path | str, maker: str) -> None:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"expected a key file at {path}, found none; {maker} makes one")
+        raise FileNotFoundError(
+            f"expected a key file at {path}, found none; {maker} makes one, which opens nothing that was "
+            "made under another: look for a copy of a key that was lost"
+        )
     if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise PermissionError(f"expected {path} to be readable by its owner alone; run: chmod 600 {path}")
 

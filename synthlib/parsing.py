@@ -20,14 +20,22 @@ def parse_json(data: bytes) -> Any:
     process, where it would else raise RecursionError. So the depth is counted first.
 
     Raises:
-        ValueError: if it is not JSON, or nested too deep.
+        ValueError: if it is not JSON, or nested too deep; the text is not quoted.
     """
-    text = data.decode()  # json.loads would take UTF-16 too, in which the quotes could not be found
+    try:
+        text = data.decode()  # json.loads would take UTF-16 too, in which the quotes could not be found
+    except UnicodeDecodeError as error:
+        raise ValueError(f"expected JSON in UTF-8, got another byte at place {error.start}") from None
     signs = np.frombuffer(_STRINGS.sub("", text).encode(), dtype=np.uint8)
     steps = np.isin(signs, list(b"[{")).astype(np.int64) - np.isin(signs, list(b"]}"))
     if len(steps) and steps.cumsum().max() > DEPTH_LIMIT:
         raise ValueError(f"expected JSON nested at most {DEPTH_LIMIT} deep")
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"expected JSON, got something else in line {error.lineno}, column {error.colno} ({error.msg})"
+        ) from None
 
 
 def printable(text: str) -> str:

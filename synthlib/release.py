@@ -14,9 +14,10 @@ import pandas as pd
 from synthlib.areas import is_published
 from synthlib.bundle import Bundle, write_atomically
 from synthlib.chain.commitments import commit, commit_conditions, read_synthetic, table_digest
+from synthlib.chain.coverage import public_facts
 from synthlib.chain.rows import ROWS_FILE, RowTree, describe_rows
 from synthlib.chain.study import Study
-from synthlib.claims import describe_claim, find_loss, mask_deidentification, public_facts
+from synthlib.claims import describe_claim, find_loss, mask_deidentification
 from synthlib.data.identifiers import class_by_name, class_by_pattern
 from synthlib.data.preparation import SMALL_CELL, characteristics
 from synthlib.data.tables import write_table
@@ -34,6 +35,7 @@ from synthlib.thresholds import parse_acceptance
 PACKAGES = ("synthlib", "tensorflow", "keras", "numpy", "pandas")
 WITHHELD = "(withheld)"
 FEWEST = 5  # patients who must share a level
+NUMBERS = ("G", "H", "I", "J", "R")  # classes of what numbers people, such as social security or patient ids
 
 
 def infer_schema(
@@ -75,6 +77,21 @@ def find_scattered_levels(train: pd.DataFrame, schema: Schema) -> list[str]:
         name
         for name, patients in counts.items()
         if (is_large or len(patients) > SMALL_CELL) and patients.max() < FEWEST
+    ]
+
+
+def find_repeated_numbers(table: pd.DataFrame, schema: Schema) -> list[str]:
+    """Columns that no generator gets, named a number of somebody, whose values a few rows share each.
+
+    Then a row is hardly a patient, and what protects a row protects none.
+    """
+    modelled = {column.name for column in schema.modelled}
+    outside = [name for name in table.columns if name not in modelled]
+    return [
+        name
+        for name in outside
+        if table[name].nunique() < table[name].count() < SMALL_CELL * table[name].nunique()
+        and class_by_name(str(name)) in NUMBERS
     ]
 
 

@@ -27,6 +27,9 @@ FILES = ("report.csv", "report.json", "report.html")
 LEAKAGE_FILE = "leakage.csv"  # beside them, where attacks were made
 SUFFIXES = (".csv", ".json", ".html")
 _MAX_BYTES = 1 << 24  # of a file with thresholds
+_PAGE = (  # how every page begins, whatever its title
+    b'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy"'
+)
 
 
 def report_to_json(report: pd.DataFrame, gate: Verdict | None = None) -> bytes:
@@ -70,10 +73,11 @@ def write_report(report: pd.DataFrame, out: Path | str, gate: Verdict | None = N
         options: of `render_page`, for HTML.
 
     Raises:
-        FileExistsError: if the folder holds anything else than an earlier report.
+        FileExistsError: if the file or the folder holds anything else than an earlier report.
     """
     out = Path(out)
     if out.suffix in SUFFIXES:
+        check_file(out)
         _write_one(report, out, gate, options)
         return
     check_folder(out)
@@ -91,6 +95,32 @@ def write_report(report: pd.DataFrame, out: Path | str, gate: Verdict | None = N
         replace_folder(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_file(out: Path) -> None:
+    """That a report can be written to a file without losing anything.
+
+    Raises:
+        FileExistsError: if it is anything else than an earlier report of that kind.
+    """
+    if out.exists() and not (out.is_file() and _is_report(out)):
+        raise FileExistsError(
+            f"expected nothing or an earlier report at {out}, found something else; choose another file"
+        )
+
+
+def _is_report(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(_MAX_BYTES)
+    if path.suffix == ".csv":
+        return start.split(b"\n", 1)[0].strip() == ",".join(Score._fields).encode()
+    if path.suffix == ".html":
+        return start.startswith(_PAGE)
+    try:
+        told = parse_json(start)
+    except ValueError:
+        return False
+    return isinstance(told, dict) and told.get("format") == FORMAT
 
 
 def check_folder(out: Path) -> None:

@@ -117,7 +117,8 @@ def test_a_use_that_is_none_is_refused(on_journal, party):
     [
         ("2150-01-01", "expected a time with its zone"),
         ("block:7", "expected a time, got a block"),
-        ("2001-01-01T00:00:00Z", "ExpiryNotLater"),
+        ("2100-01-01T00:00:01Z", "ExpiryNotLater"),
+        ("2027-12-31T23:59:59Z", "to rehearse, expected a later time"),
     ],
 )
 def test_an_offer_needs_a_time_to_come(party, workspace, until, message):

@@ -53,6 +53,16 @@ def test_evaluate_overwrites_none_of_its_tables(released, run):
     for out in ("t.csv", "./t.csv", "report.txt"):
         code, _, err = run("evaluate", "t.csv", "t.csv", "t.csv", "--out", out)
         assert code == 2 and "--out" in err
+    patients().to_csv("others.csv", index=False)
+    for name in ("schema.json", "page.html"):
+        Path(name).write_text("{}")
+    before = listing(".")
+    for out in ("others.csv", "schema.json", "page.html"):  # not read here, and not ours to replace
+        code, _, err = run("evaluate", "t.csv", "t.csv", "t.csv", "--out", out)
+        assert code == 2 and "an earlier report" in err
+    words = ("--out", "new", "--model", "independent", "--save-report", "others.csv")
+    code, _, err = run("synthesize", "t.csv", *words)
+    assert code == 2 and "an earlier report" in err
     code, _, err = run("evaluate", "t.csv", "t.csv", "t.csv", "--out", ".")
     assert code == 2 and "choose another folder" in err
     assert listing(".") == before

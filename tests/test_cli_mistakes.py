@@ -59,6 +59,12 @@ pytestmark = pytest.mark.usefixtures("own_folder")
         ),
         (["synthesize", "patients.csv", "--out", "patients.csv"], "choose another folder"),
         (["synthesize", "patients.csv", "--out", "patients.csv/new"], "able to write"),
+        *(
+            (["synthesize", "patients.csv", "--out", "new", option, "patients.csv/x.csv"], "able to write")
+            for option in ("--save-report", "--save-model", "--save-data", "--checkpoint", "--key")
+        ),
+        (["evaluate", *["patients.csv"] * 3, "--out", "patients.csv/report"], "able to write"),
+        (["evaluate", *["patients.csv"] * 3, "--out", "patients.csv/report.csv"], "able to write"),
         (["synthesize", "patients.csv", "--out", "thesis"], "thesis.docx"),
         (["synthesize", "patients.csv", "--out", "."], "choose another folder"),
         (["synthesize", "patients.csv", "--out", "new", "--key", "new/a.key"], "--key"),

@@ -46,7 +46,7 @@ def test_cells_are_json_where_they_can_be_and_missing_where_they_are_empty():
         (b"{}", "expected a list of descriptions"),
         (b"[1]", "expected a list of descriptions"),
         (b"[{}]", "or no attempt"),
-        (b"[", "Expecting value"),
+        (b"[", "expected JSON, got something else in line 1"),
         (b"a,b\n", "or no attempt"),
         (b"a,b\n1\n", "expected 2 cells in row 1, got 1"),
         (b"a,a\n1,2\n", "each once"),

@@ -267,3 +267,28 @@ def test_a_column_is_described_as_arguments():
         "high": 3,
         "decimals": 0,
     }
+
+
+SPOILT = {
+    "a comma for the point": ([f"{n},{n % 10}" for n in SIXTY], "numbers with a comma"),
+    "a comma in a few": (["12", "7,5", "9"] * 20, "numbers with a comma"),
+    "a limit of detection": ([f"{n / 10}" for n in range(57)] + ["<0.3"] * 3, "in 3 of 60 cells other text"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_numbers_that_were_spoilt_are_no_levels(name):
+    values, message = SPOILT[name]
+    with pytest.raises(SchemaError, match=message) as caught:
+        infer(values)
+    assert "column 'c'" in str(caught.value) and "<0.3" not in str(caught.value)
+    assert infer(values, kinds={"c": "categorical"}).kind == "categorical"
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [["1", "2", "x"], ["0010", "0020"], ["1,2", "a,b"], ["Berlin, Mitte"], ["12-15", "16-20"], ["1a"]],
+)
+def test_levels_with_digits_stay_levels(levels):
+    values = [levels[n % len(levels)] for n in SIXTY]
+    assert infer(values).categories == tuple(sorted(levels))

@@ -117,3 +117,19 @@ def test_json_of_strangers():
     for data in (b"[" * 65 + b"]" * 65, b"", b"\xff", '"∀"'.encode("utf-16")):
         with pytest.raises(ValueError):
             parse_json(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"Ada,36\n", "expected JSON, got something else in line 1, column 1"),
+        (b'{"a": 1,\n "b" 2}', "in line 2, column 6"),
+        (b"", "expected JSON"),
+        (b"\xff\xfe{", "expected JSON in UTF-8, got another byte at place 0"),
+    ],
+)
+def test_what_is_no_json_is_refused_in_words_of_our_own_that_quote_nothing(data, message):
+    """So that the command line may show them: other libraries' texts may quote cells, and are not shown."""
+    with pytest.raises(ValueError, match=message) as caught:
+        parse_json(data)
+    assert type(caught.value) is ValueError and "Ada" not in str(caught.value)

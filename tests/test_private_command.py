@@ -92,3 +92,19 @@ def test_what_no_private_release_can_be_made_of(run, folder, words, culprit):
     code, _, said = run("synthesize", "patients.csv", "--out", "refused", *words)
     assert code == 2 and culprit in said.replace("\n", " ")
     assert not (folder / "refused").exists()
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_several_rows_of_a_patient_make_no_claim_although_their_number_goes(run, folder, declared):
+    """Each row would be protected, and the claim would speak of patients."""
+    table = make_cohort(60).assign(patient_number=[number // 2 for number in range(60)])
+    table.to_csv("visits.csv", index=False)
+    schema = sl.Schema.from_json((folder / "schema.json").read_text())
+    if declared:
+        column = sl.Column("patient_number", "identifier", "int64")
+        schema = sl.Schema((*schema.columns, column), target=schema.target)
+    (folder / "visits.json").write_text(schema.to_json())
+    words = ("--model", "private-gpt", "--schema", "visits.json", "--public-schema", "--epochs", "1")
+    code, _, said = run("synthesize", "visits.csv", "--out", "visits", *words)
+    assert code == 2 and "several with the same patient_number" in said
+    assert not list(folder.glob("*visits.key")) and not list(folder.glob(".visits*"))

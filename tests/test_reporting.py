@@ -117,3 +117,18 @@ def test_a_file_without_thresholds_is_refused(tmp_path, text, said):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ValueError, match=said):
         read_acceptance(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("name", ["report.csv", "report.json", "report.html"])
+def test_a_file_is_replaced_if_it_is_a_report_and_else_left_alone(report, tmp_path, name):
+    out = tmp_path / name
+    write_report(report, out)
+    before = out.read_bytes()
+    write_report(report, out, **({"title": "Another"} if name.endswith("html") else {}))
+    write_report(report, out)
+    assert out.read_bytes() == before
+    for other in ("name,age\nAda,36\n", '{"columns": []}', "<!DOCTYPE html><title>Ward 7</title>", ""):
+        out.write_text(other)
+        with pytest.raises(FileExistsError, match="an earlier report"):
+            write_report(report, out)
+        assert out.read_text() == other

@@ -17,6 +17,7 @@ from typing import Any
 
 from synthlib.bundle import Finding
 from synthlib.chain.budgets import SCALE, ZCDP
+from synthlib.chain.claim_files import find_untold
 from synthlib.chain.coverage import list_coverage
 from synthlib.chain.datasets import Datasets
 from synthlib.chain.evidence import guard, read_plain
@@ -62,6 +63,7 @@ def check_claim(path: Path, manifest: Any, ledger: Ledger, record: Record, findi
         if found.verdict != "differs":
             protocol = Protocol.from_json(read_plain(path / PROTOCOL_FILE))
             wrong = find_claim_problems(claim, manifest, protocol, (path / REPORT_FILE).exists())
+            wrong += find_untold(path, manifest, claim)
             found = Finding(CLAIM, "differs", "; ".join(wrong)) if wrong else found
         findings.append(found)
     findings.append(Finding(REPLAY, "unchecked", SECRET_NOISE))
@@ -94,11 +96,13 @@ def find_claim_problems(
     facts = manifest["parameters"].get("characteristics")
     facts = facts if isinstance(facts, dict) else {}
     for name in ("num_patients", "num_rows"):
-        if name in facts and facts[name] != claim.get("num_patients"):
+        if facts.get(name) != claim.get("num_patients"):
             wrong.append(f"its num_patients is not the {name} of the manifest's characteristics")
-    planned = protocol.privacy.get("delta") if isinstance(protocol.privacy, dict) else None
-    if type(planned) in (int, float) and _read(claim, "delta") > planned * (1 + ROUNDING):
-        wrong.append("its delta is above that of the protocol")
+    planned = protocol.privacy if isinstance(protocol.privacy, dict) else {}
+    for name, slack in (("epsilon", SLACK), ("delta", ROUNDING)):
+        most = planned.get(name)
+        if type(most) in (int, float) and _read(claim, name) > most * (1 + slack):
+            wrong.append(f"its {name} is above that of the protocol")
     return wrong
 
 
@@ -131,9 +135,14 @@ def judge_claim(claim: Mapping[str, Any], spend: int, order: int) -> Finding:
         return Finding(CLAIM, "differs", detail)
     if claim.get("order") != order or type(claim.get("units")) is not int or claim["units"] > spend:
         return Finding(CLAIM, "differs", "it speaks of another measure, or of more loss than is recorded")
+    if claim["units"] < needed:
+        return Finding(CLAIM, "differs", "it speaks of less loss than its mechanisms cause")
     found = find_epsilon(parts, delta)
     if epsilon < found * (1 - SLACK):
         return Finding(CLAIM, "differs", f"it says epsilon {epsilon:.4g}, its mechanisms give {found:.4g}")
+    for name in ("epsilon_pld", "epsilon_rdp"):  # an accountant that was not asked says nothing
+        if claim.get(name) is not None and _read(claim, name) < found * (1 - SLACK):
+            return Finding(CLAIM, "differs", f"its {name} is below what its mechanisms give")
     detail = (
         f"epsilon {epsilon:.4g} at delta {delta:.2g} for one {str(claim.get('unit'))[:20]}, computed again; "
         f"{spend} millionths are recorded. What it does not cover is in the manifest"

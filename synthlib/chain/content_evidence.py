@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from synthlib.bundle import MANIFEST, Finding, canonical_json, inspect
+from synthlib.chain.claim_evidence import CLAIM, read_claim
+from synthlib.chain.claim_files import find_told_by_schema
 from synthlib.chain.commitments import open_commitment, read_synthetic, table_digest
 from synthlib.chain.evidence import MAX_BYTES, guard, read_plain, require_plain, subject_of
 from synthlib.chain.records import Generation, Record, failed_gate, release_fields
@@ -91,6 +93,10 @@ def check_content(path: Path, manifest: Any, record: Record | None, findings: li
             f"read again, it does not give {' and '.join(wrong)}" if wrong else "read again: same digests"
         )
         findings.append(Finding("synthetic table", "differs" if wrong else "matched", detail))
+        told = [] if read_claim(manifest) is None else find_told_by_schema(schema, synthetic)
+        if told:
+            detail = f"schema.json has other levels or ends than the synthetic table: {', '.join(told)[:200]}"
+            findings.append(Finding(CLAIM, "differs", detail))
 
 
 def _compare_gate(told: str, recorded: str) -> Finding:
@@ -118,6 +124,7 @@ def check_training(
     training: pd.DataFrame | None,
     certificate: str,
     findings: list[Finding],
+    manifest: Any = None,
 ) -> None:
     """Open the recorded commitment to the training table, which only the data's steward can do.
 
@@ -125,6 +132,8 @@ def check_training(
         record: what is recorded, if anything is.
         key, training: the steward's key and the table, if they were given.
         certificate: SHA-256 of the certificate that the key was destroyed; empty if it was not.
+        findings: what is found is added.
+        manifest: whose number of rows is compared with the table's, where it tells one.
     """
     subject = "training table"
     if record is None or key is None or training is None:
@@ -141,4 +150,15 @@ def check_training(
     detail = (
         "the commitment opens" if same else "the commitment was made to another table or under another key"
     )
-    findings.append(Finding(subject, "matched" if same else "differs", detail))
+    told = same and _find_other_size(manifest, len(training))
+    findings.append(Finding(subject, "differs" if told or not same else "matched", told or detail))
+
+
+def _find_other_size(manifest: Any, num_rows: int) -> str:
+    """What to say if the manifest tells of a table of another size; empty if it does not, or tells none."""
+    parameters = manifest.get("parameters") if isinstance(manifest, dict) else None
+    facts = parameters.get("characteristics") if isinstance(parameters, dict) else None
+    said = facts.get("num_rows") if isinstance(facts, dict) else None
+    if said is None or said == num_rows:
+        return ""
+    return f"the commitment opens, but the table has {num_rows} rows and the manifest says {str(said)[:20]}"

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from synthlib.schema import Schema
 from synthlib.splitting import KEYED
+
+UNIT = "patient"
+ADJACENCY = "one patient added or removed; the number of patients is public"
+MASKED = ("column", "action")  # what is told of each column in deidentification.csv
 
 COVERED = (
     "synthetic.csv and everything computed from it alone: its digest, the root and number of its rows, and "
@@ -67,4 +72,16 @@ def list_coverage(split: Any, has_scores: bool, has_conditions: bool = False) ->
         "covered": [*COVERED, *([COHORT_COVERED] if divided_alone else [])],
         "taken_as_public": [*TAKEN_AS_PUBLIC, *conditions],
         "not_covered": [*scores, *NOT_COVERED, *([] if divided_alone else [COHORT_NOT_COVERED])],
+    }
+
+
+def public_facts(num_patients: int, schema: Schema) -> dict[str, Any]:
+    """What may be said of a training table beside a claim: nothing that was counted but its public size."""
+    kinds = [column.kind for column in schema]
+    return {
+        "num_rows": num_patients,
+        "num_patients": num_patients,
+        "num_columns": len(schema),
+        "kinds": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
+        "target": schema.target,
     }

@@ -115,8 +115,8 @@ def _find_date(facts: Facts, published: str | None) -> str | None:
     if facts.record is not None and facts.record.time is not None:
         return facts.record.time[:10]
     _log.warning(
-        "no date of publication is known, and RO-Crate requires one: give published=, or record the release "
-        "on a public chain"
+        "no date of publication is known, and RO-Crate requires one: give published= "
+        "(--published DAY), or record the release on a public chain"
     )
     return None
 

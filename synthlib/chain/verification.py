@@ -164,7 +164,7 @@ def verify(
     elif moment is not None:
         findings.append(Finding(ASKED, "unchecked", "no chain could be asked what held then"))
     check_split(path, chain, record, key, dataset, schema, findings)
-    check_training(said, key, training, certificate, findings)
+    check_training(said, key, training, certificate, findings, manifest)
     return [
         Finding(printable(subject[:500]), outcome, printable(detail[:500]))
         for subject, outcome, detail in shorten(findings)

@@ -18,6 +18,7 @@ from synthlib.commands.options import (
     Yes,
     check_address,
     check_new_file,
+    check_rehearsal,
     read_file,
     read_time,
 )
@@ -97,10 +98,11 @@ def offer(
     expiry = read_time(until, "--until")
     agreement = word_agreement(dataset, grantee, read_file(terms, "--terms"), purpose, use, expiry, request)
     with place.sending("offer of an agreement") as ledger:
+        check_rehearsal(ledger, expiry, "--until")
         found = Agreements(ledger).offer(agreement)
     write_atomically(out, write_offer(ledger, agreement).to_json())
     print(f"agreement {found}")
-    say(f"next: the grantee signs it (synthlib agreement sign {out})")
+    say(f"next: the grantee signs it (synthlib agreement sign {out} --public-key FILE --out FILE)")
 
 
 @agreement_app.command()
@@ -164,6 +166,7 @@ def renew(
 
     expiry = read_time(until, "--until")
     agreements = Agreements(ledger := place.open())
+    check_rehearsal(ledger, expiry, "--until")
     words = agreements.open(agreement)
     with waiting("renewal of an agreement", ledger.connection.place):
         standing = agreements.renew(words, expiry)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synthlib.bundle import check_writable
 from synthlib.commands.options import read_schema, refuse, spell_as
 from synthlib.commands.terminal import say
 from synthlib.data.tables import read_table
@@ -19,7 +20,7 @@ from synthlib.evaluation.usefulness.utility import predict_holdout
 from synthlib.gate import Verdict, judge
 from synthlib.planning import default_acceptance
 from synthlib.release import public_report
-from synthlib.reporting import SUFFIXES, check_folder, read_acceptance, write_report
+from synthlib.reporting import SUFFIXES, check_file, check_folder, read_acceptance, write_report
 from synthlib.schema import Schema
 from synthlib.thresholds import check_power, declared_settings, judges_attacks
 
@@ -35,15 +36,15 @@ __all__ = [
 
 
 def check_out(out: Path | None, inputs: Sequence[Path]) -> None:
-    """Refuse, before any work, to write over what is read, or a kind of file that nobody writes."""
+    """Refuse, before any work, to write over anything but a report, or where nothing can be written."""
     if out is None:
         return
     if out.suffix and out.suffix not in SUFFIXES and not out.is_dir():
         refuse("--out", f"expected a folder, or a name that ends in {', '.join(SUFFIXES)}; got {out}")
     if out.resolve() in [path.resolve() for path in inputs]:
         refuse("--out", f"expected another file than those that are read, got {out}")
-    if out.suffix not in SUFFIXES:
-        check_folder(out)
+    check_writable(out)
+    (check_file if out.suffix in SUFFIXES else check_folder)(out)
 
 
 def read_declared(path: Path, scores: bool) -> Any:

@@ -142,7 +142,7 @@ def verify_row(
 
     if not is_digest(root):
         refuse("--root", "expected 64 lower-case hexadecimal digits, got something else")
-    shown = RowProof.from_json(proof.read_bytes())
+    shown = RowProof.from_json(read_file(proof, "PROOF"))
     is_there = holds(shown, bytes.fromhex(root))
     if is_there:
         print(json.dumps(dict(shown.row), ensure_ascii=False))

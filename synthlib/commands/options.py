@@ -15,6 +15,7 @@ from synthlib.commands.terminal import say
 if TYPE_CHECKING:
     import pandas as pd
 
+    from synthlib.chain.registry import Ledger
     from synthlib.schema import Schema
 
 PRIVATE_MODELS = ("private-gpt", "private-gan")
@@ -179,6 +180,18 @@ def read_time(text: str, option: str) -> int:
     return moment.time
 
 
+def check_rehearsal(ledger: Ledger, seconds: int, option: str) -> None:
+    """That a time to come is one for a rehearsal too, whose chain has no clock."""
+    from synthlib.chain.in_process import GENESIS_TIME
+
+    if ledger.connection.is_in_process and seconds <= GENESIS_TIME:
+        refuse(
+            option,
+            "the in-process chain has no clock and counts its seconds from 2100-01-01: to rehearse, expected "
+            "a later time such as 2101-12-31T23:59:59Z",
+        )
+
+
 def read_file(path: Path, option: str) -> bytes:
     """The bytes of a file that somebody handed over."""
     if not path.is_file():
@@ -205,11 +218,14 @@ def check_release_folder(path: Path) -> Path:
 
 
 def check_confidential(option: str, path: Path, others: Iterable[Path | None]) -> Path:
-    """A place for what is confidential: neither inside nor around the release or another such place."""
+    """A place for what is confidential, where it can be written: not inside or around another such place."""
+    from synthlib.bundle import check_writable
+
     path = path.resolve()
     for other in others:
         if other and (path == other or other in path.parents or path in other.parents):
             refuse(option, f"expected a place of its own, not {path} inside or around {other}")
+    check_writable(path)
     return path
 
 
@@ -290,6 +306,19 @@ def read_schema(
         if not patient_id and any(table[name].nunique() < table[name].count() for name in found):
             say("  (--patient-id COLUMN, if one of them says whose a row is: a patient's rows stay together)")
     return schema
+
+
+def check_rows(table: pd.DataFrame, schema: Schema) -> None:
+    """That a row is a patient, as far as columns tell that go: a claim to privacy speaks of patients."""
+    from synthlib.release import find_repeated_numbers
+
+    found = [name for name in find_repeated_numbers(table, schema) if name != schema.patient_id]
+    if found:
+        raise ValueError(
+            f"expected a row for each patient, as a private generator protects rows, got several with the "
+            f"same {', '.join(found)}\n(bring a patient's rows into one, or take out of the table what "
+            "numbers something else)"
+        )
 
 
 def check_levels(train: pd.DataFrame, schema: Schema, kept: Iterable[str]) -> None:

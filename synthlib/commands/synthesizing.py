@@ -59,6 +59,7 @@ def check_places(
 ) -> Places:
     """Where everything goes, if nothing is lost by writing it there and nothing confidential is published."""
     from synthlib.bundle import check_destination
+    from synthlib.reporting import check_file
 
     out = check_release_folder(out)
     key = check_confidential("--key", key or out.with_name(f"{out.name}.key"), [out])
@@ -75,6 +76,7 @@ def check_places(
         if report.suffix != ".csv" or report.resolve() == table.resolve():
             refuse("--save-report", f"expected another file, with a name ending in .csv; got {report}")
         report = check_confidential("--save-report", report, [out, key, checkpoint, seal, model, data])
+        check_file(report)
     return Places(out, key, checkpoint, seal, model, data, report)
 
 

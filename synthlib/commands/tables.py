@@ -31,6 +31,7 @@ from synthlib.commands.options import (
     Target,
     check_levels,
     check_private,
+    check_rows,
     read_schema,
     split_pairs,
 )
@@ -133,6 +134,8 @@ def synthesize(
     say_stage("read", str(table))
     original = sl.read_table(table, text=is_private)  # a cell as text is read alike whatever others hold
     described = read_schema(columns.schema, original, *columns.roles)
+    if is_private:
+        check_rows(original, described)
     say_stage("de-identify", f"{len(original)} rows, {len(original.columns)} columns")
     safe, described, deidentification = sl.deidentify(
         original, described, index_date=index_date, keep=reasons, public_schema=is_private
