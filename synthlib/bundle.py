@@ -220,7 +220,8 @@ def check_writable(path: Path) -> None:
     Raises:
         OSError: if nothing can be written in the folder that it, or a folder around it, would stand in.
     """
-    place = next(folder for folder in path.resolve().parents if folder.exists())
+    path = path.resolve()
+    place = next((folder for folder in path.parents if folder.exists()), path)
     try:
         os.rmdir(tempfile.mkdtemp(prefix=".synthlib.", dir=place))
     except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 KINDS = ("categorical", "ordinal", "boolean", "integer", "continuous", "datetime", "identifier")
 NUMERIC_KINDS = ("integer", "continuous", "datetime")
+WITHHELD = "(withheld)"  # the level of a published column of which no level was drawn
 
 
 class SchemaError(ValueError):
@@ -73,8 +74,9 @@ class Column:
         """
         given = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
         column = cls(**given)
-        levels = [*column.categories, *column.missing_codes] if _has_types(column) else [()]
-        if not all(isinstance(level, str | int | float) for level in levels):
+        if not _has_types(column) or not all(
+            isinstance(level, str | int | float) for level in (*column.categories, *column.missing_codes)
+        ):
             raise SchemaError("expected text, numbers and lists of these in a column's fields, got others")
         return column
 
@@ -249,3 +251,24 @@ def _column_problems(column: Column, values: pd.Series) -> list[str]:
                 f"column {column.name!r}: {outside} values lie outside {column.low} to {column.high}"
             )
     return problems
+
+
+def public_column(column: Column, synthetic: pd.Series) -> Column:
+    """The column as it is published: levels that were drawn, a range from the smallest to the largest one.
+
+    Args:
+        synthetic: its values in a synthetic table; without any, a discrete column has one level, `WITHHELD`.
+    """
+    column, drawn = replace(column, missing_codes=()), synthetic.dropna()
+    if column.is_discrete:
+        levels = set(drawn)
+        return replace(column, categories=tuple(v for v in column.categories if v in levels) or (WITHHELD,))
+    if not column.is_numeric:
+        return column
+    if drawn.empty:
+        return replace(column, low=None, high=None)
+    if column.kind == "datetime":
+        dates = pd.to_datetime(drawn, format=column.format) if column.format else pd.to_datetime(drawn)
+        return replace(column, low=dates.min().isoformat(), high=dates.max().isoformat())
+    numbers = pd.to_numeric(drawn).tolist()  # Python's, which JSON can hold
+    return replace(column, low=min(numbers), high=max(numbers))

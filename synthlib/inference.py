@@ -155,7 +155,8 @@ def _refuse_spoilt_numbers(texts: pd.Series) -> None:
     if others and share >= MOSTLY and numbers.nunique() > MIN_ROWS_OF_NUMBERS:
         raise ValueError(
             f"holds numbers, and in {others} of {len(texts)} cells other text (below a limit of detection, "
-            "units?); make these numbers or empty, or give kinds={name: 'categorical'}"
+            "units?); make these numbers or empty, or give kinds={name: 'categorical'} if they "
+            "are codes"
         )
 
 

@@ -147,7 +147,7 @@ def plan_attacks(sizes: Sizes) -> tuple[list[dict[str, Any]], str]:
 
     Each is judged by the upper end of a 95% interval, so that a table that leaks nothing needs room. All
     patients, and the most exposed tenth alone: averages hide what happens to these few. Where no more than a
-    part of a copy of train would be attacked, and a threshold could not be missed by it, there is none:
+    part of a copy of train would be attacked, and that part alone would not break a threshold, there is none:
     nothing passes whose control is not caught.
     """
     few = sizes._replace(members=int(EXPOSED * sizes.members), others=int(EXPOSED * sizes.others))
@@ -214,8 +214,8 @@ def _say_shown(sizes: Sizes) -> str:
     if min(sizes.shown, sizes.copied) == 1:
         return f"Of more than {MOST_ATTACKED:,} synthetic rows that many are attacked, and less is noticed. "
     return (
-        f"No more than {MOST_ATTACKED:,} rows of a table are attacked: {100 * sizes.shown:.2g}% of the "
-        f"synthetic ones, {100 * sizes.copied:.2g}% of a copy beside them; leaks are told of the whole "
+        f"No more than {MOST_ATTACKED:,} rows of a table are attacked: {100 * sizes.shown:.3g}% of the "
+        f"synthetic ones, {100 * sizes.copied:.3g}% of a copy beside them; leaks are told of the whole "
         "table, and of rows that are in it once. "
     )
 
@@ -276,6 +276,7 @@ def plan_others(schema: Schema, num_train: int, num_holdout: int) -> tuple[list[
             left.append("the fairness of a single attribute (a mean can hide it)")
         if len(target.categories) != 2:
             kept = [one for one in kept if not one["metric"].startswith("fairness_")]
+            left = [one for one in left if not one.startswith("the fairness of")]
             left.append("fairness, which is measured where the target has two levels")
         elif schema.protected:
             kept = [_require(one) if one["metric"].startswith("fairness_") else one for one in kept]

@@ -28,12 +28,11 @@ from synthlib.models.conditions import Given
 from synthlib.models.synthesizer import Synthesizer
 from synthlib.preregistration import describe_attempt, note_draw
 from synthlib.rules import Combinations
-from synthlib.schema import Column, Schema
+from synthlib.schema import Schema, public_column
 from synthlib.scores import public_notes, round_scores
 from synthlib.thresholds import parse_acceptance
 
 PACKAGES = ("synthlib", "tensorflow", "keras", "numpy", "pandas")
-WITHHELD = "(withheld)"
 FEWEST = 5  # patients who must share a level
 NUMBERS = ("G", "H", "I", "J", "R")  # classes of what numbers people, such as social security or patient ids
 
@@ -338,24 +337,8 @@ def public_schema(schema: Schema, synthetic: pd.DataFrame) -> Schema:
         A Schema that `synthetic` is a table of. A discrete column without a value has one level, `WITHHELD`.
     """
     rules = tuple(replace(r, weights=()) if isinstance(r, Combinations) else r for r in schema.rules)
-    columns = (_public_column(column, synthetic[column.name]) for column in schema)
+    columns = (public_column(column, synthetic[column.name]) for column in schema)
     return replace(schema, patient_id=None, rules=rules).with_columns(columns)
-
-
-def _public_column(column: Column, synthetic: pd.Series) -> Column:
-    column, drawn = replace(column, missing_codes=()), synthetic.dropna()
-    if column.is_discrete:
-        levels = set(drawn)
-        return replace(column, categories=tuple(v for v in column.categories if v in levels) or (WITHHELD,))
-    if not column.is_numeric:
-        return column
-    if drawn.empty:
-        return replace(column, low=None, high=None)
-    if column.kind == "datetime":
-        dates = pd.to_datetime(drawn, format=column.format) if column.format else pd.to_datetime(drawn)
-        return replace(column, low=dates.min().isoformat(), high=dates.max().isoformat())
-    numbers = pd.to_numeric(drawn).tolist()  # Python's, which JSON can hold
-    return replace(column, low=min(numbers), high=max(numbers))
 
 
 def _public_characteristics(train: pd.DataFrame, schema: Schema, public: Schema) -> dict[str, Any]:

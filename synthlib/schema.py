@@ -10,13 +10,30 @@ import numpy as np
 import pandas as pd
 
 from synthlib.bundle import canonical_json
-from synthlib.columns import KINDS, NUMERIC_KINDS, Column, PrivacyError, SchemaError
+from synthlib.columns import (
+    KINDS,
+    NUMERIC_KINDS,
+    WITHHELD,
+    Column,
+    PrivacyError,
+    SchemaError,
+    public_column,
+)
 from synthlib.enforcement import check_rules, enforce_rules, report_violations
 from synthlib.inference import infer_column
 from synthlib.parsing import parse_json
 from synthlib.rules import Rule, rule_from_dict
 
-__all__ = ["KINDS", "NUMERIC_KINDS", "Column", "PrivacyError", "Schema", "SchemaError"]
+__all__ = [
+    "KINDS",
+    "NUMERIC_KINDS",
+    "WITHHELD",
+    "Column",
+    "PrivacyError",
+    "Schema",
+    "SchemaError",
+    "public_column",
+]
 
 
 @dataclass(frozen=True)

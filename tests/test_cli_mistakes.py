@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from command_line_helpers import SECRET, listing, patients, run_process
 from conftest import make_cohort
 
 import synthlib as sl
+from synthlib.commands.options import check_confidential
 from synthlib.commands.terminal import explain
 
 pytest_plugins = ["command_line_fixtures"]
@@ -267,3 +269,24 @@ def test_debug_shows_where_it_arose(tmp_path):
     assert (quiet.returncode, quiet.stderr.count("\n")) == (2, 1)
     assert "Traceback" not in quiet.stderr
     assert "Traceback" in loud.stderr and "Traceback" in late.stderr
+
+
+def test_a_key_that_is_there_needs_no_folder_that_can_be_written(tmp_path, monkeypatch):
+    """As on a read-only disk; made as an error, since the administrator may write anywhere."""
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    key = tmp_path / "steward.key"
+    key.write_text("a key")
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    assert check_confidential("--key", key, [], is_read=True) == key.resolve()
+    for path, is_read in ((key, False), (tmp_path / "new.key", True)):
+        with pytest.raises(OSError, match="expected to be able to write in"):
+            check_confidential("--key", path, [], is_read=is_read)
+
+
+def test_the_root_of_the_disk_is_no_place_for_a_report(tmp_path, run):
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n3,4\n")
+    code, _, err = run("evaluate", *[tmp_path / "table.csv"] * 3, "--out", "/")
+    assert code == 2 and err.startswith("error: ") and "unexpected" not in err

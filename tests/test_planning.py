@@ -135,6 +135,12 @@ def test_a_control_of_which_little_is_attacked_is_not_needed():
     assert "no leak of rows that are there once" in plan_attacks(plan_sizes(20_000, 5000, 2000, 10**6))[1]
 
 
+@pytest.mark.parametrize("num_synthetic", [1000, 20_001])
+def test_what_is_attacked_is_told_in_per_cent(num_synthetic):
+    text = plan_attacks(plan_sizes(30_000, 2000, num_synthetic=num_synthetic))[1]
+    assert "100% of the synthetic ones" in text and "66.7% of a copy" in text
+
+
 @pytest.mark.parametrize(("target", "protected", "needed"), [("died", ("group",), True), ("died", (), False)])
 def test_fairness_must_be_measured_where_protected_columns_are_declared(target, protected, needed):
     schema = dataclasses.replace(sl.Schema.infer(make_cohort(60), target=target), protected=protected)
@@ -151,7 +157,9 @@ def test_no_fairness_is_asked_of_a_target_of_many_levels():
     schema = dataclasses.replace(sl.Schema.infer(make_cohort(60), target="disease"), protected=("group",))
     acceptance = default_acceptance(schema, 200_000, 50_000)
     assert not [one for one in acceptance["thresholds"] if one["metric"].startswith("fairness_")]
-    assert "fairness, which is measured where the target has two levels" in acceptance["power"]
+    power = default_acceptance(schema, 200, 50)["power"] + acceptance["power"]
+    assert power.count("fairness, which is measured where the target has two levels") == 2
+    assert "the fairness of a single attribute" not in power
 
 
 def test_seed_and_attacks_are_declared():

@@ -8,7 +8,8 @@ from release_helpers import NAMES
 
 import synthlib as sl
 from synthlib.chain.commitments import synthetic_digest, table_digest
-from synthlib.release import WITHHELD, find_scattered_levels, infer_schema, public_report, public_schema
+from synthlib.release import find_scattered_levels, infer_schema, public_report, public_schema
+from synthlib.schema import WITHHELD
 from synthlib.scores import to_report
 
 DAYS = pd.to_datetime(["2001-03-04 05:06:07", "2001-01-02 03:04:05", None])

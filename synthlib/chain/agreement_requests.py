@@ -30,6 +30,8 @@ def find_open(ledger: Ledger, request: str, dataset: str) -> Event | None:
 def find_denial(ledger: Ledger, request: str, reason: str) -> Event | None:
     """The denial of the last request of this id by the ledger's account, with this digest of a reason."""
     asked = ledger.find_events("Requested", _CONTRACT, id=request)
+    if not asked:
+        return None
     said = ledger.find_events("RequestDenied", _CONTRACT, id=request, steward=ledger.sender)
     found = [one for one in said if one.arguments["reason"] == reason and one.block >= asked[-1].block]
     return found[-1] if found else None
@@ -46,9 +48,14 @@ def find_words(ledger: Ledger, request: str, dataset: str) -> tuple[str, str, li
         if to_bytes32(asked) != to_bytes32(dataset):
             raise ChainError(f"expected {asked}, which {request} asks for, got {dataset}; give that one")
         if request_id(asked, *words) != "0x" + request.removeprefix("0x"):
-            raise ChainError(
-                f"expected the words of request {request}, {ledger.connection.place} gave another: its log "
-                "does not fit its state; ask another node"
-            )
+            raise contradiction(ledger, f"the words of request {request}")
         return words[0], words[1], words[2]
     raise ChainError(f"expected a request on {ledger.address}, found none under {request}")
+
+
+def contradiction(ledger: Ledger, what: str) -> ChainError:
+    """The error where a node's log does not fit its state."""
+    return ChainError(
+        f"expected {what}, {ledger.connection.place} gave another: its log does not fit its state; "
+        "ask another node"
+    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from eth_account.messages import SignableMessage
 from eth_utils import to_canonical_address, to_checksum_address
 
-from synthlib.chain.agreement_requests import find_denial, find_open, find_words
+from synthlib.chain.agreement_requests import contradiction, find_denial, find_open, find_words
 from synthlib.chain.agreement_words import (
     ACCEPTED,
     LAPSED,
@@ -224,7 +224,7 @@ class Agreements:
         parts = {"dataset": dataset, "object": object_digest}
         said = self._find_one("ObjectErased", f"the erasure of {object_digest}", **parts)
         if said.arguments["certificate"] != certificate:
-            raise self._contradiction(f"the certificate with which {object_digest} was erased")
+            raise contradiction(self._ledger, f"the certificate with which {object_digest} was erased")
         return said
 
     def open(self, agreement_id: str) -> Agreement:
@@ -238,7 +238,7 @@ class Agreements:
             uses = tuple(f"DUO:{number:07d}" for number in said["uses"])
             agreement = Agreement(**(said | {"uses": uses}))
             if agreement.id.removeprefix("0x") != agreement_id.removeprefix("0x"):
-                raise self._contradiction(f"the words of agreement {agreement_id}")
+                raise contradiction(self._ledger, f"the words of agreement {agreement_id}")
             return agreement
         raise ChainError(
             f"expected the id of an agreement that was offered on {self._ledger.address}, found none under "
@@ -299,7 +299,7 @@ class Agreements:
         if len(logged) < num_accesses:
             raise self._missing("Accessed", what, len(logged))
         if chain_accesses(agreement_id, key, [event.arguments["object"] for event in logged]) != head.hex():
-            raise self._contradiction(what)
+            raise contradiction(self._ledger, what)
         return Standing(STATES[state], expiry, acceptance, end, key, num_accesses), logged
 
     def _find_steward(self, dataset: str) -> bytes:
@@ -316,12 +316,6 @@ class Agreements:
         return IncompleteLog(
             f"expected the {name} events of {what}, {self._ledger.connection.place} gave {count}; ask a node "
             "that keeps its logs"
-        )
-
-    def _contradiction(self, what: str) -> ChainError:
-        return ChainError(
-            f"expected {what}, {self._ledger.connection.place} gave another: its log does not fit its state; "
-            "ask another node"
         )
 
     def _read_erasure(self, dataset: str, object_digest: str) -> str:

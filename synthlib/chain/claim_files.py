@@ -16,8 +16,7 @@ import pandas as pd
 
 from synthlib.chain.coverage import ADJACENCY, MASKED, UNIT, list_coverage, public_facts
 from synthlib.chain.evidence import read_plain
-from synthlib.parsing import parse_json
-from synthlib.schema import Column, Schema
+from synthlib.schema import Schema, public_column
 
 DEIDENTIFICATION, SCHEMA = "deidentification.csv", "schema.json"
 FILES = {"synthetic.csv", SCHEMA, "rows.json", DEIDENTIFICATION, "protocol.json", "attempts.json"}
@@ -26,6 +25,9 @@ MANIFEST_FIELDS = {"model_type", "model", "characteristics", "training_commitmen
 MANIFEST_FIELDS |= {"given", "versions", "synthetic_digest", "rows_root", "protocol", "gate", "privacy"}
 CLAIM_FIELDS = {"epsilon", "delta", "num_patients", "parts", "accountant", "epsilon_pld", "epsilon_rdp"}
 CLAIM_FIELDS |= {"unit", "adjacency", "order", "units", "secret_commitment", *list_coverage(None, False)}
+PART_FIELDS = {"kind", "name", "noise_multiplier", "num_queries", "epsilon", "sampling_rate", "num_steps"}
+PART_FIELDS |= {"batches", "stopping"}
+PACKAGES = {"python", "synthlib", "tensorflow", "keras", "numpy", "pandas"}
 
 
 def find_untold(path: Path, manifest: Mapping[str, Any], claim: Mapping[str, Any]) -> list[str]:
@@ -49,12 +51,13 @@ def find_untold(path: Path, manifest: Mapping[str, Any], claim: Mapping[str, Any
         ("is silent about the file", set(manifest.get("files") or ()) - FILES),
         ("is silent about the parameter", set(parameters) - MANIFEST_FIELDS),
         ("has a field that none has:", set(claim) - CLAIM_FIELDS),
+        ("has a mechanism with a field that none has:", set().union(*claim["parts"]) - PART_FIELDS),
+        ("is silent about the version of", set(parameters.get("versions") or ()) - PACKAGES),
     ):
         wrong += [f"it {what} {str(name)[:60]}" for name in sorted(more, key=str)[:3]]
-    text = read_plain(path / SCHEMA)
-    parse_json(text)
-    if parameters.get("characteristics") != public_facts(claim.get("num_patients"), Schema.from_json(text)):
-        wrong.append("the manifest's characteristics tell more or less than the number of patients")
+    schema = Schema.from_json(read_plain(path / SCHEMA))
+    if parameters.get("characteristics") != public_facts(claim.get("num_patients"), schema):
+        wrong.append("the manifest's characteristics are not its num_patients and the columns of schema.json")
     header = next(csv.reader(io.StringIO(read_plain(path / DEIDENTIFICATION).decode(), newline="")), [])
     if set(header) - set(MASKED):
         wrong.append(f"{DEIDENTIFICATION} tells more than what was done to which column")
@@ -62,26 +65,12 @@ def find_untold(path: Path, manifest: Mapping[str, Any], claim: Mapping[str, Any
 
 
 def find_told_by_schema(schema: Schema, synthetic: pd.DataFrame) -> list[str]:
-    """Columns whose levels or range in the published Schema are not those of the synthetic table alone.
+    """What the published Schema tells of values beyond the synthetic table: columns, or a role or rule.
 
     Args:
         schema: the release's.
         synthetic: its table.
     """
-    return [column.name for column in schema if not _is_of(column, synthetic[column.name].dropna())]
-
-
-def _is_of(column: Column, drawn: pd.Series) -> bool:
-    if column.missing_codes:
-        return False
-    if column.is_discrete:
-        return set(column.categories) == set(drawn) or (drawn.empty and len(column.categories) == 1)
-    if not column.is_numeric:
-        return True
-    if drawn.empty:
-        return column.low is None and column.high is None
-    if column.kind == "datetime":
-        dates = pd.to_datetime(drawn, format=column.format) if column.format else pd.to_datetime(drawn)
-        return (column.low, column.high) == (dates.min().isoformat(), dates.max().isoformat())
-    numbers = pd.to_numeric(drawn)
-    return column.low == numbers.min() and column.high == numbers.max()
+    told = [one.name for one in schema if public_column(one, synthetic[one.name]) != one]
+    told += ["its patient_id"] if schema.patient_id is not None else []
+    return told + ["weights of a rule" for rule in schema.rules if getattr(rule, "weights", ())][:1]

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from synthlib.bundle import MANIFEST, Finding, canonical_json, inspect
-from synthlib.chain.claim_evidence import CLAIM, read_claim
+from synthlib.chain.claim_evidence import read_claim
 from synthlib.chain.claim_files import find_told_by_schema
 from synthlib.chain.commitments import open_commitment, read_synthetic, table_digest
 from synthlib.chain.evidence import MAX_BYTES, guard, read_plain, require_plain, subject_of
@@ -95,8 +95,8 @@ def check_content(path: Path, manifest: Any, record: Record | None, findings: li
         findings.append(Finding("synthetic table", "differs" if wrong else "matched", detail))
         told = [] if read_claim(manifest) is None else find_told_by_schema(schema, synthetic)
         if told:
-            detail = f"schema.json has other levels or ends than the synthetic table: {', '.join(told)[:200]}"
-            findings.append(Finding(CLAIM, "differs", detail))
+            detail = f"schema.json tells more of values than the synthetic table: {', '.join(told)[:200]}"
+            findings.append(Finding("published schema", "differs", detail))
 
 
 def _compare_gate(told: str, recorded: str) -> Finding:

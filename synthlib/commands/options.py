@@ -217,15 +217,21 @@ def check_release_folder(path: Path) -> Path:
     return path
 
 
-def check_confidential(option: str, path: Path, others: Iterable[Path | None]) -> Path:
-    """A place for what is confidential, where it can be written: not inside or around another such place."""
+def check_confidential(
+    option: str, path: Path, others: Iterable[Path | None], is_read: bool = False
+) -> Path:
+    """A place for what is confidential: not inside or around the release or another such place.
+
+    Where it can be written, but for what `is_read` only if it is there.
+    """
     from synthlib.bundle import check_writable
 
     path = path.resolve()
     for other in others:
         if other and (path == other or other in path.parents or path in other.parents):
             refuse(option, f"expected a place of its own, not {path} inside or around {other}")
-    check_writable(path)
+    if not (is_read and path.exists()):
+        check_writable(path)
     return path
 
 

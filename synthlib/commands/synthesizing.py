@@ -62,7 +62,7 @@ def check_places(
     from synthlib.reporting import check_file
 
     out = check_release_folder(out)
-    key = check_confidential("--key", key or out.with_name(f"{out.name}.key"), [out])
+    key = check_confidential("--key", key or out.with_name(f"{out.name}.key"), [out], is_read=True)
     checkpoint = checkpoint or out.with_name(f".{out.name}.checkpoint.npz")
     checkpoint = check_confidential("--checkpoint", checkpoint, [out, key])
     seal = check_confidential("--seal", seal, [out, key, checkpoint]) if seal else None

@@ -15,7 +15,8 @@ MAX_ADDITIONS = 2e7  # for an exact p value: some 20 ms
 def rank_sum_p_value(members: np.ndarray, others: np.ndarray) -> float:
     """Chance of so large a sum of the members' ranks if members and others were alike, given the ties.
 
-    Exact where that is cheap: for 8 among 400, 50 among 100, and thousands with a score of two levels.
+    Exact where that is cheap: for 8 among 400, 50 among 100, and 1,000 among 2,000 of whom 10 share the
+    higher of two scores.
     Else the larger of two approximations with a correction for continuity: by the normal curve, and by a
     gamma curve that has the sum's skewness too.
 
@@ -46,9 +47,8 @@ def _exact(steps: np.ndarray, num: int) -> float:
     size, is_others = len(steps), 2 * num > len(steps)
     chosen = steps[num:] if is_others else steps[:num]
     counts = np.arange(len(chosen) + 1)
-    chances = np.zeros(
-        (len(counts), _largest_sum(steps, len(chosen)) + 1)
-    )  # of how many chosen, and their sum
+    # of how many chosen, and their sum
+    chances = np.zeros((len(counts), _largest_sum(steps, len(chosen)) + 1))
     chances[0, 0] = 1.0
     for place, step in enumerate(steps):
         taken = chances * ((len(chosen) - counts) / (size - place))[:, None]
