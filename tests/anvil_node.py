@@ -48,9 +48,10 @@ def run_anvil(*arguments: str) -> Iterator[Node]:
         try:
             deadline = time.monotonic() + PATIENCE_S
             while not answers(port):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"expected anvil to answer within {PATIENCE_S:.0f} s; it did not")
+                _check(process, deadline)
                 time.sleep(0.05)
+            time.sleep(0.05)  # what answers may be another program, and ours has ended or is about to
+            _check(process, deadline)
             yield Node(f"http://127.0.0.1:{port}", process.pid)
         finally:
             process.terminate()
@@ -59,6 +60,11 @@ def run_anvil(*arguments: str) -> Iterator[Node]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _check(process: subprocess.Popen, deadline: float) -> None:
+    if process.poll() is not None or time.monotonic() > deadline:
+        raise RuntimeError(f"expected anvil to answer within {PATIENCE_S:.0f} s; it did not")
 
 
 def answers(port: int) -> bool:

@@ -4,7 +4,8 @@ import hashlib
 import json
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -265,6 +266,15 @@ class Script:
 
 
 def free_port() -> int:
+    """A port that was free a moment ago: another process may take it."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+@contextmanager
+def dead_port() -> Iterator[int]:
+    """A port at which nobody answers meanwhile: it is taken, and nobody listens there."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]

@@ -32,8 +32,8 @@ def releases(tmp_path_factory):
     odd = table.copy()
     for changes in ODD.values():
         odd = with_one_more(odd, changes)
-    table.to_csv(folder / "without.csv", index=False)
-    odd.to_csv(folder / "with.csv", index=False)
+    for name, rows in (("without", table), ("with", odd)):  # a row is a patient
+        rows.assign(mrn=range(len(rows))).to_csv(folder / f"{name}.csv", index=False)
     (folder / "schema.json").write_text(SCHEMA.to_json())
     StewardKey.create(folder / "own.key")
     schemas = {}

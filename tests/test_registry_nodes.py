@@ -9,7 +9,7 @@ from chain_helpers import (
     Script,
     account,
     approve_study,
-    free_port,
+    dead_port,
     fund,
     generation,
     make_release,
@@ -52,8 +52,9 @@ def test_new_registry_is_announced(node_url, caplog):
 
 
 def test_node_that_is_not_there():
-    with pytest.raises(NodeUnreachable, match="expected an Ethereum node to answer") as caught:
-        Ledger.connect(f"http://user:secret@127.0.0.1:{free_port()}/v3/secret", "0x" + "11" * 20)
+    refused = pytest.raises(NodeUnreachable, match="expected an Ethereum node to answer")
+    with dead_port() as port, refused as caught:
+        Ledger.connect(f"http://user:secret@127.0.0.1:{port}/v3/secret", "0x" + "11" * 20)
     assert "secret" not in str(caught.value)
     assert caught.value.__suppress_context__
 

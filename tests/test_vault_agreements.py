@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from chain_helpers import COMMITMENT, Script, account, advance, digest, free_port, fund, rpc
+from chain_helpers import COMMITMENT, Script, account, advance, dead_port, digest, fund, rpc
 from chain_helpers import DATASET as ON_CHAIN
 from ledger_doubles import Liar, LosesReceipts, changed
 from sending_fixtures import mine, nothing
@@ -275,8 +275,8 @@ def test_nothing_is_handed_over_while_the_chain_is_down(start_node, file, tmp_pa
     agreement, vault = agree(ledger), Vault(tmp_path / "vault", OWNER, Agreements(ledger))
     address = vault.put(file, DATASET)
     provider, there = ledger.connection.web3.provider, ledger.connection.web3.provider.endpoint_uri
-    provider.endpoint_uri = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(NodeUnreachable):
+    with dead_port() as port, pytest.raises(NodeUnreachable):
+        provider.endpoint_uri = f"http://127.0.0.1:{port}"
         vault.hand_over(address, agreement.id, GRANTEE.public_key)
     assert watched == []
     provider.endpoint_uri = there

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from chain_helpers import account, free_port, make_release, rpc
+from chain_helpers import account, dead_port, make_release, rpc
 from verification_helpers import CANNOT_TELL, LEFT_OPEN, NO, YES, changed, names, unchecked, wrong
 
 from synthlib.bundle import canonical_json
@@ -46,16 +46,12 @@ def test_a_record_on_which_too_few_blocks_lie_cannot_be_told_yet(on_node, node_u
 
 
 def test_without_the_node_it_cannot_be_told(on_node, start_node):
-    for url in (
-        None,
-        f"http://127.0.0.1:{free_port()}",
-        "nonsense",
-        start_node("--chain-id", "77"),
-        start_node("--timestamp", "1"),  # another first block
-    ):
-        findings = verify(on_node, rpc=url)
-        assert verdict(findings) == CANNOT_TELL
-        assert "node" in unchecked(findings)
+    others = start_node("--chain-id", "77"), start_node("--timestamp", "1")  # another first block
+    with dead_port() as port:
+        for url in (None, f"http://127.0.0.1:{port}", "nonsense", *others):
+            findings = verify(on_node, rpc=url)
+            assert verdict(findings) == CANNOT_TELL
+            assert "node" in unchecked(findings)
 
 
 def test_revocation_on_the_node_is_seen_without_new_files(on_node, node_url):
