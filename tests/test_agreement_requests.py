@@ -1,7 +1,8 @@
 """Requests and denials, which are events alone: the same again is one, until somebody answered."""
 
 import pytest
-from chain_helpers import COMMITMENT, DATASET, account, digest, fund
+from agreement_fixtures import GRANTEE, STRANGER
+from chain_helpers import DATASET, digest
 from ledger_doubles import LosesReceipts
 
 from synthlib.chain.agreements import Agreement, Agreements
@@ -10,24 +11,15 @@ from synthlib.chain.datasets import Datasets
 from synthlib.chain.errors import ChainError, NotSteward, TransactionTimeout
 from synthlib.chain.registry import Ledger
 
-pytest_plugins = ["chain_fixtures"]
+pytest_plugins = ["chain_fixtures", "agreement_fixtures"]
 
-RESEARCHER, OTHER = account("asking researcher"), account("another asking researcher")
 WORDS = (DATASET, "to learn", ["DUO:0000042", "DUO:0000006"])
-
-
-@pytest.fixture
-def steward(empty_ledger) -> Agreements:
-    Datasets(empty_ledger).register(COMMITMENT)
-    for each in (RESEARCHER, OTHER):
-        fund(empty_ledger.connection, each.address)
-    return Agreements(empty_ledger)
 
 
 @pytest.fixture
 def ledger(steward, empty_ledger) -> Ledger:
     """The ledger of who asks."""
-    return empty_ledger.acting_as(RESEARCHER)
+    return empty_ledger.acting_as(GRANTEE)
 
 
 def count(agreements, name) -> int:
@@ -49,7 +41,7 @@ def test_other_words_and_other_accounts_ask_anew(steward, ledger):
         Agreements(ledger).request(*WORDS),
         Agreements(ledger).request(DATASET, "to learn more", WORDS[2]),
         Agreements(ledger).request(DATASET, "to learn", WORDS[2][:1]),
-        Agreements(ledger.acting_as(OTHER)).request(*WORDS),
+        Agreements(ledger.acting_as(STRANGER)).request(*WORDS),
     }
     assert len(made) == count(steward, "Requested") == 4
 
@@ -62,10 +54,10 @@ def test_what_was_denied_or_granted_may_be_asked_for_again(steward, ledger):
         assert asking.request(*WORDS) == request
         assert count(steward, "Requested") == times
     terms = (digest("terms"), digest("purpose"), ("DUO:0000042",), 2**39)
-    steward.offer(Agreement(DATASET, RESEARCHER.address, *terms))  # answers no request
+    steward.offer(Agreement(DATASET, GRANTEE.address, *terms))  # answers no request
     asking.request(*WORDS)
     assert count(steward, "Requested") == 2
-    steward.offer(Agreement(DATASET, RESEARCHER.address, *terms, request))
+    steward.offer(Agreement(DATASET, GRANTEE.address, *terms, request))
     asking.request(*WORDS)
     assert count(steward, "Requested") == 3
 

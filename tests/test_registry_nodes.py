@@ -169,21 +169,28 @@ def test_a_record_is_returned_once_blocks_lie_on_it(manual_url, sender):
     assert ledger.record_generation(said).block < ledger.connection.get_block_number()
 
 
-def test_a_record_that_another_process_brought_meanwhile_is_waited_for(manual_url, sender, monkeypatch):
-    script, options = Script([mine(manual_url)]), {"timeout": 5, "confirmations": 0}
-    ledger = Ledger.connect(manual_url, account=sender, **options, **script.times)
-    said, real = generation("meanwhile", protocol=open_study(ledger).registration.id), Ledger.find
-    ledger.record_generation(said)
-    script, answers = Script([nothing]), [True]
-    again = Ledger.connect(manual_url, ledger.address, sender, timeout=5, confirmations=1, **script.times)
+def overlook_once(monkeypatch) -> list[bool]:
+    """Let the next look for a record find none, as it was when we looked; empty once that was."""
+    real, answers = Ledger.find, [True]
 
     def find(self, *wanted):
-        if answers:  # as it was when we looked
+        if answers:
             answers.pop()
             raise NotRecorded(*wanted)
         return real(self, *wanted)
 
     monkeypatch.setattr(Ledger, "find", find)
+    return answers
+
+
+def test_a_record_that_another_process_brought_meanwhile_is_waited_for(manual_url, sender, monkeypatch):
+    script, options = Script([mine(manual_url)]), {"timeout": 5, "confirmations": 0}
+    ledger = Ledger.connect(manual_url, account=sender, **options, **script.times)
+    said = generation("meanwhile", protocol=open_study(ledger).registration.id)
+    ledger.record_generation(said)
+    script = Script([nothing])
+    again = Ledger.connect(manual_url, ledger.address, sender, timeout=5, confirmations=1, **script.times)
+    answers = overlook_once(monkeypatch)
     with pytest.raises(TransactionTimeout, match="enough blocks on top"):
         again.record_generation(said)
     assert not answers
@@ -202,15 +209,7 @@ def test_nonce_that_another_program_took(node_study, workspace, monkeypatch):
 def test_release_recorded_by_this_account_in_the_meantime(ledger, own_release, monkeypatch):
     """By another process of the same issuer, between looking and recording."""
     before = ledger.record(own_release)
-    real, answers = Ledger.find, [None]
-
-    def find(self, *wanted):
-        if answers:  # as it was when we looked
-            answers.pop()
-            raise NotRecorded(*wanted)
-        return real(self, *wanted)
-
-    monkeypatch.setattr(Ledger, "find", find)
+    overlook_once(monkeypatch)
     with pytest.raises(AlreadyRecorded):
         ledger.send("recordRelease", release_fields(own_release).to_abi())
     assert ledger.record(own_release) == before
